@@ -1,0 +1,357 @@
+//! Elections: pre-vote, vote, becoming leader or follower (thesis §3.4, §3.6, §9.6).
+//!
+//! ```text
+//!             timer                    a majority would             a majority did, and
+//!  Follower ─────────► PreCandidate ──────────────────► Candidate ──────────────────────► Leader
+//!     ▲                    │        (or: TimeoutNow)        │      own vote is durable       │
+//!     └────────────────────┴───────────────────────────────┴────────────────────────────────┘
+//!          a leader is heard · a later term is heard · a majority refused · deserted
+//! ```
+//!
+//! A pre-vote changes nothing at the voter. A peer that heard its leader within the election
+//! timeout has *promised* not to vote for anyone else, whatever it learns meanwhile: leases rest on
+//! that. Only an election the leader itself asked for (transfer) overrides the promise.
+//!
+//! A candidate asks for votes when its own is durable, and so leads only with it durable. Otherwise
+//! it could win, replicate, crash, come back with neither vote nor entries, and lead the same term
+//! once more with other entries (`scripts/durability/candidate_crash_before_own_vote`). Asking
+//! earlier is no gain either: a grant for the log it lost in the crash would still count for what
+//! is left of it.
+
+use alloc::boxed::Box;
+
+use types::{EntryId, Index, PeerId, Term, Time};
+
+use crate::config::Lease;
+use crate::flags::Flags;
+use crate::input::{Own, Placed, Refused};
+use crate::leader::Leader;
+use crate::message::{Body, Message, Stamp};
+use crate::outbox::Outbox;
+use crate::peer::{Peer, Role};
+use crate::quorum::{self, Ballot, Outcome};
+
+/// An election this peer holds.
+#[derive(Debug)]
+pub(crate) struct Poll {
+    /// By slot of the membership, which cannot change meanwhile.
+    ballots: Box<[Ballot]>,
+    /// The leader asked for it.
+    transfer: bool,
+    /// The voters have been asked.
+    asked: bool,
+}
+
+impl Peer {
+    /// Runs out the election timer, or beats the heart of a leader.
+    pub(crate) fn on_timer(&mut self, now: Time, out: &mut Outbox) -> Result<Placed, Refused> {
+        if matches!(self.role, Role::Leader(_)) {
+            self.tick_leader(now, out);
+        } else if self.deadline().is_some_and(|deadline| now >= deadline) {
+            self.start_pre_vote(now);
+        }
+        Ok(Placed::Nothing)
+    }
+
+    pub(crate) fn campaign(&mut self, now: Time) -> Result<Placed, Refused> {
+        if matches!(self.role, Role::Leader(_)) {
+            return Ok(Placed::Nothing);
+        }
+        if !self.is_promotable() {
+            return Err(Refused::NotVoter(self.id));
+        }
+        self.keeps_promise(now)?;
+        self.start_pre_vote(now);
+        Ok(Placed::Nothing)
+    }
+
+    pub(crate) fn forget_leader(&mut self, now: Time) -> Result<Placed, Refused> {
+        if matches!(self.role, Role::Leader(_)) {
+            return Err(Refused::NotLeader(self.leader));
+        }
+        self.keeps_promise(now)?;
+        self.set_leader(None);
+        self.promised_until = Time::ZERO;
+        self.reset_election_timer(now);
+        Ok(Placed::Nothing)
+    }
+
+    /// Refuses what would break the promise that a lease may rest on.
+    fn keeps_promise(&self, now: Time) -> Result<(), Refused> {
+        if self.config.lease != Lease::Off && now < self.promised_until {
+            return Err(Refused::Promised(self.promised_until));
+        }
+        Ok(())
+    }
+
+    /// The leader has stepped back in our favour. A stamp older than what we heard since means that
+    /// it changed its mind, and may rely on a lease again.
+    pub(crate) fn on_timeout_now(&mut self, now: Time, from: PeerId, term: Term, stamp: Stamp) {
+        let is_leader = term == self.term && self.leader == Some(from);
+        if is_leader && stamp >= self.seen && self.is_promotable() {
+            self.start_election(now, true);
+        }
+    }
+
+    pub(crate) fn on_pre_vote(
+        &mut self,
+        now: Time,
+        from: PeerId,
+        term: Term,
+        last: EntryId,
+        out: &mut Outbox,
+    ) {
+        let mut granted = false;
+        // An asker whose term is behind is told so even by those who heard the leader: otherwise a
+        // short log with a high term and a long log with a low one would wait for each other.
+        if term >= self.term {
+            if self.is_promised(now, from) {
+                if let Role::Leader(leader) = &mut self.role {
+                    // It does not hear us; if we sleep, that is why.
+                    leader.wake(now);
+                }
+                return;
+            }
+            granted = last.is_up_to_date_with(self.last());
+        }
+        let body = Body::PreVoteReply { ask: term.next(), granted };
+        out.sends.push((from, Message { term: self.term, body }));
+    }
+
+    pub(crate) fn on_vote(
+        &mut self,
+        now: Time,
+        from: PeerId,
+        (term, last): (Term, EntryId),
+        transfer: bool,
+        out: &mut Outbox,
+    ) {
+        let is_repeated = term == self.term && self.vote == Some(from);
+        if term >= self.term && !transfer && !is_repeated && self.is_promised(now, from) {
+            return;
+        }
+        if term > self.term {
+            self.become_follower(now, term, None, out);
+        }
+        let is_free = self.vote.is_none() && self.leader.is_none();
+        let may_vote = term == self.term && (is_repeated || is_free);
+        if !may_vote || !last.is_up_to_date_with(self.last()) {
+            let refusal = Body::VoteReply { granted: false };
+            out.sends.push((from, Message { term: self.term, body: refusal }));
+            return;
+        }
+        if self.vote.is_none() {
+            self.become_follower(now, term, None, out);
+            self.vote = Some(from);
+            self.hard_state_changed();
+        }
+        self.flags.set(Flags::GRANT_OWED);
+        self.reset_election_timer(now);
+    }
+
+    pub(crate) fn on_pre_vote_reply(
+        &mut self,
+        now: Time,
+        from: PeerId,
+        (term, ask): (Term, Term),
+        granted: bool,
+        out: &mut Outbox,
+    ) -> Placed {
+        if !granted {
+            self.is_answer(now, from, term, out);
+        }
+        if ask == self.term.next()
+            && let Role::PreCandidate(poll) = &mut self.role
+            && let Some(slot) = self.membership.slot(from)
+        {
+            poll.count(slot, granted);
+            return self.decide(now, out);
+        }
+        Placed::Nothing
+    }
+
+    pub(crate) fn on_vote_reply(
+        &mut self,
+        now: Time,
+        from: PeerId,
+        term: Term,
+        granted: bool,
+        out: &mut Outbox,
+    ) -> Placed {
+        if self.is_answer(now, from, term, out)
+            && let Role::Candidate(poll) = &mut self.role
+            && let Some(slot) = self.membership.slot(from)
+        {
+            poll.count(slot, granted);
+            return self.decide(now, out);
+        }
+        Placed::Nothing
+    }
+
+    /// Our own term and vote have become durable.
+    pub(crate) fn count_own_vote(&mut self, now: Time, out: &mut Outbox) -> Placed {
+        if let Role::Candidate(poll) = &mut self.role
+            && let Some(slot) = self.membership.slot(self.id)
+        {
+            poll.count(slot, true);
+            return self.decide(now, out);
+        }
+        Placed::Nothing
+    }
+
+    fn decide(&mut self, now: Time, out: &mut Outbox) -> Placed {
+        let (Role::PreCandidate(poll) | Role::Candidate(poll)) = &self.role else {
+            return Placed::Nothing;
+        };
+        let is_durable = self.flags.has(Flags::HARD_DURABLE);
+        match (quorum::tally(&self.membership, |slot| poll.ballots[slot]), &self.role) {
+            (Outcome::Won, Role::PreCandidate(_)) => self.start_election(now, false),
+            (Outcome::Won, Role::Candidate(_)) if is_durable => return self.become_leader(now),
+            (Outcome::Lost, _) => self.become_follower(now, self.term, None, out),
+            _ => {}
+        }
+        Placed::Nothing
+    }
+
+    fn start_pre_vote(&mut self, now: Time) {
+        self.set_leader(None);
+        self.reset_election_timer(now);
+        let mut poll = self.new_poll(false);
+        if let Some(slot) = self.membership.slot(self.id) {
+            poll.count(slot, true);
+        }
+        let won = quorum::tally(&self.membership, |slot| poll.ballots[slot]) == Outcome::Won;
+        self.role = Role::PreCandidate(poll);
+        if won {
+            self.start_election(now, false);
+        }
+    }
+
+    fn start_election(&mut self, now: Time, transfer: bool) {
+        self.set_leader(None);
+        self.reset_election_timer(now);
+        self.enter_term(self.term.next());
+        self.vote = Some(self.id);
+        self.role = Role::Candidate(self.new_poll(transfer));
+    }
+
+    fn new_poll(&self, transfer: bool) -> Box<Poll> {
+        let ballots = self.membership.iter().map(|_| Ballot::Open).collect();
+        Box::new(Poll { ballots, transfer, asked: false })
+    }
+
+    /// Invariant: the vote for ourselves in this term is durable, and a majority's is.
+    fn become_leader(&mut self, now: Time) -> Placed {
+        assert!(self.vote == Some(self.id) && self.flags.has(Flags::HARD_DURABLE));
+        let first_own = self.last().index.next();
+        let leader = Leader::new(&self.ctx(), first_own, now);
+        self.role = Role::Leader(Box::new(leader));
+        self.set_leader(Some(self.id));
+        self.log.append(self.term, 1);
+        Placed::Own(self.last(), Own::Empty)
+    }
+
+    /// Follows `leader`, or waits for one, in `term`.
+    pub(crate) fn become_follower(
+        &mut self,
+        now: Time,
+        term: Term,
+        leader: Option<PeerId>,
+        out: &mut Outbox,
+    ) {
+        if let Role::Leader(was) = &mut self.role {
+            was.refuse_reads(leader, out);
+            self.verified = self.commit;
+        }
+        self.role = Role::Follower;
+        self.flags.clear(Flags::RETIRING);
+        if term > self.term {
+            self.enter_term(term);
+        }
+        self.set_leader(leader);
+        self.reset_election_timer(now);
+    }
+
+    /// Nothing of the term before holds in the new one: neither vote, nor what its leader said.
+    fn enter_term(&mut self, term: Term) {
+        assert!(term > self.term, "terms only rise");
+        self.term = term;
+        self.vote = None;
+        self.verified = self.commit;
+        self.seen = Stamp(0);
+        self.flags.clear(Flags::GRANT_OWED);
+        self.flags.clear(Flags::ACK_OWED);
+        self.flags.clear(Flags::ACK_NOW);
+        self.hard_state_changed();
+    }
+
+    fn hard_state_changed(&mut self) {
+        self.flags.set(Flags::HARD_OWED);
+        self.flags.clear(Flags::HARD_DURABLE);
+    }
+
+    /// Asks the voters, as soon as that is allowed.
+    pub(crate) fn drain_candidate(&mut self, out: &mut Outbox) {
+        let last = self.log.last();
+        let is_durable = self.flags.has(Flags::HARD_DURABLE);
+        let (poll, body) = match &mut self.role {
+            Role::PreCandidate(poll) => (poll, Body::PreVote { last }),
+            Role::Candidate(poll) if is_durable => {
+                let transfer = poll.transfer;
+                (poll, Body::Vote { last, transfer })
+            }
+            _ => return,
+        };
+        if core::mem::replace(&mut poll.asked, true) {
+            return;
+        }
+        for member in self.membership.iter().filter(|member| member.id != self.id) {
+            if self.membership.is_voter(member.id) {
+                out.sends.push((member.id, Message { term: self.term, body }));
+            }
+        }
+    }
+
+    /// Whether this peer may campaign: it votes, and its log is its own.
+    pub(crate) fn is_promotable(&self) -> bool {
+        self.membership.is_voter(self.id)
+            && !self.log.is_installing()
+            && self.term < TERM_MAX
+            && self.last().index < INDEX_MAX
+    }
+
+    /// Whether the host's failure detector stands in for the election timer. Only for a leader that
+    /// may lead: one that was voted out does not say goodbye to everyone.
+    pub(crate) fn is_still(&self) -> bool {
+        self.flags.has(Flags::SUPPORTED)
+            && self.leader.is_some_and(|leader| self.membership.is_voter(leader))
+    }
+
+    /// Whether a leader must be protected from this candidate. The leader itself, when it asks,
+    /// leads no more.
+    fn is_promised(&self, now: Time, candidate: PeerId) -> bool {
+        if matches!(self.role, Role::Leader(_)) {
+            return true;
+        }
+        self.leader != Some(candidate) && (now < self.promised_until || self.is_still())
+    }
+
+    pub(crate) fn reset_election_timer(&mut self, now: Time) {
+        let spread = self.rng.below(self.config.campaign_spread);
+        self.election_at = now.after(self.config.campaign_after).after(spread);
+    }
+}
+
+impl Poll {
+    /// The first answer counts; a vote is not taken back.
+    fn count(&mut self, slot: usize, granted: bool) {
+        if self.ballots[slot] == Ballot::Open {
+            self.ballots[slot] = if granted { Ballot::Granted } else { Ballot::Refused };
+        }
+    }
+}
+
+/// Terms and slots beyond these only come from garbage; what carries them is refused, so that
+/// counting up never overflows.
+pub(crate) const TERM_MAX: Term = Term(1 << 62);
+pub(crate) const INDEX_MAX: Index = Index(1 << 62);

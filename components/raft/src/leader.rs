@@ -1,0 +1,444 @@
+//! What only a leader has: progress of the others, stamps, reads under way, a transfer.
+//!
+//! Boxed, and dropped when leadership ends, so that a follower does not pay for it.
+//!
+//! Nothing is sent when something happens; [`Leader::drain`] looks once at every member and sends
+//! what is due by then. However many proposals, acks and reads a drain gathers, a member gets one
+//! append (as long as it fits) or one beat, and all waiting reads share one round.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use types::{EntryId, Index, PeerId, Term, Time};
+
+use crate::config::Config;
+use crate::input::{Foreign, ReadToken, Refused};
+use crate::log::Log;
+use crate::membership::Membership;
+use crate::message::{Body, Message, Stamp};
+use crate::outbox::{Outbox, SnapshotWanted};
+use crate::progress::{Mode, Progress};
+use crate::quorum;
+
+/// How large entries are; answered by the host, which has them.
+pub trait LogSizes {
+    /// How many of these entries, from the first on, fit into `bytes_max`: the slot behind the last
+    /// that fits, and the bytes up to there. The range is never empty and lies in the log. For
+    /// entries not in memory an estimate will do: sizes steer flow, never correctness.
+    fn fit(&self, entries: Range<Index>, bytes_max: u64) -> (Index, u64);
+}
+
+/// The parts of a peer that a leader reads.
+pub(crate) struct Ctx<'a> {
+    pub id: PeerId,
+    pub term: Term,
+    pub commit: Index,
+    pub config: &'a Config,
+    pub log: &'a Log,
+    pub membership: &'a Membership,
+}
+
+#[derive(Debug)]
+pub(crate) struct Leader {
+    /// By slot of the membership.
+    pub progress: Box<[Progress]>,
+    /// The first entry of this leadership.
+    pub first_own: Index,
+    /// When the next beats are due.
+    pub next_beat: Time,
+    /// Silence before this is not held against a majority: there was no leader, or it was another
+    /// majority, or we were asleep.
+    pub patient_from: Time,
+    /// Newest stamp issued.
+    stamp: Stamp,
+    /// Stamp of the first beat round since which nothing has changed; 0 for none.
+    quiet_since: Stamp,
+    /// No beats: nothing to say, and every follower sits still by itself.
+    pub asleep: bool,
+    /// Beats are due in the next drain.
+    pub beat_due: bool,
+    /// A peer that may yet campaign on our word has left our sight: no lease in this term.
+    lease_lost: bool,
+    /// Bytes of own entries not committed.
+    pub uncommitted_bytes: u64,
+    reads: Vec<PendingRead>,
+    pub transfer: Option<Transfer>,
+    /// The host is to be told that this transfer was given up.
+    pub transfer_ended: Option<PeerId>,
+}
+
+/// A read that waits for confirmation.
+#[derive(Clone, Copy, Debug)]
+struct PendingRead {
+    token: ReadToken,
+    /// Commit index when its round began.
+    index: Index,
+    /// Stamp of its round; 0 if none has begun.
+    round: Stamp,
+}
+
+/// Leadership on its way to another peer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Transfer {
+    pub to: PeerId,
+    pub give_up: Time,
+}
+
+impl Leader {
+    pub(crate) fn new(ctx: &Ctx<'_>, first_own: Index, now: Time) -> Leader {
+        let fresh = Progress::new(first_own);
+        Leader {
+            progress: ctx.membership.iter().map(|_| fresh).collect(),
+            first_own,
+            next_beat: now.after(ctx.config.heartbeat_interval),
+            patient_from: now,
+            stamp: Stamp(now.0),
+            quiet_since: Stamp(0),
+            asleep: false,
+            beat_due: false,
+            lease_lost: false,
+            uncommitted_bytes: 0,
+            reads: Vec::new(),
+            transfer: None,
+            transfer_ended: None,
+        }
+    }
+
+    /// Follows a change of membership: members that stay keep their progress.
+    pub(crate) fn follow_membership(&mut self, old: &Membership, ctx: &Ctx<'_>, now: Time) {
+        self.lease_lost |= old.iter().zip(&self.progress).any(|(member, progress)| {
+            progress.told_to_campaign && ctx.membership.get(member.id).is_none()
+        });
+        let fresh = Progress::new(ctx.log.last().index);
+        self.progress = ctx
+            .membership
+            .iter()
+            .map(|member| old.slot(member.id).map_or(fresh, |slot| self.progress[slot]))
+            .collect();
+        self.patient_from = now;
+        if let Some(transfer) = self.transfer
+            && !ctx.membership.is_incoming_voter(transfer.to)
+        {
+            self.abort_transfer();
+        }
+    }
+
+    pub(crate) fn abort_transfer(&mut self) {
+        if let Some(transfer) = self.transfer.take() {
+            self.transfer_ended = Some(transfer.to);
+        }
+    }
+
+    /// The newest stamp that a majority has echoed: it had not elected anyone else when we issued
+    /// it.
+    pub(crate) fn confirmed(&self, ctx: &Ctx<'_>) -> Stamp {
+        let own = ctx.membership.slot(ctx.id);
+        Stamp(quorum::agreed(ctx.membership, |slot| {
+            if Some(slot) == own { u64::MAX } else { self.progress[slot].acked.0 }
+        }))
+    }
+
+    /// The last slot that a majority holds durably, this peer counted only if it is one of them
+    /// (thesis §10.2.1).
+    pub(crate) fn replicated(&self, ctx: &Ctx<'_>) -> Index {
+        let own = ctx.membership.slot(ctx.id);
+        Index(quorum::agreed(ctx.membership, |slot| {
+            if Some(slot) == own { ctx.log.stable().0 } else { self.progress[slot].matched.0 }
+        }))
+    }
+
+    /// Until when no other leader can have been elected; `None` if that cannot be said.
+    pub(crate) fn lease(&self, ctx: &Ctx<'_>, now: Time) -> Option<Time> {
+        let span = ctx.config.lease_span()?;
+        let told = self.lease_lost || self.progress.iter().any(|peer| peer.told_to_campaign);
+        if told || ctx.commit < self.first_own {
+            return None;
+        }
+        let from = Time(self.confirmed(ctx).0).min(now);
+        let until = from.after(span);
+        (now < until).then_some(until)
+    }
+
+    /// Whether a majority has been silent for too long.
+    pub(crate) fn is_deserted(&self, ctx: &Ctx<'_>, now: Time) -> bool {
+        let heard = Time(self.confirmed(ctx).0).max(self.patient_from);
+        now >= heard.after(ctx.config.election_timeout)
+    }
+
+    pub(crate) fn on_ack(
+        &mut self,
+        ctx: &Ctx<'_>,
+        from: PeerId,
+        (matched, verified): (Index, Index),
+        stamp: Stamp,
+    ) -> Result<(), Refused> {
+        let Some(slot) = ctx.membership.slot(from) else { return Ok(()) };
+        if verified > ctx.log.last().index || matched > verified || stamp > self.stamp {
+            return Err(Refused::Foreign(Foreign::NeverSent));
+        }
+        self.progress[slot].on_ack(matched, verified, stamp, ctx.log);
+        Ok(())
+    }
+
+    pub(crate) fn on_nack(
+        &mut self,
+        ctx: &Ctx<'_>,
+        from: PeerId,
+        (at, hint): (Index, EntryId),
+        stamp: Stamp,
+    ) -> Result<(), Refused> {
+        let Some(slot) = ctx.membership.slot(from) else { return Ok(()) };
+        if at > ctx.log.last().index || hint.index > at || stamp > self.stamp {
+            return Err(Refused::Foreign(Foreign::NeverSent));
+        }
+        self.progress[slot].on_nack(at, hint, stamp, ctx.log);
+        Ok(())
+    }
+
+    pub(crate) fn on_lost(&mut self, slot: usize) {
+        self.progress[slot].on_lost(self.stamp);
+    }
+
+    pub(crate) fn on_snapshot_ended(&mut self, slot: usize) {
+        self.progress[slot].on_snapshot_ended(self.stamp);
+    }
+
+    pub(crate) fn add_read(&mut self, ctx: &Ctx<'_>, token: ReadToken) -> Result<(), Refused> {
+        if self.reads.len() >= ctx.config.reads_max {
+            return Err(Refused::Busy);
+        }
+        self.reads.push(PendingRead { token, index: Index(0), round: Stamp(0) });
+        Ok(())
+    }
+
+    /// Leadership has ended: whoever waits is told so.
+    pub(crate) fn refuse_reads(&mut self, leader: Option<PeerId>, out: &mut Outbox) {
+        for read in self.reads.drain(..) {
+            out.reads.push((read.token, Err(Refused::NotLeader(leader))));
+        }
+    }
+
+    /// Something happened: a sleeping leader is awake again, and one that was about to fall asleep
+    /// starts over.
+    pub(crate) fn wake(&mut self, now: Time) {
+        self.quiet_since = Stamp(0);
+        if self.asleep {
+            self.asleep = false;
+            self.beat_due = true;
+            self.next_beat = now;
+            self.patient_from = now;
+        }
+    }
+
+    /// Beats are due: sleep instead, if everyone is known to sit still.
+    pub(crate) fn tick(&mut self, ctx: &Ctx<'_>, now: Time) {
+        if self.can_sleep(ctx) {
+            self.asleep = true;
+        } else {
+            self.beat_due = true;
+            self.next_beat = now.after(ctx.config.heartbeat_interval);
+        }
+    }
+
+    /// Whether nothing is left to say: everything is committed, and every member whose store is
+    /// vouched for has it, and has answered a beat since. Members that are not vouched for are
+    /// down; they wake us when they return. The others must be enough to go on with.
+    pub(crate) fn can_sleep(&self, ctx: &Ctx<'_>) -> bool {
+        let own = ctx.membership.slot(ctx.id);
+        let last = ctx.log.last().index;
+        let settled = |peer: &Progress| {
+            peer.mode == Mode::Replicate && peer.matched == last && peer.acked >= self.quiet_since
+        };
+        let quorum_supported = quorum::agreed(ctx.membership, |slot| {
+            u64::from(Some(slot) == own || self.progress[slot].supported)
+        });
+        self.quiet_since > Stamp(0)
+            && quorum_supported == 1
+            && self.is_quiet(ctx)
+            && (self.progress.iter().enumerate())
+                .all(|(slot, peer)| Some(slot) == own || !peer.supported || settled(peer))
+    }
+
+    fn is_quiet(&self, ctx: &Ctx<'_>) -> bool {
+        self.reads.is_empty()
+            && self.transfer.is_none()
+            && !ctx.membership.is_joint()
+            && ctx.commit == ctx.log.last().index
+    }
+
+    /// Sends everything that is due.
+    pub(crate) fn drain(
+        &mut self,
+        ctx: &Ctx<'_>,
+        now: Time,
+        sizes: &dyn LogSizes,
+        out: &mut Outbox,
+    ) {
+        self.stamp = Stamp(now.0.max(self.stamp.0 + 1));
+        let reads_ask = self.start_reads(ctx, now, out);
+        let own = ctx.membership.slot(ctx.id);
+        for slot in (0..self.progress.len()).filter(|&slot| Some(slot) != own) {
+            let member = ctx.membership.at(slot);
+            let appended = self.replicate(ctx, now, slot, sizes, out);
+            let peer = &mut self.progress[slot];
+            if appended {
+                continue;
+            }
+            if self.beat_due || (reads_ask && ctx.membership.is_voter(member.id)) {
+                let beat = Body::Beat { commit: ctx.commit, stamp: self.stamp };
+                out.sends.push((member.id, ctx.say(beat)));
+                peer.commit_sent = ctx.commit;
+            } else if peer.mode == Mode::Replicate && peer.commit_sent < ctx.commit {
+                out.sends.push((member.id, ctx.say(Body::Commit { commit: ctx.commit })));
+                peer.commit_sent = ctx.commit;
+            }
+        }
+        if self.beat_due && self.quiet_since == Stamp(0) && self.is_quiet(ctx) {
+            self.quiet_since = self.stamp;
+        }
+        self.beat_due = false;
+        self.hand_over(ctx, out);
+    }
+
+    /// Begins the round of the reads that wait for one. Returns whether members must be asked.
+    fn start_reads(&mut self, ctx: &Ctx<'_>, now: Time, out: &mut Outbox) -> bool {
+        // Before the first own entry is committed the commit index may lag behind what a former
+        // leader has acknowledged (thesis §6.4).
+        if self.reads.is_empty() || ctx.commit < self.first_own {
+            return false;
+        }
+        let leased = self.lease(ctx, now).is_some();
+        let mut ask = false;
+        for read in self.reads.iter_mut().filter(|read| read.round == Stamp(0)) {
+            read.index = ctx.commit;
+            read.round = self.stamp;
+            ask = true;
+        }
+        let confirmed = if leased { self.stamp } else { self.confirmed(ctx) };
+        self.reads.retain(|read| {
+            let is_confirmed = read.round <= confirmed;
+            if is_confirmed {
+                out.reads.push((read.token, Ok(read.index)));
+            }
+            !is_confirmed
+        });
+        ask && !self.reads.is_empty()
+    }
+
+    /// Sends a member the entries that are due. Returns whether that was any message.
+    fn replicate(
+        &mut self,
+        ctx: &Ctx<'_>,
+        now: Time,
+        slot: usize,
+        sizes: &dyn LogSizes,
+        out: &mut Outbox,
+    ) -> bool {
+        let to = ctx.membership.at(slot).id;
+        let peer = &mut self.progress[slot];
+        let end = ctx.log.last().index.next();
+        let mut sent = false;
+        loop {
+            if peer.mode == Mode::Snapshot || peer.paused {
+                return sent;
+            }
+            let Some(term) = ctx.log.term(peer.next.prev()) else {
+                return sent | self.want_snapshot(ctx, now, slot, out);
+            };
+            let upto = match peer.mode {
+                Mode::Probe if peer.next == end => end,
+                Mode::Probe => sizes.fit(peer.next..end, ctx.config.append_bytes_max).0,
+                _ => match window(ctx, peer, sizes, end) {
+                    Some(upto) => upto,
+                    None => return sent,
+                },
+            };
+            // At least one entry, and nothing beyond the log, whatever the host says.
+            let upto = upto.clamp(peer.next.next().min(end), end);
+            let body = Body::Append {
+                prev: EntryId::new(term, peer.next.prev()),
+                last: upto.prev(),
+                commit: ctx.commit,
+                stamp: self.stamp,
+            };
+            out.sends.push((to, ctx.say(body)));
+            peer.commit_sent = ctx.commit;
+            peer.sent = self.stamp;
+            sent = true;
+            if peer.mode == Mode::Probe {
+                peer.paused = true;
+            } else {
+                peer.next = upto;
+            }
+        }
+    }
+
+    /// The log no longer reaches back to this member. One that has been silent would not take a
+    /// snapshot either, so it is beaten first.
+    fn want_snapshot(&mut self, ctx: &Ctx<'_>, now: Time, slot: usize, out: &mut Outbox) -> bool {
+        let peer = &mut self.progress[slot];
+        let silent_from = Time(peer.acked.0).after(ctx.config.election_timeout);
+        if peer.acked == Stamp(0) || now >= silent_from {
+            return false;
+        }
+        peer.mode = Mode::Snapshot;
+        peer.sent = self.stamp;
+        out.snapshots.push(SnapshotWanted {
+            to: ctx.membership.at(slot).id,
+            at_least: ctx.log.base().index,
+            term: ctx.term,
+            stamp: self.stamp,
+        });
+        false
+    }
+
+    /// Tells the heir to campaign as soon as it has everything.
+    fn hand_over(&mut self, ctx: &Ctx<'_>, out: &mut Outbox) {
+        let Some(Transfer { to, .. }) = self.transfer else { return };
+        let Some(slot) = ctx.membership.slot(to) else { return };
+        let peer = &mut self.progress[slot];
+        if peer.matched == ctx.log.last().index && !peer.told_to_campaign {
+            peer.told_to_campaign = true;
+            peer.sent = self.stamp;
+            out.sends.push((to, ctx.say(Body::TimeoutNow { stamp: self.stamp })));
+        }
+    }
+
+    /// The voter of the new half that is furthest ahead, this peer apart.
+    pub(crate) fn best_heir(&self, ctx: &Ctx<'_>) -> Option<PeerId> {
+        (ctx.membership.iter().zip(&self.progress))
+            .filter(|(member, _)| {
+                member.id != ctx.id && ctx.membership.is_incoming_voter(member.id)
+            })
+            .max_by_key(|(_, progress)| progress.matched)
+            .map(|(member, _)| member.id)
+    }
+
+    /// The stamp of the drain under way.
+    pub(crate) fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+}
+
+impl Ctx<'_> {
+    pub(crate) fn say(&self, body: Body) -> Message {
+        Message { term: self.term, body }
+    }
+}
+
+/// How far may be sent ahead to a member: the slot behind the last. `None` if not at all.
+fn window(ctx: &Ctx<'_>, peer: &Progress, sizes: &dyn LogSizes, end: Index) -> Option<Index> {
+    let first = peer.matched.next();
+    if peer.next == end || peer.next.since(first) >= ctx.config.window_entries {
+        return None;
+    }
+    let in_flight =
+        if first == peer.next { 0 } else { sizes.fit(first..peer.next, u64::MAX).1 };
+    let room = ctx.config.window_bytes.saturating_sub(in_flight);
+    if room == 0 {
+        return None;
+    }
+    let (upto, _) = sizes.fit(peer.next..end, room.min(ctx.config.append_bytes_max));
+    Some(upto.min(Index(first.0.saturating_add(ctx.config.window_entries))))
+}

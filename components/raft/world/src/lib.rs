@@ -1,0 +1,14 @@
+//! One Raft group under test: hosts, model disks, packets, virtual time, checkers.
+//!
+//! [`Node`] hosts one peer and does for it what a store does. Everything that tests the core stands
+//! on it: the golden scripts (`components/raft/tests/scripts.rs`), the neutral driver
+//! (`components/raft/examples/raft-driver.rs`), the randomised simulation ([`sim`]) and the planted
+//! bugs that prove its checkers (`tests/mutants.rs`).
+
+mod disk;
+mod entry;
+mod node;
+
+pub use disk::{Disk, Entries, Image};
+pub use entry::{App, Cargo, Entry, Packet, Payload};
+pub use node::{Node, Turn};
