@@ -102,20 +102,36 @@ impl Peer {
         out: &mut Outbox,
     ) {
         let mut granted = false;
+        if term == self.term && self.leader == Some(from) {
+            // It led this term, and does so no more: nobody need sit still for it.
+            self.set_leader(None);
+            self.promised_until = Time::ZERO;
+            self.reset_election_timer(now);
+        }
         // An asker whose term is behind is told so even by those who heard the leader: otherwise a
         // short log with a high term and a long log with a low one would wait for each other.
         if term >= self.term {
             if self.is_promised(now, from) {
-                if let Role::Leader(leader) = &mut self.role {
-                    // It does not hear us; if we sleep, that is why.
-                    leader.wake(now);
-                }
+                self.hear_rival(now);
                 return;
             }
             granted = last.is_up_to_date_with(self.last());
         }
         let body = Body::PreVoteReply { ask: term.next(), granted };
         out.sends.push((from, Message { term: self.term, body }));
+    }
+
+    /// Someone campaigns against a leader that is protected. If that is us and we sleep, that is
+    /// why: let everyone hear from us. If we sit still for a leader, it may have been deposed
+    /// without our hearing of it, and its store be well: ask it, and do not wait forever.
+    fn hear_rival(&mut self, now: Time) {
+        if let Role::Leader(leader) = &mut self.role {
+            leader.wake(now);
+        } else if self.is_still() {
+            self.flags.set(Flags::DOUBT);
+            self.flags.set(Flags::ACK_NOW);
+            self.reset_election_timer(now);
+        }
     }
 
     pub(crate) fn on_vote(
@@ -128,6 +144,7 @@ impl Peer {
     ) {
         let is_repeated = term == self.term && self.vote == Some(from);
         if term >= self.term && !transfer && !is_repeated && self.is_promised(now, from) {
+            self.hear_rival(now);
             return;
         }
         if term > self.term {
@@ -312,23 +329,28 @@ impl Peer {
         }
     }
 
-    /// Whether this peer may campaign: it votes, and its log is its own.
+    /// Whether this peer may campaign: it votes, or did until a membership that may yet be
+    /// overwritten, and its log is its own. Those whom a new membership leaves out must be able to
+    /// lead until it is committed: they may be the only ones that have it (thesis §4.2.2;
+    /// `scripts/membership/left_out_peer_brings_its_own_removal_to_pass`).
     pub(crate) fn is_promotable(&self) -> bool {
-        self.membership.is_voter(self.id)
+        let was_voter = self.previous.as_ref().is_some_and(|before| before.1.is_voter(self.id));
+        (was_voter || self.membership.is_voter(self.id))
             && !self.log.is_installing()
             && self.term < TERM_MAX
             && self.last().index < INDEX_MAX
     }
 
     /// Whether the host's failure detector stands in for the election timer. Only for a leader that
-    /// may lead: one that was voted out does not say goodbye to everyone.
+    /// may lead, and that nobody contests: one that was deposed does not say goodbye to everyone.
     pub(crate) fn is_still(&self) -> bool {
         self.flags.has(Flags::SUPPORTED)
+            && !self.flags.has(Flags::DOUBT)
             && self.leader.is_some_and(|leader| self.membership.is_voter(leader))
     }
 
     /// Whether a leader must be protected from this candidate. The leader itself, when it asks,
-    /// leads no more.
+    /// leads no more (hashicorp/raft#605).
     fn is_promised(&self, now: Time, candidate: PeerId) -> bool {
         if matches!(self.role, Role::Leader(_)) {
             return true;

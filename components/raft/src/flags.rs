@@ -29,6 +29,8 @@ impl Flags {
     pub(crate) const TELL_MEMBERSHIP: Flags = Flags(1 << 10);
     /// A leader outside its membership steps down once it has told the others of the commit.
     pub(crate) const RETIRING: Flags = Flags(1 << 11);
+    /// Someone else campaigns: the leader we sit still for is asked whether it still leads.
+    pub(crate) const DOUBT: Flags = Flags(1 << 12);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0

@@ -55,6 +55,7 @@ impl Peer {
             self.become_follower(now, term, Some(from), out);
         }
         self.set_leader(Some(from));
+        self.flags.clear(Flags::DOUBT);
         self.seen = self.seen.max(stamp);
         self.promised_until = self.promised_until.max(now.after(self.config.election_timeout));
         self.reset_election_timer(now);

@@ -166,19 +166,21 @@ impl Leader {
         now >= heard.after(ctx.config.election_timeout)
     }
 
+    /// Returns whether the ack repeats what the member said before.
     pub(crate) fn on_ack(
         &mut self,
         ctx: &Ctx<'_>,
         from: PeerId,
         (matched, verified): (Index, Index),
         stamp: Stamp,
-    ) -> Result<(), Refused> {
-        let Some(slot) = ctx.membership.slot(from) else { return Ok(()) };
+    ) -> Result<bool, Refused> {
+        let Some(slot) = ctx.membership.slot(from) else { return Ok(false) };
         if verified > ctx.log.last().index || matched > verified || stamp > self.stamp {
             return Err(Refused::Foreign(Foreign::NeverSent));
         }
+        let repeats = stamp <= self.progress[slot].acked;
         self.progress[slot].on_ack(matched, verified, stamp, ctx.log);
-        Ok(())
+        Ok(repeats)
     }
 
     pub(crate) fn on_nack(
@@ -243,7 +245,8 @@ impl Leader {
 
     /// Whether nothing is left to say: everything is committed, and every member whose store is
     /// vouched for has it, and has answered a beat since. Members that are not vouched for are
-    /// down; they wake us when they return. The others must be enough to go on with.
+    /// down; the failure detector wakes us when they return. The others must be enough to go on
+    /// with, and there must be one, or there may be no failure detector at all.
     pub(crate) fn can_sleep(&self, ctx: &Ctx<'_>) -> bool {
         let own = ctx.membership.slot(ctx.id);
         let last = ctx.log.last().index;
@@ -255,6 +258,7 @@ impl Leader {
         });
         self.quiet_since > Stamp(0)
             && quorum_supported == 1
+            && self.progress.iter().any(|peer| peer.supported)
             && self.is_quiet(ctx)
             && (self.progress.iter().enumerate())
                 .all(|(slot, peer)| Some(slot) == own || !peer.supported || settled(peer))
@@ -433,8 +437,9 @@ fn window(ctx: &Ctx<'_>, peer: &Progress, sizes: &dyn LogSizes, end: Index) -> O
     if peer.next == end || peer.next.since(first) >= ctx.config.window_entries {
         return None;
     }
-    let in_flight =
-        if first == peer.next { 0 } else { sizes.fit(first..peer.next, u64::MAX).1 };
+    // Part of it may be compacted by now; a host knows sizes only of what it has.
+    let held = first.max(ctx.log.base().index.next());
+    let in_flight = if held < peer.next { sizes.fit(held..peer.next, u64::MAX).1 } else { 0 };
     let room = ctx.config.window_bytes.saturating_sub(in_flight);
     if room == 0 {
         return None;

@@ -97,7 +97,10 @@ impl Peer {
         stamp: Stamp,
     ) -> Result<Placed, Refused> {
         let Some((leader, ctx)) = self.leading() else { return Ok(Placed::Nothing) };
-        leader.on_ack(&ctx, from, positions, stamp)?;
+        if leader.on_ack(&ctx, from, positions, stamp)? && leader.asleep {
+            // It has nothing new to say, so it asks: someone contests our leadership.
+            leader.wake(now);
+        }
         Ok(self.advance_commit(now))
     }
 

@@ -402,6 +402,7 @@ impl Peer {
         if self.leader != leader {
             self.leader = leader;
             self.flags.clear(Flags::SUPPORTED);
+            self.flags.clear(Flags::DOUBT);
             self.flags.set(Flags::TELL_LEADER);
         }
     }

@@ -1,5 +1,8 @@
 //! Tables of membership changes: what each may be and what it may not.
 
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
 use super::*;
 
 fn id(n: u64) -> PeerId {

@@ -104,7 +104,7 @@ pub struct Image {
 
 /// A write on its way to the disk.
 #[derive(Clone, Debug)]
-pub struct Queued {
+struct Queued {
     write: Write,
     entries: Vec<Entry>,
     /// The state machine when the write was issued.

@@ -125,7 +125,7 @@ impl Packet {
 
 /// The terms of entries, as runs.
 #[must_use]
-pub fn runs(entries: &[Entry]) -> Vec<Run> {
+pub(crate) fn runs(entries: &[Entry]) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for entry in entries {
         if runs.last().is_none_or(|run| run.term != entry.id.term) {
@@ -137,7 +137,7 @@ pub fn runs(entries: &[Entry]) -> Vec<Run> {
 
 /// The memberships among entries.
 #[must_use]
-pub fn memberships(entries: &[Entry]) -> Vec<(Index, Membership)> {
+pub(crate) fn memberships(entries: &[Entry]) -> Vec<(Index, Membership)> {
     (entries.iter())
         .filter_map(|entry| match &entry.payload {
             Payload::Membership(membership) => Some((entry.id.index, membership.clone())),

@@ -5,9 +5,11 @@
 //! (`components/raft/examples/raft-driver.rs`), the randomised simulation ([`sim`]) and the planted
 //! bugs that prove its checkers (`tests/mutants.rs`).
 
+pub mod check;
 mod disk;
 mod entry;
 mod node;
+pub mod sim;
 
 pub use disk::{Disk, Entries, Image};
 pub use entry::{App, Cargo, Entry, Packet, Payload};
