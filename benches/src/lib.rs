@@ -1,1 +1,43 @@
-//! Placeholder.
+//! Benches of the Raft core beside crates.io `raft` 0.7, in one process and one table.
+//!
+//! Why this shape
+//! - **A bench without a peer says nothing.** Every measurement runs once per *contender*; the
+//!   ratio is taken against the best peer variant of that row, never against a slow setting.
+//! - **Noise must cancel.** Contenders take turns (A, B, A, B, ...) inside one process, the clock
+//!   is the thread's CPU time, and the table shows medians.
+//! - **Same work.** Every contender proposes the same payloads, replicates them to three replicas,
+//!   and applies them by `contender::touch`; the suite compares the sums and stops if they differ.
+//!
+//! Modules
+//! - `contender`  what both sides implement, and the rules of the game
+//! - `measure`    CPU time of contenders that take turns
+//! - `suite`      what is timed
+//! - `memory`     what is counted: bytes, allocations, messages
+//! - `counts`     what a counting allocator reports
+//! - `report`     the table and the JSON file
+//! - `ours`       our core, two variants
+//! - `peer`       crates.io `raft` 0.7, three variants
+//!
+//! Programs: `raft-bench` times, runs `raft-bench-alloc` (which counts) and prints one table. They
+//! are two because a counting allocator slows what it counts, the more the more a core allocates.
+//!
+//! Not here: disks, networks.
+
+pub mod contender;
+pub mod counts;
+pub mod measure;
+pub mod memory;
+pub mod ours;
+pub mod peer;
+pub mod report;
+pub mod suite;
+
+use contender::Contender;
+
+/// Who takes part, in the order of the table's columns. Both programs use this list.
+pub fn contenders() -> Vec<Box<dyn Contender>> {
+    let ours = [ours::Ours::Sharing, ours::Ours::Copying];
+    let ours = ours.into_iter().map(|ours| Box::new(ours) as Box<dyn Contender>);
+    let peers = peer::Settings::variants().into_iter().map(|settings| Box::new(settings) as _);
+    ours.chain(peers).collect()
+}

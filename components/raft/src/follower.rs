@@ -24,6 +24,14 @@ pub(crate) struct Entries<'a> {
     pub memberships: &'a [(Index, Membership)],
 }
 
+impl Entries<'_> {
+    /// The term of the entry in this slot.
+    fn term(&self, index: Index) -> Option<Term> {
+        let covers = |run: &&Run| run.first <= index && index <= self.last;
+        self.runs.iter().rev().find(covers).map(|run| run.term)
+    }
+}
+
 /// How a leader's entries fit this log.
 pub(crate) enum Fit {
     /// `prev` is not here; the logs can agree at this entry at best.
@@ -67,7 +75,9 @@ impl Peer {
     pub(crate) fn fit(&self, term: Term, entries: &Entries<'_>) -> Result<Fit, Refused> {
         let EntryId { index: prev, .. } = entries.prev;
         let verified = if term == self.term { self.verified } else { self.commit };
-        let settled = self.previous.as_ref().map_or(verified, |previous| previous.0.max(verified));
+        // With none to go back to, the membership in force is committed.
+        let membership_at = self.previous.as_ref().map_or(self.membership_at, |before| before.0);
+        let settled = verified.max(membership_at);
         let conflict = |at| Err(Refused::Foreign(Foreign::Conflict(at)));
         // What precedes the base is committed and agrees, though its terms are forgotten.
         if prev >= self.log.base().index && !self.log.contains(entries.prev) {
@@ -75,6 +85,10 @@ impl Peer {
                 return conflict(prev);
             }
             return Ok(Fit::Gap(self.log.floor(entries.prev)));
+        }
+        let base = self.log.base();
+        if prev < base.index && entries.term(base.index).is_some_and(|term| term != base.term) {
+            return conflict(base.index);
         }
         match self.log.first_new(prev, entries.runs, entries.last) {
             None => Ok(Fit::Known),

@@ -206,7 +206,7 @@ impl<'a> Content<'a> {
         let ends_right = runs.last().is_none_or(|run| run.first <= last && run.term <= term);
         let in_bounds = last < INDEX_MAX && prev.term <= term;
         let placed = memberships.windows(2).all(|w| w[0].0 < w[1].0)
-            && memberships.iter().all(|(at, _)| (first..=last).contains(at));
+            && memberships.iter().all(|(at, who)| (first..=last).contains(at) && !who.is_empty());
         if starts_right && rises && ends_right && in_bounds && placed {
             Ok((runs, memberships))
         } else {

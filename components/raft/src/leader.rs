@@ -64,8 +64,8 @@ pub(crate) struct Leader {
     pub uncommitted_bytes: u64,
     reads: Vec<PendingRead>,
     pub transfer: Option<Transfer>,
-    /// The host is to be told that this transfer was given up.
-    pub transfer_ended: Option<PeerId>,
+    /// The host is to be told that a transfer was given up.
+    pub transfer_ended: bool,
 }
 
 /// A read that waits for confirmation.
@@ -101,7 +101,7 @@ impl Leader {
             uncommitted_bytes: 0,
             reads: Vec::new(),
             transfer: None,
-            transfer_ended: None,
+            transfer_ended: false,
         }
     }
 
@@ -125,9 +125,7 @@ impl Leader {
     }
 
     pub(crate) fn abort_transfer(&mut self) {
-        if let Some(transfer) = self.transfer.take() {
-            self.transfer_ended = Some(transfer.to);
-        }
+        self.transfer_ended |= self.transfer.take().is_some();
     }
 
     /// The newest stamp that a majority has echoed: it had not elected anyone else when we issued
@@ -279,7 +277,7 @@ impl Leader {
         sizes: &dyn LogSizes,
         out: &mut Outbox,
     ) {
-        self.stamp = Stamp(now.0.max(self.stamp.0 + 1));
+        self.stamp = Stamp(now.0.max(self.stamp.0.saturating_add(1)));
         let reads_ask = self.start_reads(ctx, now, out);
         let own = ctx.membership.slot(ctx.id);
         for slot in (0..self.progress.len()).filter(|&slot| Some(slot) != own) {

@@ -181,8 +181,8 @@ impl Peer {
                 if from < end { sizes.fit(from..end, u64::MAX).1 } else { 0 };
         }
         leader.drain(&ctx, now, sizes, out);
-        if let Some(to) = leader.transfer_ended.take() {
-            out.events.push(Event::TransferEnded(to));
+        if core::mem::take(&mut leader.transfer_ended) {
+            out.events.push(Event::TransferEnded);
         }
         if !self.flags.has(Flags::RETIRING) {
             return;

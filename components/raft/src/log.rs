@@ -185,9 +185,9 @@ impl Log {
         self.changed_by = leader_term;
     }
 
-    /// Forgets everything up to `index`, which must be in the log and durable.
+    /// Forgets everything up to `index`, which is durable. Nothing to do at or before the base.
     pub(crate) fn compact(&mut self, index: Index) {
-        let Some(term) = self.term(index) else { return };
+        let Some(term) = self.term(index).filter(|_| index > self.base().index) else { return };
         debug_assert!(index <= self.stable, "only what is durable is compacted");
         self.runs.compact(Run { first: index, term });
     }

@@ -97,8 +97,8 @@ pub enum Event {
     },
     /// Another membership is in force: that of this slot.
     Membership(Index),
-    /// A transfer to this peer was given up; proposals are taken again.
-    TransferEnded(PeerId),
+    /// The transfer under way was given up; proposals are taken again.
+    TransferEnded,
 }
 
 impl Outbox {

@@ -249,7 +249,8 @@ impl Peer {
                 let Content::Snapshot(membership) = content else {
                     return Err(Refused::Foreign(Foreign::Malformed));
                 };
-                if snapshot.term > term || snapshot.index >= INDEX_MAX {
+                let is_out_of_order = snapshot.term > term || snapshot.index >= INDEX_MAX;
+                if is_out_of_order || membership.is_empty() {
                     return Err(Refused::Foreign(Foreign::Malformed));
                 }
                 if self.hear_leader(now, from, term, stamp, out)? {
