@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raft::{
-    Body, Boot, Config, Content, Input, Membership, Message, Outbox, Own, Peer, Placed,
-    RoleStatus, Run,
+    Body, Boot, Config, Content, Input, Membership, Message, Outbox, Own, Peer, Placed, RoleStatus,
+    Run,
 };
 use types::{EntryId, Index, PeerId, Term, Time};
 
@@ -355,8 +355,7 @@ impl<P: Payload> Store<P> {
             if !commit.is_empty() {
                 for payload in node.log.range(commit).filter_map(|slot| slot.payload.as_ref()) {
                     self.tally.applied += 1;
-                    self.tally.checksum =
-                        self.tally.checksum.wrapping_add(touch(payload.bytes()));
+                    self.tally.checksum = self.tally.checksum.wrapping_add(touch(payload.bytes()));
                 }
             }
             let write = self.out.write.take();

@@ -37,8 +37,7 @@ fn footprint_of<P: Payload>(role: Role, groups: usize, counter: Counter) -> Foot
     for _ in 0..3 {
         cluster.heartbeat_round();
     }
-    let wanted =
-        |group: usize, store: usize| (group % REPLICAS == store) == (role == Role::Leader);
+    let wanted = |group: usize, store: usize| (group % REPLICAS == store) == (role == Role::Leader);
     let (mut peers, mut logs) = cluster.into_parts(wanted);
     let count = peers.len() as f64;
     let (core_heap, core_allocations) = released(counter, || peers.fill_with(|| None));

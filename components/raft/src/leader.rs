@@ -246,6 +246,9 @@ impl Leader {
     /// down; the failure detector wakes us when they return. The others must be enough to go on
     /// with, and there must be one, or there may be no failure detector at all.
     pub(crate) fn can_sleep(&self, ctx: &Ctx<'_>) -> bool {
+        if self.quiet_since == Stamp(0) || !self.is_quiet(ctx) {
+            return false;
+        }
         let own = ctx.membership.slot(ctx.id);
         let last = ctx.log.last().index;
         let settled = |peer: &Progress| {
@@ -254,10 +257,8 @@ impl Leader {
         let quorum_supported = quorum::agreed(ctx.membership, |slot| {
             u64::from(Some(slot) == own || self.progress[slot].supported)
         });
-        self.quiet_since > Stamp(0)
-            && quorum_supported == 1
+        quorum_supported == 1
             && self.progress.iter().any(|peer| peer.supported)
-            && self.is_quiet(ctx)
             && (self.progress.iter().enumerate())
                 .all(|(slot, peer)| Some(slot) == own || !peer.supported || settled(peer))
     }

@@ -17,12 +17,7 @@ use crate::outbox::{Event, Outbox};
 use crate::peer::{Peer, Role};
 
 impl Peer {
-    pub(crate) fn propose(
-        &mut self,
-        now: Time,
-        count: u64,
-        bytes: u64,
-    ) -> Result<Placed, Refused> {
+    pub(crate) fn propose(&mut self, now: Time, count: u64, bytes: u64) -> Result<Placed, Refused> {
         let not_leader = Refused::NotLeader(self.leader);
         let Some((leader, ctx)) = self.leading() else { return Err(not_leader) };
         if !ctx.membership.is_voter(ctx.id) {

@@ -23,6 +23,9 @@ pub const MEMBERS_MAX: usize = 255;
 /// Members held without a heap allocation: five covers every usual group at rest.
 const INLINE: usize = 5;
 
+/// The bit of a packed seat that says that the member votes in the old half.
+const OUTGOING: u8 = 1 << 2;
+
 /// What a member does for the group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Seat {
@@ -63,7 +66,7 @@ impl Member {
             Some(Seat::Learner) => 2,
             Some(Seat::Witness) => 3,
         };
-        seat | u8::from(self.outgoing) << 2
+        if self.outgoing { seat | OUTGOING } else { seat }
     }
 
     fn unpack(id: PeerId, bits: u8) -> Member {
@@ -73,7 +76,7 @@ impl Member {
             3 => Some(Seat::Witness),
             _ => None,
         };
-        Member { id, seat, outgoing: bits & 4 != 0 }
+        Member { id, seat, outgoing: bits & OUTGOING != 0 }
     }
 }
 
@@ -158,8 +161,7 @@ impl Membership {
     /// # Errors
     /// As [`Membership::new`].
     pub fn of_voters(voters: &[PeerId]) -> Result<Membership, BadChange> {
-        let members: Vec<Member> =
-            voters.iter().map(|&id| Member::new(id, Seat::Voter)).collect();
+        let members: Vec<Member> = voters.iter().map(|&id| Member::new(id, Seat::Voter)).collect();
         Membership::new(&members)
     }
 
@@ -224,7 +226,10 @@ impl Membership {
     /// Whether a change is under way: decisions need both halves.
     #[must_use]
     pub fn is_joint(&self) -> bool {
-        self.iter().any(|member| member.outgoing)
+        match &self.0 {
+            Repr::Inline { seats, .. } => seats.iter().any(|seat| seat & OUTGOING != 0),
+            Repr::Shared(members) => members.iter().any(|member| member.outgoing),
+        }
     }
 
     /// Whether the peer votes, in either half: such a peer may campaign (thesis §4.3).

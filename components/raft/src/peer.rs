@@ -280,7 +280,13 @@ impl Peer {
     /// A peer answers as of `term`. A later term ends ours, unless a leader hears it from someone
     /// outside the group: a removed peer must not be able to disturb (hashicorp/raft#524). Returns
     /// whether the answer is of this term.
-    pub(crate) fn is_answer(&mut self, now: Time, from: PeerId, term: Term, out: &mut Outbox) -> bool {
+    pub(crate) fn is_answer(
+        &mut self,
+        now: Time,
+        from: PeerId,
+        term: Term,
+        out: &mut Outbox,
+    ) -> bool {
         let disturbs = matches!(self.role, Role::Leader(_)) && self.membership.get(from).is_none();
         if term > self.term && !disturbs {
             self.become_follower(now, term, None, out);

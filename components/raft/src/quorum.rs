@@ -33,11 +33,18 @@ pub enum Outcome {
     Pending,
 }
 
-/// A half of a joint membership.
-type Half = fn(&Member) -> bool;
+/// A half of a joint membership: who votes in it.
+trait Half: Fn(&Member) -> bool {}
 
-const INCOMING: Half = |member| member.seat == Some(Seat::Voter);
-const OUTGOING: Half = |member| member.outgoing;
+impl<F: Fn(&Member) -> bool> Half for F {}
+
+fn incoming(member: &Member) -> bool {
+    member.seat == Some(Seat::Voter)
+}
+
+fn outgoing(member: &Member) -> bool {
+    member.outgoing
+}
 
 /// Voters handled without a heap allocation.
 const STACK: usize = 16;
@@ -45,15 +52,15 @@ const STACK: usize = 16;
 /// The largest value that a majority of the voters (of each half) has reached. `value` is asked by
 /// slot, in the membership's id order. 0 if there are no voters.
 pub fn agreed(membership: &Membership, value: impl Fn(usize) -> u64) -> u64 {
-    let incoming = agreed_half(membership, INCOMING, &value);
+    let agreed = agreed_half(membership, incoming, &value);
     if membership.is_joint() {
-        incoming.min(agreed_half(membership, OUTGOING, &value))
+        agreed.min(agreed_half(membership, outgoing, &value))
     } else {
-        incoming
+        agreed
     }
 }
 
-fn agreed_half(membership: &Membership, half: Half, value: &impl Fn(usize) -> u64) -> u64 {
+fn agreed_half(membership: &Membership, half: impl Half, value: &impl Fn(usize) -> u64) -> u64 {
     let mut stack = [0; STACK];
     let mut heap;
     let values: &mut [u64] = if membership.len() <= STACK {
@@ -63,35 +70,39 @@ fn agreed_half(membership: &Membership, half: Half, value: &impl Fn(usize) -> u6
         &mut heap
     };
     let mut voters = 0;
-    for (slot, member) in membership.iter().enumerate() {
-        if half(&member) {
-            values[voters] = value(slot);
-            voters += 1;
+    for (slot, _) in membership.iter().enumerate().filter(|(_, member)| half(member)) {
+        // Insertion keeps them sorted; for a handful nothing is quicker.
+        let value = value(slot);
+        let mut at = voters;
+        while at > 0 && values[at - 1] > value {
+            values[at] = values[at - 1];
+            at -= 1;
         }
+        values[at] = value;
+        voters += 1;
     }
-    if voters == 0 {
-        return 0;
-    }
-    let values = &mut values[..voters];
-    values.sort_unstable();
     // Ascending, so that the majority is the upper part: with 3 voters, the 2nd; with 4, the 2nd.
-    values[voters - (voters / 2 + 1)]
+    if voters == 0 { 0 } else { values[voters - (voters / 2 + 1)] }
 }
 
 /// Where an election stands, given each member's ballot by slot.
 pub fn tally(membership: &Membership, ballot: impl Fn(usize) -> Ballot) -> Outcome {
-    let incoming = tally_half(membership, INCOMING, &ballot);
+    let outcome = tally_half(membership, incoming, &ballot);
     if !membership.is_joint() {
-        return incoming;
+        return outcome;
     }
-    match (incoming, tally_half(membership, OUTGOING, &ballot)) {
+    match (outcome, tally_half(membership, outgoing, &ballot)) {
         (Outcome::Won, Outcome::Won) => Outcome::Won,
         (Outcome::Lost, _) | (_, Outcome::Lost) => Outcome::Lost,
         _ => Outcome::Pending,
     }
 }
 
-fn tally_half(membership: &Membership, half: Half, ballot: &impl Fn(usize) -> Ballot) -> Outcome {
+fn tally_half(
+    membership: &Membership,
+    half: impl Half,
+    ballot: &impl Fn(usize) -> Ballot,
+) -> Outcome {
     let (mut voters, mut granted, mut refused) = (0, 0, 0);
     for (slot, member) in membership.iter().enumerate() {
         if half(&member) {

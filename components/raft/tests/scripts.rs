@@ -28,7 +28,8 @@
 //! - `timer P`: P's timer is called, due or not. `time`: what the clock shows.
 //!
 //! Asking
-//! - `propose P NAME… [size=BYTES] [times=N]`: one proposal of these entries, each N times.
+//! - `propose P NAME… [size=BYTES] [times=N] [read=TOKEN]`: one proposal of these entries, each N
+//!   times; and a read before the next drain.
 //! - `read P TOKEN…`, `change P CHANGE…`, `transfer P TO`, `campaign P`, `step_down P`,
 //!   `forget_leader P`.
 //! - `support P Q on|off`: P's host vouches for Q's store, or ceases to. `lost P Q`: P's transport

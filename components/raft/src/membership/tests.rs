@@ -42,10 +42,7 @@ fn changes_that_make_no_sense_are_refused_with_the_reason() {
     let cases: [(&[Change], BadChange); 5] = [
         (&[], BadChange::Empty),
         (&[Change::Remove(id(1)), Change::Remove(id(2))], BadChange::NoVoters),
-        (
-            &[Change::Remove(id(1)), Change::Set(id(2), Seat::Learner)],
-            BadChange::NoVoters,
-        ),
+        (&[Change::Remove(id(1)), Change::Set(id(2), Seat::Learner)], BadChange::NoVoters),
         (&[Change::Remove(id(1)), Change::Set(id(1), Seat::Voter)], BadChange::Twice(id(1))),
         (&[Change::Set(id(3), Seat::Witness)], BadChange::Witness(id(3))),
     ];

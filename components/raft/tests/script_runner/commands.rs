@@ -70,6 +70,7 @@ impl World {
             let peer = host.node.peer.as_ref();
             let lines = match name {
                 "status" => vec![story::status(&host.node)],
+                "log" if peer.is_none() => vec![story::log(id, &host.node.disk.image.log)],
                 "log" => vec![story::log(id, &host.node.log)],
                 "disk" => vec![story::disk(&host.node, &host.queue)],
                 "progress" => peer.map_or(Vec::new(), |peer| {
@@ -174,6 +175,7 @@ impl World {
         let id = args.peer()?;
         let size = args.key("size")?.unwrap_or(0);
         let times: usize = args.key("times")?.unwrap_or(1);
+        let read = args.key("read")?.map(ReadToken);
         let mut commands = Vec::new();
         for word in args.words() {
             for nth in 1..=times {
@@ -182,7 +184,10 @@ impl World {
             }
         }
         let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
-        self.act(id, |node, now, turn| node.propose(now, &commands, turn).map(|_| ()));
+        self.act(id, |node, now, turn| {
+            node.propose(now, &commands, turn)?;
+            read.map_or(Ok(()), |token| node.step(now, Input::Read(token), turn))
+        });
         Ok(())
     }
 

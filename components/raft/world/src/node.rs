@@ -68,8 +68,7 @@ impl Node {
         let disk = Disk::new(app.clone(), app.applied.term);
         let log = disk.image.log.clone();
         let out = Outbox::new();
-        let mut node =
-            Node { id, peer: None, log, app, disk, incarnation: 0, config, seed, out };
+        let mut node = Node { id, peer: None, log, app, disk, incarnation: 0, config, seed, out };
         node.start(now)?;
         Ok(node)
     }

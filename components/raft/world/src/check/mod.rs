@@ -91,9 +91,8 @@ impl Checks {
         turn: &Turn,
         clock: &dyn Fn(usize) -> Time,
     ) -> Result<(), Violation> {
-        let verdict = |property, verdict: Verdict| {
-            verdict.map_err(|what| Violation { property, what })
-        };
+        let verdict =
+            |property, verdict: Verdict| verdict.map_err(|what| Violation { property, what });
         let node = &nodes[at];
         // What was committed before this step: a leader elected now must have all of it.
         let committed = self.same_state.committed();
@@ -105,8 +104,8 @@ impl Checks {
         verdict("monotone", self.monotone.check(&seen))?;
         verdict("log matching", self.matching.check(&seen))?;
         let is_new_leader = self.leaders.check(&seen);
-        let is_new_leader = is_new_leader
-            .map_err(|what| Violation { property: "one leader per term", what })?;
+        let is_new_leader =
+            is_new_leader.map_err(|what| Violation { property: "one leader per term", what })?;
         if is_new_leader {
             let checked = leader_completeness::check(&seen, &self.same_state);
             verdict("leader completeness", checked)?;

@@ -32,10 +32,8 @@ impl Ledger {
         if let Some(range) = &seen.turn.committed {
             for index in (range.start.0..range.end.0).map(Index) {
                 let Some(entry) = node.log.get(index) else { continue };
-                let known = self
-                    .entries
-                    .entry(index)
-                    .or_insert_with(|| (entry.id, entry.payload.clone()));
+                let known =
+                    self.entries.entry(index).or_insert_with(|| (entry.id, entry.payload.clone()));
                 if *known != (entry.id, entry.payload.clone()) {
                     return Err(format!(
                         "{} applied {} {}, elsewhere it was {} {}",

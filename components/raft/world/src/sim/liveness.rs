@@ -39,8 +39,7 @@ impl World {
         let until = Time(self.now.0 + PATIENCE_NS);
         while self.resting_leader().is_none() {
             if self.now > until {
-                let states: Vec<String> =
-                    (0..self.nodes.len()).map(|at| self.state(at)).collect();
+                let states: Vec<String> = (0..self.nodes.len()).map(|at| self.state(at)).collect();
                 let what = format!("the group never {what}:\n{}", states.join("\n"));
                 return Err(Violation { property: "liveness", what });
             }
