@@ -35,7 +35,7 @@ pub struct Config {
     /// Most bytes of entries in one append. A single larger entry still passes.
     /// Default: 1 MiB. Not zero.
     pub append_bytes_max: u64,
-    /// Most bytes sent to one peer and not yet durable there.
+    /// Most bytes sent to one peer and not yet durable there; one entry may exceed it.
     /// Default: 16 MiB. At least `append_bytes_max`.
     pub window_bytes: u64,
     /// Most entries sent to one peer and not yet durable there.

@@ -57,6 +57,9 @@ impl Peer {
         if matches!(self.role, Role::Leader(_)) {
             return Ok(Placed::Nothing);
         }
+        if self.log.is_installing() {
+            return Err(Refused::Installing);
+        }
         if !self.is_promotable() {
             return Err(Refused::NotVoter(self.id));
         }
@@ -67,7 +70,7 @@ impl Peer {
 
     pub(crate) fn forget_leader(&mut self, now: Time) -> Result<Placed, Refused> {
         if matches!(self.role, Role::Leader(_)) {
-            return Err(Refused::NotLeader(self.leader));
+            return Err(Refused::Leading);
         }
         self.keeps_promise(now)?;
         self.set_leader(None);
@@ -112,7 +115,7 @@ impl Peer {
         // short log with a high term and a long log with a low one would wait for each other.
         if term >= self.term {
             if self.is_promised(now, from) {
-                self.hear_rival(now);
+                self.hear_rival(now, from);
                 return;
             }
             granted = last.is_up_to_date_with(self.last());
@@ -123,15 +126,25 @@ impl Peer {
 
     /// Someone campaigns against a leader that is protected. If that is us and we sleep, that is
     /// why: let everyone hear from us. If we sit still for a leader, it may have been deposed
-    /// without our hearing of it, and its store be well: ask it, and do not wait forever.
-    fn hear_rival(&mut self, now: Time) {
+    /// without our hearing of it, and its store be well: ask it, and protect it for as long as if
+    /// we had just heard it, but not forever.
+    fn hear_rival(&mut self, now: Time, rival: PeerId) {
         if let Role::Leader(leader) = &mut self.role {
-            leader.wake(now);
+            if self.membership.get(rival).is_some() {
+                leader.wake(now);
+            }
         } else if self.is_still() {
             self.flags.set(Flags::DOUBT);
             self.flags.set(Flags::ACK_NOW);
-            self.reset_election_timer(now);
+            self.promise(now);
         }
+    }
+
+    /// Protects the leader from now on, and waits for it.
+    pub(crate) fn promise(&mut self, now: Time) {
+        let until = now.after(self.config.election_timeout);
+        self.promised_until = self.promised_until.max(until);
+        self.reset_election_timer(now);
     }
 
     pub(crate) fn on_vote(
@@ -144,9 +157,15 @@ impl Peer {
     ) {
         let is_repeated = term == self.term && self.vote == Some(from);
         if term >= self.term && !transfer && !is_repeated && self.is_promised(now, from) {
-            self.hear_rival(now);
+            self.hear_rival(now, from);
             return;
         }
+        // A candidate that is refused must not put off a better one (dragonboat's candidates with
+        // short logs): unless we led, the election timer goes on.
+        let timer = match self.role {
+            Role::Leader(_) => None,
+            _ => Some(self.election_at),
+        };
         if term > self.term {
             self.become_follower(now, term, None, out);
         }
@@ -155,6 +174,7 @@ impl Peer {
         if !may_vote || !last.is_up_to_date_with(self.last()) {
             let refusal = Body::VoteReply { granted: false };
             out.sends.push((from, Message { term: self.term, body: refusal }));
+            self.election_at = timer.unwrap_or(self.election_at);
             return;
         }
         if self.vote.is_none() {

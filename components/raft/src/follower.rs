@@ -65,8 +65,7 @@ impl Peer {
         self.set_leader(Some(from));
         self.flags.clear(Flags::DOUBT);
         self.seen = self.seen.max(stamp);
-        self.promised_until = self.promised_until.max(now.after(self.config.election_timeout));
-        self.reset_election_timer(now);
+        self.promise(now);
         Ok(true)
     }
 

@@ -126,6 +126,10 @@ pub enum Refused {
     BadChange(BadChange),
     /// This peer is no voter of the group, so it cannot lead it.
     NotVoter(PeerId),
+    /// It leads: it has itself for a leader.
+    Leading,
+    /// A snapshot is being installed; until that is durable the peer has no log to campaign with.
+    Installing,
     /// A leader's lease may rest on this peer until then; campaigning would break it.
     Promised(Time),
     /// The message contradicts what Raft guarantees: its sender is broken, or not one of us.
@@ -160,6 +164,8 @@ impl fmt::Display for Refused {
             Refused::ChangeInFlight(index) => write!(f, "entry {index} must be committed first"),
             Refused::BadChange(why) => write!(f, "bad membership change: {why}"),
             Refused::NotVoter(peer) => write!(f, "{peer} is not a voter"),
+            Refused::Leading => write!(f, "this peer leads"),
+            Refused::Installing => write!(f, "a snapshot is being installed"),
             Refused::Promised(until) => write!(f, "a lease may rest on this peer until {until}"),
             Refused::Foreign(why) => write!(f, "foreign message: {why}"),
             Refused::BadHost(what) => write!(f, "host error: {what}"),

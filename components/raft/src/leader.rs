@@ -9,6 +9,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
+use core::time::Duration;
 
 use types::{EntryId, Index, PeerId, Term, Time};
 
@@ -54,12 +55,10 @@ pub(crate) struct Leader {
     stamp: Stamp,
     /// Stamp of the first beat round since which nothing has changed; 0 for none.
     quiet_since: Stamp,
-    /// No beats: nothing to say, and every follower sits still by itself.
-    pub asleep: bool,
-    /// Beats are due in the next drain.
-    pub beat_due: bool,
-    /// A peer that may yet campaign on our word has left our sight: no lease in this term.
-    lease_lost: bool,
+    pub beats: Beats,
+    /// Someone was told to campaign. It may do so at any time from now on, with its restart or a
+    /// slow network between, and voters will not protect us: no lease in this term.
+    has_handed_over: bool,
     /// Bytes of own entries not committed.
     pub uncommitted_bytes: u64,
     reads: Vec<PendingRead>,
@@ -67,6 +66,20 @@ pub(crate) struct Leader {
     /// The host is to be told that a transfer was given up.
     pub transfer_ended: bool,
 }
+
+/// When a leader beats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beats {
+    /// In the next drain.
+    Due,
+    /// At `next_beat`.
+    Timed,
+    /// Never: there is nothing to say, and every follower sits still by itself.
+    Asleep,
+}
+
+/// How far stamps may run ahead of the clock: they differ from drain to drain even when it stands.
+const CLOCK_SLACK: Duration = Duration::from_millis(1);
 
 /// A read that waits for confirmation.
 #[derive(Clone, Copy, Debug)]
@@ -95,9 +108,8 @@ impl Leader {
             patient_from: now,
             stamp: Stamp(now.0),
             quiet_since: Stamp(0),
-            asleep: false,
-            beat_due: false,
-            lease_lost: false,
+            beats: Beats::Timed,
+            has_handed_over: false,
             uncommitted_bytes: 0,
             reads: Vec::new(),
             transfer: None,
@@ -107,9 +119,6 @@ impl Leader {
 
     /// Follows a change of membership: members that stay keep their progress.
     pub(crate) fn follow_membership(&mut self, old: &Membership, ctx: &Ctx<'_>, now: Time) {
-        self.lease_lost |= old.iter().zip(&self.progress).any(|(member, progress)| {
-            progress.told_to_campaign && ctx.membership.get(member.id).is_none()
-        });
         let fresh = Progress::new(ctx.log.last().index);
         self.progress = ctx
             .membership
@@ -117,11 +126,6 @@ impl Leader {
             .map(|member| old.slot(member.id).map_or(fresh, |slot| self.progress[slot]))
             .collect();
         self.patient_from = now;
-        if let Some(transfer) = self.transfer
-            && !ctx.membership.is_incoming_voter(transfer.to)
-        {
-            self.abort_transfer();
-        }
     }
 
     pub(crate) fn abort_transfer(&mut self) {
@@ -149,8 +153,8 @@ impl Leader {
     /// Until when no other leader can have been elected; `None` if that cannot be said.
     pub(crate) fn lease(&self, ctx: &Ctx<'_>, now: Time) -> Option<Time> {
         let span = ctx.config.lease_span()?;
-        let told = self.lease_lost || self.progress.iter().any(|peer| peer.told_to_campaign);
-        if told || ctx.commit < self.first_own {
+        let is_clock_back = now.after(CLOCK_SLACK) < Time(self.stamp.0);
+        if self.has_handed_over || is_clock_back || ctx.commit < self.first_own {
             return None;
         }
         let from = Time(self.confirmed(ctx).0).min(now);
@@ -223,9 +227,8 @@ impl Leader {
     /// starts over.
     pub(crate) fn wake(&mut self, now: Time) {
         self.quiet_since = Stamp(0);
-        if self.asleep {
-            self.asleep = false;
-            self.beat_due = true;
+        if self.beats == Beats::Asleep {
+            self.beats = Beats::Due;
             self.next_beat = now;
             self.patient_from = now;
         }
@@ -234,9 +237,9 @@ impl Leader {
     /// Beats are due: sleep instead, if everyone is known to sit still.
     pub(crate) fn tick(&mut self, ctx: &Ctx<'_>, now: Time) {
         if self.can_sleep(ctx) {
-            self.asleep = true;
+            self.beats = Beats::Asleep;
         } else {
-            self.beat_due = true;
+            self.beats = Beats::Due;
             self.next_beat = now.after(ctx.config.heartbeat_interval);
         }
     }
@@ -279,6 +282,7 @@ impl Leader {
         out: &mut Outbox,
     ) {
         self.stamp = Stamp(now.0.max(self.stamp.0.saturating_add(1)));
+        let are_due = self.beats == Beats::Due;
         let reads_ask = self.start_reads(ctx, now, out);
         let own = ctx.membership.slot(ctx.id);
         for slot in (0..self.progress.len()).filter(|&slot| Some(slot) != own) {
@@ -288,7 +292,7 @@ impl Leader {
             if appended {
                 continue;
             }
-            if self.beat_due || (reads_ask && ctx.membership.is_voter(member.id)) {
+            if are_due || (reads_ask && ctx.membership.is_voter(member.id)) {
                 let beat = Body::Beat { commit: ctx.commit, stamp: self.stamp };
                 out.sends.push((member.id, ctx.say(beat)));
                 peer.commit_sent = ctx.commit;
@@ -297,10 +301,12 @@ impl Leader {
                 peer.commit_sent = ctx.commit;
             }
         }
-        if self.beat_due && self.quiet_since == Stamp(0) && self.is_quiet(ctx) {
-            self.quiet_since = self.stamp;
+        if are_due {
+            self.beats = Beats::Timed;
+            if self.quiet_since == Stamp(0) && self.is_quiet(ctx) {
+                self.quiet_since = self.stamp;
+            }
         }
-        self.beat_due = false;
         self.hand_over(ctx, out);
     }
 
@@ -401,8 +407,11 @@ impl Leader {
         let Some(Transfer { to, .. }) = self.transfer else { return };
         let Some(slot) = ctx.membership.slot(to) else { return };
         let peer = &mut self.progress[slot];
-        if peer.matched == ctx.log.last().index && !peer.told_to_campaign {
+        // While a change is under way its second entry may yet follow, and the heir lack it.
+        let has_all = peer.matched == ctx.log.last().index && !ctx.membership.is_joint();
+        if has_all && !peer.told_to_campaign {
             peer.told_to_campaign = true;
+            self.has_handed_over = true;
             peer.sent = self.stamp;
             out.sends.push((to, ctx.say(Body::TimeoutNow { stamp: self.stamp })));
         }

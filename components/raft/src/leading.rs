@@ -10,7 +10,7 @@ use types::{EntryId, Index, PeerId, Time};
 use crate::election::INDEX_MAX;
 use crate::flags::Flags;
 use crate::input::{Own, Placed, ReadToken, Refused};
-use crate::leader::{LogSizes, Transfer};
+use crate::leader::{Beats, LogSizes, Transfer};
 use crate::membership::{Change, Membership};
 use crate::message::{Body, Message, Stamp};
 use crate::outbox::{Event, Outbox};
@@ -92,7 +92,7 @@ impl Peer {
         stamp: Stamp,
     ) -> Result<Placed, Refused> {
         let Some((leader, ctx)) = self.leading() else { return Ok(Placed::Nothing) };
-        if leader.on_ack(&ctx, from, positions, stamp)? && leader.asleep {
+        if leader.on_ack(&ctx, from, positions, stamp)? && leader.beats == Beats::Asleep {
             // It has nothing new to say, so it asks: someone contests our leadership.
             leader.wake(now);
         }
@@ -154,7 +154,7 @@ impl Peer {
 
     pub(crate) fn tick_leader(&mut self, now: Time, out: &mut Outbox) {
         let Some((leader, ctx)) = self.leading() else { return };
-        if leader.asleep || now < leader.next_beat {
+        if leader.beats == Beats::Asleep || now < leader.next_beat {
             return;
         }
         if leader.is_deserted(&ctx, now) {

@@ -129,7 +129,7 @@ impl Log {
             let end = runs.get(nth + 1).map_or(last, |next| next.first.prev());
             while at <= end {
                 match self.run_at(at) {
-                    Some((term, run_last)) if term == run.term => at = run_last.next(),
+                    Some((term, held)) if term == run.term => at = held.min(end).next(),
                     _ => return Some(at),
                 }
             }

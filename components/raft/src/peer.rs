@@ -14,7 +14,7 @@ use crate::election::{INDEX_MAX, Poll, TERM_MAX};
 use crate::flags::Flags;
 use crate::follower::{Entries, Fit};
 use crate::input::{Content, Foreign, Input, Placed, Refused};
-use crate::leader::{Ctx, Leader, LogSizes};
+use crate::leader::{Beats, Ctx, Leader, LogSizes};
 use crate::log::Log;
 use crate::membership::Membership;
 use crate::message::{Body, Message, Stamp};
@@ -124,7 +124,8 @@ impl Peer {
     /// One thing happened. Builds no output but answers that need nothing durable, which it adds to
     /// `out`; the rest waits for [`Peer::drain`].
     ///
-    /// `now` is the host's monotonic clock. Should it jump back, timers run longer.
+    /// `now` is the host's monotonic clock. Should it jump back all the same, timers run longer, and
+    /// there is no lease until it has caught up.
     ///
     /// # Errors
     /// If the input was refused; the peer is as before.
@@ -193,7 +194,7 @@ impl Peer {
         match &self.role {
             Role::Leader(leader) => {
                 let alone = self.membership.len() == 1 && self.membership.is_voter(self.id);
-                (!leader.asleep && !alone).then_some(leader.next_beat)
+                (leader.beats != Beats::Asleep && !alone).then_some(leader.next_beat)
             }
             _ => (self.is_promotable() && !self.is_still()).then_some(self.election_at),
         }
@@ -215,6 +216,9 @@ impl Peer {
             return Err(Refused::Foreign(Foreign::Malformed));
         }
         match body {
+            Body::PreVote { last } | Body::Vote { last, .. } if last.term > term => {
+                return Err(Refused::Foreign(Foreign::Malformed));
+            }
             Body::PreVote { last } => self.on_pre_vote(now, from, term, last, out),
             Body::PreVoteReply { ask, granted } => {
                 return Ok(self.on_pre_vote_reply(now, from, (term, ask), granted, out));
@@ -277,9 +281,10 @@ impl Peer {
         Ok(Placed::Nothing)
     }
 
-    /// A peer answers as of `term`. A later term ends ours, unless a leader hears it from someone
-    /// outside the group: a removed peer must not be able to disturb (hashicorp/raft#524). Returns
-    /// whether the answer is of this term.
+    /// A peer answers as of `term`. A later term ends a leader's and a candidate's. A follower has
+    /// asked nothing, so the answer is to what it was before and can wait; and a leader does not
+    /// hear it from outside the group: a removed peer must not be able to disturb
+    /// (hashicorp/raft#524). Returns whether the answer is of this term.
     pub(crate) fn is_answer(
         &mut self,
         now: Time,
@@ -287,8 +292,12 @@ impl Peer {
         term: Term,
         out: &mut Outbox,
     ) -> bool {
-        let disturbs = matches!(self.role, Role::Leader(_)) && self.membership.get(from).is_none();
-        if term > self.term && !disturbs {
+        let matters = match self.role {
+            Role::Follower => false,
+            Role::PreCandidate(_) | Role::Candidate(_) => true,
+            Role::Leader(_) => self.membership.get(from).is_some(),
+        };
+        if term > self.term && matters {
             self.become_follower(now, term, None, out);
         }
         term == self.term

@@ -54,7 +54,7 @@ pub struct Progress {
     pub paused: bool,
     /// Our failure detector vouches for its store.
     pub supported: bool,
-    /// It was told to campaign, and may yet obey.
+    /// It was told to campaign, and has not been heard since.
     pub told_to_campaign: bool,
 }
 
@@ -84,7 +84,8 @@ impl Progress {
         let reached = verified.next();
         match self.mode {
             Mode::Probe => {
-                if reached >= self.next {
+                // An echo from before the probe tells nothing that the probe will not.
+                if reached > self.next || reached == self.next && stamp >= self.sent {
                     self.replicate_from(reached);
                 } else if answers_later {
                     self.paused = false;

@@ -2,6 +2,7 @@
 
 use types::{EntryId, Index, PeerId, Term, Time};
 
+use crate::leader::Beats;
 use crate::log::Log;
 use crate::membership::Membership;
 use crate::peer::{Peer, Role};
@@ -83,7 +84,7 @@ impl Peer {
             log: &self.log,
             membership: (self.membership_at, &self.membership),
             transferee: leader.and_then(|leader| leader.transfer).map(|transfer| transfer.to),
-            is_asleep: leader.is_some_and(|leader| leader.asleep),
+            is_asleep: leader.is_some_and(|leader| leader.beats == Beats::Asleep),
             progress: leader.map_or(&[], |leader| &leader.progress),
         }
     }
@@ -91,7 +92,8 @@ impl Peer {
     /// Until when this peer may serve reads without asking anyone, counted from the sending of what
     /// a majority echoed (thesis §6.4.1). `None` if it may not: it does not lead, has not committed
     /// an entry of its term yet, has asked another to campaign, or has not heard a majority lately.
-    /// Serve up to the state of [`Status::commit`] taken at the same time.
+    /// Serve up to the state of [`Status::commit`] taken at the same time. Ask for every read, after
+    /// the latest step: a transfer takes back what was said before.
     #[must_use]
     pub fn lease(&self, now: Time) -> Option<Time> {
         let Role::Leader(leader) = &self.role else { return None };

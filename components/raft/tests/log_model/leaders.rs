@@ -144,12 +144,12 @@ impl Leaders {
         Stamp(self.stamp)
     }
 
-    /// One of the packets, which may come again.
+    /// One of the packets, counted from the newest, which may come again.
     pub(crate) fn take(&mut self, which: usize, again: bool) -> Option<Packet> {
         if self.packets.is_empty() {
             return None;
         }
-        let which = which % self.packets.len();
+        let which = self.packets.len() - 1 - which % self.packets.len();
         Some(if again { self.packets[which].clone() } else { self.packets.swap_remove(which) })
     }
 }

@@ -1,8 +1,8 @@
 //! What must hold after every command, whatever the script: a broken one fails the test at once.
 //!
 //! One leader per term, and only once; terms and votes never taken back; `applied ≤ commit ≤ last`;
-//! the same entry in the same applied slot everywhere; logs match; the newest leader has all that was
-//! ever applied; the host was told of every leader.
+//! the same entry in the same applied slot everywhere; logs match; the newest leader has all that
+//! was ever applied; the host was told of every leader.
 
 use std::collections::BTreeMap;
 

@@ -95,6 +95,7 @@ impl World {
         match name {
             "cluster" => setup::cluster(self, args)?,
             "seed" => setup::seed(self, args)?,
+            "tamper" => setup::tamper(self, args)?,
             "stamps" => self.stamps = args.word("on or off")? == "on",
             "reports" => self.manual_reports = args.word("auto or manual")? == "manual",
             "tick" | "run" => {

@@ -92,6 +92,18 @@ pub(crate) fn seed(world: &mut World, args: &mut Args<'_>) -> Result<(), Failure
     Ok(())
 }
 
+/// `tamper P [term=T] [vote=Q] [commit=N]`: what a host that is down has stored is not what it was.
+pub(crate) fn tamper(world: &mut World, args: &mut Args<'_>) -> Result<(), Failure> {
+    let id = args.peer()?;
+    let image = &mut world.host(id)?.node.disk.image;
+    image.term = args.key("term")?.map_or(image.term, Term);
+    image.commit = args.key("commit")?.map_or(image.commit, Index);
+    if let Some(vote) = args.text("vote") {
+        image.vote = Some(arguments::peer(vote)?);
+    }
+    Ok(())
+}
+
 /// `1-3@1 4@2`: entries by their terms. Their contents follow from where they stand.
 fn entries(runs: &[&str]) -> Result<Vec<Entry>, Failure> {
     let mut entries = Vec::new();

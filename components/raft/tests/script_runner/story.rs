@@ -169,7 +169,7 @@ pub(crate) fn status(node: &Node) -> String {
     };
     let (at, membership) = status.membership;
     let mut line = format!(
-        "{id} {role} {} leader={} log={}..{} stable={} commit={} applied={} members={membership}@{at}",
+        "{id} {role} {} leader={} log={}..{} stable={} commit={} applied={}",
         promise(status.term, status.vote),
         name(status.leader),
         status.log.base(),
@@ -178,6 +178,7 @@ pub(crate) fn status(node: &Node) -> String {
         status.commit,
         node.app.applied.index,
     );
+    line += &format!(" members={membership}@{at}");
     if let Some(to) = status.transferee {
         line += &format!(" transfer={to}");
     }

@@ -1,7 +1,7 @@
 //! The test world: nodes, their disks, the links between them, one clock.
 //!
-//! One input of a node is: step, drain, and with an automatic disk the completion of each write with
-//! a drain of its own. All that comes of it is told, and what must hold is checked.
+//! One input of a node is: step, drain, and with an automatic disk the completion of each write
+//! with a drain of its own. All that comes of it is told, and what must hold is checked.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

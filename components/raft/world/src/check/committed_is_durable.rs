@@ -1,5 +1,5 @@
 //! What a leader commits is durable on a majority of the membership in force, of each half while
-//! that is joint (thesis §3.6.2, §10.2.1).
+//! that is joint, and it is of the leader's own term (thesis §3.6.2, §10.2.1).
 
 use raft::quorum;
 use types::{Index, PeerId, Term};
@@ -15,10 +15,17 @@ impl Checked {
         let Some(status) = seen.leading() else { return Ok(()) };
         let now = (status.id, status.term, status.commit);
         let is_own = status.log.term(status.commit) == Some(status.term);
-        if self.0 == Some(now) || !is_own {
+        let before = self.0.replace(now);
+        if before == Some(now) {
             return Ok(());
         }
-        self.0 = Some(now);
+        let advanced = before.is_some_and(|(id, term, _)| (id, term) == (now.0, now.1));
+        if advanced && !is_own {
+            return Err(format!("{} committed {}, of an older term, by counting", now.0, now.2));
+        }
+        if !is_own {
+            return Ok(());
+        }
         let members: Vec<PeerId> = status.membership.1.iter().map(|member| member.id).collect();
         let holds = |slot: usize| {
             let node = seen.nodes.iter().find(|node| node.id == members[slot]);
