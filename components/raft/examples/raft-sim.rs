@@ -29,15 +29,26 @@ fn main() -> ExitCode {
         },
         ["--minutes", minutes] => match minutes.parse::<u64>() {
             Ok(minutes) => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH);
-                let first = now.map_or(0, |since| since.as_secs()) << 20;
-                let until = Instant::now() + Duration::from_secs(60 * minutes);
+                let first = fresh_seed();
+                let until = clock() + Duration::from_secs(60 * minutes);
                 many(first, u64::MAX, Some(until))
             }
             Err(_) => usage(&format!("`{minutes}` is not a number of minutes")),
         },
         _ => usage("one of --seed N, --seeds A..B, --minutes N is needed"),
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long to run is real time, not simulated")]
+fn clock() -> Instant {
+    Instant::now()
+}
+
+/// A seed that was not run before.
+#[expect(clippy::disallowed_methods, reason = "fresh seeds come from the date")]
+fn fresh_seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs()) << 20
 }
 
 fn usage(what: &str) -> ExitCode {
@@ -57,7 +68,7 @@ fn many(first: u64, end: u64, until: Option<Instant>) -> ExitCode {
     let stop = AtomicBool::new(false);
     let result: Mutex<(Report, u64, Option<Failure>)> = Mutex::default();
     let work = || {
-        while !stop.load(Ordering::Relaxed) && until.is_none_or(|until| Instant::now() < until) {
+        while !stop.load(Ordering::Relaxed) && until.is_none_or(|until| clock() < until) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= end {
                 return;

@@ -115,7 +115,7 @@ impl Peer {
         // short log with a high term and a long log with a low one would wait for each other.
         if term >= self.term {
             if self.is_promised(now, from) {
-                self.hear_rival(now, from);
+                self.hear_rival(now, from, last);
                 return;
             }
             granted = last.is_up_to_date_with(self.last());
@@ -127,12 +127,14 @@ impl Peer {
     /// Someone campaigns against a leader that is protected. If that is us and we sleep, that is
     /// why: let everyone hear from us. If we sit still for a leader, it may have been deposed
     /// without our hearing of it, and its store be well: ask it, and protect it for as long as if
-    /// we had just heard it, but not forever.
-    fn hear_rival(&mut self, now: Time, rival: PeerId) {
+    /// we had just heard it, but not forever. A peer that was removed, and shows by its log that it
+    /// does not know, is let talk.
+    fn hear_rival(&mut self, now: Time, rival: PeerId, last: EntryId) {
+        if self.membership.get(rival).is_none() && last.index < self.membership_at {
+            return;
+        }
         if let Role::Leader(leader) = &mut self.role {
-            if self.membership.get(rival).is_some() {
-                leader.wake(now);
-            }
+            leader.wake(now);
         } else if self.is_still() {
             self.flags.set(Flags::DOUBT);
             self.flags.set(Flags::ACK_NOW);
@@ -157,7 +159,7 @@ impl Peer {
     ) {
         let is_repeated = term == self.term && self.vote == Some(from);
         if term >= self.term && !transfer && !is_repeated && self.is_promised(now, from) {
-            self.hear_rival(now, from);
+            self.hear_rival(now, from, last);
             return;
         }
         // A candidate that is refused must not put off a better one (dragonboat's candidates with

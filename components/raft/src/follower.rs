@@ -9,6 +9,7 @@
 
 use types::{EntryId, Index, PeerId, Term, Time};
 
+use crate::election::INDEX_MAX;
 use crate::flags::Flags;
 use crate::input::{Foreign, Placed, Refused};
 use crate::membership::Membership;
@@ -125,6 +126,27 @@ impl Peer {
         self.commit_to(commit);
         self.flags.set(Flags::ACK_OWED);
         placed
+    }
+
+    /// A snapshot holds what is committed. It contradicts an older term behind what is committed
+    /// here, and another entry in a slot where the logs are known to agree.
+    pub(crate) fn check_snapshot(
+        &self,
+        term: Term,
+        snapshot: EntryId,
+        membership: &Membership,
+    ) -> Result<(), Refused> {
+        if snapshot.term > term || snapshot.index >= INDEX_MAX || membership.is_empty() {
+            return Err(Refused::Foreign(Foreign::Malformed));
+        }
+        let is_known = term == self.term && snapshot.index <= self.verified;
+        let differs = !self.log.contains(snapshot) && snapshot.index > self.log.base().index;
+        let is_older =
+            self.log.term(self.commit).is_some_and(|committed| snapshot.term < committed);
+        if is_known && differs || snapshot.index > self.commit && is_older {
+            return Err(Refused::Foreign(Foreign::Conflict(snapshot.index)));
+        }
+        Ok(())
     }
 
     /// The host holds all of a snapshot. Takes its place in the log, unless the log has it.

@@ -187,6 +187,9 @@ impl fmt::Display for Foreign {
 
 impl core::error::Error for Refused {}
 
+/// Runs and memberships of some entries.
+pub(crate) type EntriesContent<'a> = (&'a [Run], &'a [(Index, Membership)]);
+
 impl<'a> Content<'a> {
     /// The entries' runs and memberships of an append from `prev` to `last` sent in `term`, if
     /// they are in order: runs cover exactly those slots, terms rise and do not exceed the
@@ -196,7 +199,7 @@ impl<'a> Content<'a> {
         prev: EntryId,
         last: Index,
         term: Term,
-    ) -> Result<(&'a [Run], &'a [(Index, Membership)]), Refused> {
+    ) -> Result<EntriesContent<'a>, Refused> {
         const MALFORMED: Refused = Refused::Foreign(Foreign::Malformed);
         let (runs, memberships) = match self {
             Content::Entries { runs, memberships } => (runs, memberships),

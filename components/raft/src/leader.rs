@@ -56,9 +56,10 @@ pub(crate) struct Leader {
     /// Stamp of the first beat round since which nothing has changed; 0 for none.
     quiet_since: Stamp,
     pub beats: Beats,
-    /// Someone was told to campaign. It may do so at any time from now on, with its restart or a
-    /// slow network between, and voters will not protect us: no lease in this term.
-    has_handed_over: bool,
+    /// No lease in this term any more. Someone was told to campaign: it may do so at any time from
+    /// now on, with its restart or a slow network between, and voters will not protect us. Or the
+    /// clock went back: stamps do not say any more when something was sent.
+    is_lease_void: bool,
     /// Bytes of own entries not committed.
     pub uncommitted_bytes: u64,
     reads: Vec<PendingRead>,
@@ -109,7 +110,7 @@ impl Leader {
             stamp: Stamp(now.0),
             quiet_since: Stamp(0),
             beats: Beats::Timed,
-            has_handed_over: false,
+            is_lease_void: false,
             uncommitted_bytes: 0,
             reads: Vec::new(),
             transfer: None,
@@ -153,13 +154,16 @@ impl Leader {
     /// Until when no other leader can have been elected; `None` if that cannot be said.
     pub(crate) fn lease(&self, ctx: &Ctx<'_>, now: Time) -> Option<Time> {
         let span = ctx.config.lease_span()?;
-        let is_clock_back = now.after(CLOCK_SLACK) < Time(self.stamp.0);
-        if self.has_handed_over || is_clock_back || ctx.commit < self.first_own {
+        if self.is_lease_void || self.is_clock_back(now) || ctx.commit < self.first_own {
             return None;
         }
         let from = Time(self.confirmed(ctx).0).min(now);
         let until = from.after(span);
         (now < until).then_some(until)
+    }
+
+    fn is_clock_back(&self, now: Time) -> bool {
+        now.after(CLOCK_SLACK) < Time(self.stamp.0)
     }
 
     /// Whether a majority has been silent for too long.
@@ -281,6 +285,7 @@ impl Leader {
         sizes: &dyn LogSizes,
         out: &mut Outbox,
     ) {
+        self.is_lease_void |= self.is_clock_back(now);
         self.stamp = Stamp(now.0.max(self.stamp.0.saturating_add(1)));
         let are_due = self.beats == Beats::Due;
         let reads_ask = self.start_reads(ctx, now, out);
@@ -411,19 +416,23 @@ impl Leader {
         let has_all = peer.matched == ctx.log.last().index && !ctx.membership.is_joint();
         if has_all && !peer.told_to_campaign {
             peer.told_to_campaign = true;
-            self.has_handed_over = true;
+            self.is_lease_void = true;
             peer.sent = self.stamp;
             out.sends.push((to, ctx.say(Body::TimeoutNow { stamp: self.stamp })));
         }
     }
 
-    /// The voter of the new half that is furthest ahead, this peer apart.
+    /// Who should lead after us: whom leadership is being handed to, or else the voter of the new
+    /// half that is furthest ahead, and of those the one heard last.
     pub(crate) fn best_heir(&self, ctx: &Ctx<'_>) -> Option<PeerId> {
+        if let Some(transfer) = self.transfer {
+            return Some(transfer.to);
+        }
         (ctx.membership.iter().zip(&self.progress))
             .filter(|(member, _)| {
                 member.id != ctx.id && ctx.membership.is_incoming_voter(member.id)
             })
-            .max_by_key(|(_, progress)| progress.matched)
+            .max_by_key(|(_, progress)| (progress.matched, progress.acked))
             .map(|(member, _)| member.id)
     }
 

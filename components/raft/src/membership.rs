@@ -116,6 +116,8 @@ impl fmt::Display for BadChange {
     }
 }
 
+impl core::error::Error for BadChange {}
+
 /// The members of a group at one position of its log. Cheap to clone: inline up to five members,
 /// shared beyond.
 #[derive(Clone)]

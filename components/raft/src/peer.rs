@@ -10,7 +10,7 @@ use types::{EntryId, Index, PeerId, Term, Time};
 
 use crate::boot::{Boot, BootError};
 use crate::config::Config;
-use crate::election::{INDEX_MAX, Poll, TERM_MAX};
+use crate::election::{Poll, TERM_MAX};
 use crate::flags::Flags;
 use crate::follower::{Entries, Fit};
 use crate::input::{Content, Foreign, Input, Placed, Refused};
@@ -125,7 +125,7 @@ impl Peer {
     /// `out`; the rest waits for [`Peer::drain`].
     ///
     /// `now` is the host's monotonic clock. Should it jump back all the same, timers run longer, and
-    /// there is no lease until it has caught up.
+    /// a leader has no lease for the rest of its term.
     ///
     /// # Errors
     /// If the input was refused; the peer is as before.
@@ -229,10 +229,41 @@ impl Peer {
             Body::VoteReply { granted } => {
                 return Ok(self.on_vote_reply(now, from, term, granted, out));
             }
+            Body::Ack { matched, verified, stamp } => {
+                if self.is_answer(now, from, term, out) {
+                    return self.on_ack(now, from, (matched, verified), stamp);
+                }
+            }
+            Body::Nack { at, hint, stamp } => {
+                if self.is_answer(now, from, term, out)
+                    && let Some((leader, ctx)) = self.leading()
+                {
+                    leader.on_nack(&ctx, from, (at, hint), stamp)?;
+                }
+            }
+            Body::Behind => {
+                self.is_answer(now, from, term, out);
+            }
+            Body::TimeoutNow { stamp } => self.on_timeout_now(now, from, term, stamp),
+            _ => return self.on_leader_message(now, from, message, content, out),
+        }
+        Ok(Placed::Nothing)
+    }
+
+    /// A message that only a leader sends. What it says is checked against the log first, so that a
+    /// refused one leaves everything as it was.
+    fn on_leader_message(
+        &mut self,
+        now: Time,
+        from: PeerId,
+        Message { term, body }: Message,
+        content: Content<'_>,
+        out: &mut Outbox,
+    ) -> Result<Placed, Refused> {
+        match body {
             Body::Append { prev, last, commit, stamp } => {
                 let (runs, memberships) = content.entries(prev, last, term)?;
                 let entries = Entries { prev, last, runs, memberships };
-                // Checked first, so that a refused append leaves everything as it was.
                 let fit = if term < self.term { Fit::Known } else { self.fit(term, &entries)? };
                 if self.hear_leader(now, from, term, stamp, out)? {
                     return Ok(self.on_append(from, (&entries, fit), commit, stamp, out));
@@ -253,30 +284,12 @@ impl Peer {
                 let Content::Snapshot(membership) = content else {
                     return Err(Refused::Foreign(Foreign::Malformed));
                 };
-                let is_out_of_order = snapshot.term > term || snapshot.index >= INDEX_MAX;
-                if is_out_of_order || membership.is_empty() {
-                    return Err(Refused::Foreign(Foreign::Malformed));
-                }
+                self.check_snapshot(term, snapshot, membership)?;
                 if self.hear_leader(now, from, term, stamp, out)? {
                     return Ok(self.on_install(snapshot, membership));
                 }
             }
-            Body::TimeoutNow { stamp } => self.on_timeout_now(now, from, term, stamp),
-            Body::Ack { matched, verified, stamp } => {
-                if self.is_answer(now, from, term, out) {
-                    return self.on_ack(now, from, (matched, verified), stamp);
-                }
-            }
-            Body::Nack { at, hint, stamp } => {
-                if self.is_answer(now, from, term, out)
-                    && let Some((leader, ctx)) = self.leading()
-                {
-                    leader.on_nack(&ctx, from, (at, hint), stamp)?;
-                }
-            }
-            Body::Behind => {
-                self.is_answer(now, from, term, out);
-            }
+            _ => unreachable!("dispatched by `on_message`"),
         }
         Ok(Placed::Nothing)
     }

@@ -4,7 +4,7 @@
 //! $ printf 'init 3 3 1 1\ncampaign 1\nstabilize\npropose 1 x\nstabilize\nobs\n' | raft-driver
 //! INIT
 //! PROP true
-//! OBS 1 L t=2 lead=1 c=3 a=3 last=3 lt=2 cs=[1, 2, 3][][] app=40c33b1171e5e6ba
+//! OBS 1 L t=2 lead=1 c=3 a=3 last=3 lt=2 cs=[1, 2, 3][][] app=a38a41ac4762e0b6
 //! …
 //! ```
 //!

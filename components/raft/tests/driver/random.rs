@@ -7,7 +7,9 @@ struct Mix {
     voters: u64,
     stabilize: u64,
     cuts: u64,
+    splits: u64,
     drops: u64,
+    storms: u64,
     changes: u64,
     transfers: u64,
     compacts: u64,
@@ -15,25 +17,10 @@ struct Mix {
     queues: u64,
 }
 
-/// The commands of a seed: one `init`, then 60 to 120 others.
+/// The commands of a seed: one `init`, then 60 to 120 others, or a few more.
 pub(crate) fn script(seed: u64) -> Vec<String> {
     let mut rng = Rng(seed);
-    let mut trouble = |weight: u64| if rng.below(100) < 55 { weight } else { 0 };
-    let mut mix = Mix {
-        nodes: 0,
-        voters: 0,
-        stabilize: 4,
-        cuts: trouble(5),
-        drops: trouble(4),
-        changes: trouble(5),
-        transfers: trouble(3),
-        compacts: trouble(5),
-        restarts: trouble(3),
-        queues: trouble(12),
-    };
-    mix.nodes = [1, 2, 3, 3, 3, 4, 5, 5, 6, 7][rng.pick(10)];
-    mix.voters = (1 + rng.below(mix.nodes)).max(mix.nodes.min(3)).min(5);
-    mix.stabilize = [0, 2, 6, 12][rng.pick(4)];
+    let mix = Mix::draw(&mut rng);
     let mut script = vec![format!("init {} {} 1 1", mix.nodes, mix.voters)];
     if rng.below(100) < 70 {
         script.push(format!("campaign {}", 1 + rng.below(mix.voters)));
@@ -53,7 +40,7 @@ pub(crate) fn nodes(script: &[String]) -> u64 {
 }
 
 fn command(mix: &Mix, rng: &mut Rng, script: &mut Vec<String>) {
-    let weights: [(u64, fn(&Mix, &mut Rng) -> String); 17] = [
+    let weights: [(u64, fn(&Mix, &mut Rng) -> String); 19] = [
         (22, |mix, rng| format!("ready {}", mix.node(rng))),
         (30, |mix, rng| format!("deliver {}", mix.link(rng))),
         (mix.stabilize, |_, _| "stabilize".to_owned()),
@@ -69,7 +56,9 @@ fn command(mix: &Mix, rng: &mut Rng, script: &mut Vec<String>) {
         (mix.changes, change),
         (mix.cuts, |mix, rng| format!("cut {}", mix.link(rng))),
         (mix.cuts / 2, |mix, rng| format!("cut1 {}", mix.link(rng))),
-        (mix.cuts / 2, |_, _| "heal".to_owned()),
+        (mix.splits, split),
+        ((mix.cuts + mix.splits) / 3, |_, _| "heal".to_owned()),
+        (mix.storms, storm),
         (mix.drops, |mix, rng| format!("drop {}", mix.link(rng))),
         (mix.compacts, |mix, rng| format!("compact {}", mix.node(rng))),
         (mix.restarts, |mix, rng| format!("restart {}", mix.node(rng))),
@@ -82,11 +71,38 @@ fn command(mix: &Mix, rng: &mut Rng, script: &mut Vec<String>) {
     let mut point = rng.below(weights.iter().map(|(weight, _)| weight).sum());
     for (weight, make) in weights {
         if point < weight {
-            script.push(make(mix, rng));
+            script.extend(make(mix, rng).lines().map(str::to_owned));
             return;
         }
         point -= weight;
     }
+}
+
+/// Two sides that hear nothing of each other; often one node on one of them.
+fn split(mix: &Mix, rng: &mut Rng) -> String {
+    let one = mix.node(rng);
+    let is_even = rng.below(2) == 0;
+    let sides: Vec<bool> =
+        (1..=mix.nodes).map(|node| if is_even { rng.below(2) == 0 } else { node == one }).collect();
+    let mut cuts = vec!["heal".to_owned()];
+    for (left, _) in (1..).zip(&sides).filter(|(_, side)| **side) {
+        for (right, _) in (1..).zip(&sides).filter(|(_, side)| !**side) {
+            cuts.push(format!("cut {left} {right}"));
+        }
+    }
+    cuts.join("\n")
+}
+
+/// Time goes on for most nodes, long enough for an election or just not, and messages arrive.
+fn storm(mix: &Mix, rng: &mut Rng) -> String {
+    let mut lines = Vec::new();
+    for node in 1..=mix.nodes {
+        if rng.below(100) < 80 {
+            lines.push(format!("tick {node} {}", [2, 10, 10 + 2 * node][rng.pick(3)]));
+        }
+    }
+    lines.push("stabilize".to_owned());
+    lines.join("\n")
 }
 
 fn change(mix: &Mix, rng: &mut Rng) -> String {
@@ -99,12 +115,35 @@ fn change(mix: &Mix, rng: &mut Rng) -> String {
 }
 
 impl Mix {
+    fn draw(rng: &mut Rng) -> Mix {
+        let nodes = [1, 2, 3, 3, 3, 4, 5, 5, 6, 7][rng.pick(10)];
+        let mut trouble = |weight| if rng.below(100) < 55 { weight } else { 0 };
+        Mix {
+            nodes,
+            cuts: trouble(5),
+            splits: trouble(3),
+            drops: trouble(4),
+            storms: trouble(6),
+            changes: trouble(5),
+            transfers: trouble(3),
+            compacts: trouble(5),
+            restarts: trouble(3),
+            queues: trouble(12),
+            stabilize: [0, 2, 6, 12][rng.pick(4)],
+            voters: (1 + rng.below(nodes)).max(nodes.min(3)).min(5),
+        }
+    }
+
     fn node(&self, rng: &mut Rng) -> u64 {
         1 + rng.below(self.nodes)
     }
 
     fn link(&self, rng: &mut Rng) -> String {
-        format!("{} {}", self.node(rng), self.node(rng))
+        let from = self.node(rng);
+        let to = self.node(rng);
+        // Few of the links that lead nowhere.
+        let to = if to == from { self.node(rng) } else { to };
+        format!("{from} {to}")
     }
 }
 

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use raft::{
-    Boot, Config, Content, Input, LogSizes, Member, Membership, Outbox, Peer, Placed, ReadToken,
-    Receipt, Refused, RoleStatus, Run,
+    Boot, Config, Content, Input, LogSizes, Member, Membership, Message, Outbox, Peer, Placed,
+    ReadToken, Receipt, Refused, RoleStatus, Run,
 };
 use types::{EntryId, Index, PeerId, Term, Time};
 
@@ -156,48 +156,34 @@ impl Stage {
     pub(crate) fn act(&mut self, op: &Op) -> Result<Option<Refused>, String> {
         match op {
             Op::Message { from, message, cargo } => {
-                let (from, message) = (*from, *message);
                 self.fed += weight(cargo);
-                match cargo {
-                    Cargo::None => {
-                        self.step(Input::Message { from, message, content: Content::None })
-                    }
-                    Cargo::Entries { runs, memberships } => {
-                        let memberships: Vec<(Index, Membership)> = (memberships.iter())
-                            .map(|(at, members)| (*at, membership(members)))
-                            .collect();
-                        let content = Content::Entries { runs, memberships: &memberships };
-                        self.step(Input::Message { from, message, content })
-                    }
-                    Cargo::Snapshot(members) => {
-                        let membership = membership(members);
-                        let content = Content::Snapshot(&membership);
-                        self.step(Input::Message { from, message, content })
-                    }
-                }
+                let before = watch::Seen::of(&self.peer);
+                let result = self.message(*from, *message, cargo)?;
+                watch::message(&self.peer, &before, (*from, message, cargo), &result)?;
+                Ok(result.err())
             }
             Op::Propose { count, bytes } => {
-                self.step(Input::Propose { count: *count, bytes: *bytes })
+                self.local(Input::Propose { count: *count, bytes: *bytes })
             }
             Op::Change(changes) => {
                 self.fed += changes.len() as u64;
-                self.step(Input::Change(changes))
+                self.local(Input::Change(changes))
             }
-            Op::Read(token) => self.step(Input::Read(ReadToken(*token))),
-            Op::Transfer(to) => self.step(Input::Transfer(*to)),
-            Op::Campaign => self.step(Input::Campaign),
-            Op::StepDown => self.step(Input::StepDown),
-            Op::ForgetLeader => self.step(Input::ForgetLeader),
-            Op::Timer => self.step(Input::Timer),
-            Op::Persisted(receipt) => self.step(Input::Persisted(*receipt)),
+            Op::Read(token) => self.local(Input::Read(ReadToken(*token))),
+            Op::Transfer(to) => self.local(Input::Transfer(*to)),
+            Op::Campaign => self.local(Input::Campaign),
+            Op::StepDown => self.local(Input::StepDown),
+            Op::ForgetLeader => self.local(Input::ForgetLeader),
+            Op::Timer => self.local(Input::Timer),
+            Op::Persisted(receipt) => self.local(Input::Persisted(*receipt)),
             Op::Durable => match self.owed.pop_front() {
-                Some(receipt) => self.step(Input::Persisted(receipt)),
+                Some(receipt) => self.local(Input::Persisted(receipt)),
                 None => Ok(None),
             },
-            Op::Lost(peer) => self.step(Input::Lost(*peer)),
-            Op::Ended(peer) => self.step(Input::SnapshotEnded(*peer)),
-            Op::Compacted(index) => self.step(Input::Compacted(*index)),
-            Op::Support { peer, held } => self.step(Input::Support { peer: *peer, held: *held }),
+            Op::Lost(peer) => self.local(Input::Lost(*peer)),
+            Op::Ended(peer) => self.local(Input::SnapshotEnded(*peer)),
+            Op::Compacted(index) => self.local(Input::Compacted(*index)),
+            Op::Support { peer, held } => self.local(Input::Support { peer: *peer, held: *held }),
             Op::Drain(sizes) => self.drain(*sizes).map(|()| None),
             Op::Wait(nanos) => {
                 self.now = Time(self.now.0.saturating_add(*nanos));
@@ -206,7 +192,33 @@ impl Stage {
         }
     }
 
-    fn step(&mut self, input: Input<'_>) -> Result<Option<Refused>, String> {
+    fn local(&mut self, input: Input<'_>) -> Result<Option<Refused>, String> {
+        self.step(input).map(Result::err)
+    }
+
+    fn message(
+        &mut self,
+        from: PeerId,
+        message: Message,
+        cargo: &Cargo,
+    ) -> Result<Result<Placed, Refused>, String> {
+        match cargo {
+            Cargo::None => self.step(Input::Message { from, message, content: Content::None }),
+            Cargo::Entries { runs, memberships } => {
+                let memberships: Vec<(Index, Membership)> =
+                    memberships.iter().map(|(at, members)| (*at, membership(members))).collect();
+                let content = Content::Entries { runs, memberships: &memberships };
+                self.step(Input::Message { from, message, content })
+            }
+            Cargo::Snapshot(members) => {
+                let membership = membership(members);
+                let content = Content::Snapshot(&membership);
+                self.step(Input::Message { from, message, content })
+            }
+        }
+    }
+
+    fn step(&mut self, input: Input<'_>) -> Result<Result<Placed, Refused>, String> {
         let before = (watch::Seen::of(&self.peer), Stage::describe(&self.peer));
         let mut result: Result<Placed, Refused> = Ok(Placed::Nothing);
         let (now, peer, out) = (self.now, &mut self.peer, &mut self.out);
@@ -215,7 +227,7 @@ impl Stage {
         // Sent at once, so that the outbox never grows on account of the core.
         self.out.sends.clear();
         self.out.reads.clear();
-        Ok(result.err())
+        Ok(result)
     }
 
     fn drain(&mut self, sizes: Sizes) -> Result<(), String> {

@@ -4,13 +4,16 @@
 //! committed slot is not touched, the log stays in order. Messages and allocations are bounded by
 //! the size of the group and of what came in.
 
-use raft::{Body, Peer, Placed, Refused, Write};
+use raft::{Body, Message, Peer, PeerStatus, Placed, Progress, Refused, RoleStatus, Write};
 use types::{EntryId, Index, PeerId, Term};
 
+use crate::line::Cargo;
 use crate::stage::{Stage, config};
 
 /// Most messages that one step sends.
 const STEP_SENDS_MAX: usize = 4;
+/// No peer takes a message of this term or a later one.
+const TERM_MAX: Term = Term(1 << 62);
 /// Bytes that may be allocated at any time, and for each member or run that came in.
 const BYTES_FIXED: u64 = 512;
 const BYTES_EACH: u64 = 128;
@@ -23,6 +26,8 @@ pub(crate) struct Seen {
     reported: Index,
     last: EntryId,
     members: usize,
+    leader: Option<PeerId>,
+    role: RoleStatus,
 }
 
 impl Seen {
@@ -35,6 +40,8 @@ impl Seen {
             reported: status.reported,
             last: status.log.last(),
             members: status.membership.1.len(),
+            leader: status.leader,
+            role: status.role,
         }
     }
 }
@@ -52,7 +59,7 @@ pub(crate) fn step(
 ) -> Result<(), String> {
     let (out, after) = (&stage.out, Seen::of(&stage.peer));
     ensure(out.sends.len() <= STEP_SENDS_MAX, || format!("a step sent {:?}", out.sends))?;
-    let of_term = |sent: &(PeerId, raft::Message)| sent.1.term == after.term;
+    let of_term = |sent: &(PeerId, Message)| sent.1.term == after.term;
     ensure(out.sends.iter().all(of_term), || format!("in term {}: {:?}", after.term, out.sends))?;
     ensure(out.write.is_none() && out.commit.is_empty(), || "a step wrote".to_string())?;
     let bytes_max = BYTES_FIXED + BYTES_EACH * stage.fed;
@@ -90,12 +97,44 @@ fn check_placed(before: &Seen, after: &Seen, placed: &Placed, peer: &Peer) -> Re
     ensure(is_right, || format!("{placed:?} from {} to {}", before.last, after.last))
 }
 
+/// After a message that ended with `result`: what may not have come of it.
+pub(crate) fn message(
+    peer: &Peer,
+    before: &Seen,
+    (from, message, cargo): (PeerId, &Message, &Cargo),
+    result: &Result<Placed, Refused>,
+) -> Result<(), String> {
+    let Ok(placed) = result else { return Ok(()) };
+    let status = peer.status();
+    ensure(message.term < TERM_MAX, || format!("taken in term {}", message.term))?;
+    ensure(from != status.id, || "taken from itself".to_string())?;
+    let leads = before.leader == Some(from) && before.term == message.term;
+    if matches!(message.body, Body::TimeoutNow { .. }) && !leads {
+        let is_same = (status.term, status.role) == (before.term, before.role);
+        ensure(is_same, || format!("{from} made it campaign"))?;
+    }
+    if let (Body::Append { last, .. }, Cargo::Entries { runs, .. }, Placed::Payloads(range)) =
+        (message.body, cargo, placed)
+    {
+        ensure(status.log.last().index == last, || format!("an append to {last}"))?;
+        // Where a run begins or ends, and at both ends.
+        let begins = runs.iter().flat_map(|run| [run.first.prev(), run.first]);
+        for at in begins.chain([range.start, last]).filter(|at| range.contains(at)) {
+            let sent = runs.iter().rev().find(|run| run.first <= at).map(|run| run.term);
+            ensure(status.log.term(at) == sent, || format!("{at} is not of {sent:?}"))?;
+        }
+    }
+    Ok(())
+}
+
 /// What never goes back.
 fn persisting(before: &Seen, after: &Seen) -> Result<(), String> {
     let (was, is) = (before.term, after.term);
     ensure(is >= was, || format!("the term fell from {was} to {is}"))?;
     let keeps_vote = is > was || before.vote.is_none() || after.vote == before.vote;
     ensure(keeps_vote, || format!("vote {:?} became {:?} in {is}", before.vote, after.vote))?;
+    let is_known = after.members > 0 || before.members == 0;
+    ensure(is_known, || "the membership was lost".to_string())?;
     let (was, is) = (before.commit, after.commit);
     ensure(is >= was, || format!("the commit index fell from {was} to {is}"))?;
     let (was, is) = (before.reported, after.reported);
@@ -112,6 +151,12 @@ pub(crate) fn state(peer: &Peer) -> Result<(), String> {
     ensure(last.term <= status.term, || format!("entry {last} in term {}", status.term))?;
     let at = status.membership.0;
     ensure(at <= last.index, || format!("the membership of {at}, but the log ends at {last}"))?;
+    for PeerStatus { id, progress: Progress { matched, next, .. } } in status.peers() {
+        let is_right = matched < next && next <= last.index.next();
+        ensure(is_right, || {
+            format!("{id} matched {matched}, next {next}, the log ends at {last}")
+        })?;
+    }
     // From run to run towards the base: terms rise strictly.
     let mut end = last;
     while end.term > log.base().term {

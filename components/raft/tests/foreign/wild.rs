@@ -82,13 +82,15 @@ fn cargo() -> impl Strategy<Value = Cargo> {
     ]
 }
 
-/// An append whose runs cover its slots in rising terms, with memberships in range.
+/// An append whose runs cover its slots in rising terms, with memberships mostly in order.
 fn append() -> impl Strategy<Value = (Message, Cargo)> {
-    let lengths = prop::collection::vec((1..4_u64, 0..3_u64), 0..4);
+    let length = prop_oneof![40 => 1..4_u64, 1 => Just(1 << 61)];
+    let lengths = prop::collection::vec((length, 0..3_u64), 0..4);
     let from = (entry(), term(), number(14), stamp());
     let inside = prop::collection::vec((0..6_u64, members()), 0..3);
     let inside = prop_oneof![3 => Just(Vec::new()), 1 => inside];
-    (from, lengths, inside).prop_map(|((prev, term, commit, stamp), lengths, inside)| {
+    let all = (from, lengths, inside, prop::bool::weighted(0.8));
+    all.prop_map(|((prev, term, commit, stamp), lengths, inside, is_placed)| {
         let (mut last, mut of) = (prev.index, prev.term);
         let mut runs: Vec<Run> = Vec::new();
         for (length, rise) in lengths {
@@ -99,10 +101,13 @@ fn append() -> impl Strategy<Value = (Message, Cargo)> {
             last = Index(last.0.saturating_add(length));
         }
         let mut memberships: Vec<(Index, Vec<Member>)> = (inside.into_iter())
-            .map(|(at, members)| (Index(prev.index.0.saturating_add(at + 1)).min(last), members))
+            .map(|(at, members)| (Index(prev.index.0.saturating_add(at + 1)), members))
             .collect();
-        memberships.sort_by_key(|(at, _)| *at);
-        memberships.dedup_by_key(|(at, _)| *at);
+        if is_placed {
+            memberships.retain(|(at, _)| *at <= last);
+            memberships.sort_by_key(|(at, _)| *at);
+            memberships.dedup_by_key(|(at, _)| *at);
+        }
         let body = Body::Append { prev, last, commit: Index(commit), stamp };
         (Message { term, body }, Cargo::Entries { runs, memberships })
     })

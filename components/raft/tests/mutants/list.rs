@@ -1,23 +1,23 @@
 //! The planted bugs. `within_seeds` is where the first finding lies, with room to spare.
 
 /// One guard taken away.
-pub struct Mutant {
+pub(crate) struct Mutant {
     /// What is wrong now.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Where, below `components/raft`.
-    pub file: &'static str,
+    pub(crate) file: &'static str,
     /// The guard; stands there exactly once.
-    pub find: &'static str,
+    pub(crate) find: &'static str,
     /// What stands there instead.
-    pub replace: &'static str,
+    pub(crate) replace: &'static str,
     /// The checkers of which one must be the first to notice.
-    pub found_by: &'static [&'static str],
+    pub(crate) found_by: &'static [&'static str],
     /// Seeds 0.. of which one must show it.
-    pub within_seeds: u64,
+    pub(crate) within_seeds: u64,
 }
 
 /// All of them.
-pub const MUTANTS: [Mutant; 35] = [
+pub(crate) const MUTANTS: [Mutant; 35] = [
     Mutant {
         name: "two_votes_in_a_term",
         file: "src/election.rs",
@@ -237,8 +237,8 @@ pub const MUTANTS: [Mutant; 35] = [
     Mutant {
         name: "lease_outlives_a_hand_over",
         file: "src/leader.rs",
-        find: "if self.has_handed_over || is_clock_back",
-        replace: "if is_clock_back",
+        find: "if self.is_lease_void || self.is_clock_back(now)",
+        replace: "if self.is_clock_back(now)",
         found_by: &["lease is exclusive", "reads are fresh"],
         within_seeds: 20_000,
     },

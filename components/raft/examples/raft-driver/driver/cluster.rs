@@ -231,7 +231,12 @@ impl Cluster {
     fn receive(&mut self, id: PeerId, parcel: Parcel) -> Result<(), Violation> {
         match parcel {
             Parcel::Packet(packet) => {
-                let _ = self.act(id, |node, now, turn| node.receive(now, packet, turn))?;
+                let from = packet.from;
+                let outcome = self.act(id, |node, now, turn| node.receive(now, packet, turn))?;
+                if let Err(why @ Refused::Foreign(_)) = outcome {
+                    let what = format!("{id} refuses a message of {from}: {why}");
+                    return Err(broken("honest messages are taken", what));
+                }
             }
             // Whoever forwarded it has had its answer; a leader that was deposed has none.
             Parcel::Request(request) => self.submit(id, &request).map(drop)?,

@@ -59,7 +59,8 @@
 //! # Ends
 //!
 //! Anything else, a node that does not exist and a first command other than `init` included, prints
-//! `ERROR …` and ends the run with 2. An invariant that fails prints `VIOLATION …`, code 3.
+//! `ERROR …` and ends the run with 2. An invariant that fails prints `VIOLATION …`, code 3; so does
+//! a core that refuses what another core said as foreign.
 
 mod cluster;
 mod command;

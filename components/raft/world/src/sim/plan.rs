@@ -14,6 +14,7 @@ use crate::node::Node;
 
 /// What may happen in a run, and how often. Chances are in a thousand.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each kind of trouble is on or off")]
 pub(crate) struct Plan {
     pub hosts: usize,
     pub first_voters: usize,
