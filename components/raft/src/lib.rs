@@ -70,8 +70,9 @@
 //! 6. *Snapshots.* For each [`SnapshotWanted`] find one, send it, and say when that has ended
 //!    ([`Input::SnapshotEnded`]), however it ended. Hand in [`Body::Install`] when all of it is here.
 //! 7. *Failure detector*, if there is one: say [`Input::Support`] of a peer whenever it begins or
-//!    ceases, and afresh after each [`Event::Leader`]. A peer whose replica is gone, or set aside,
-//!    while its store is well must not be vouched for. Without one, leave it out: nobody sleeps.
+//!    ceases, and afresh after each [`Event::Leader`] and [`Event::Membership`]. A restart of its
+//!    store is both, the end of one life and the beginning of another. A peer whose replica is gone,
+//!    or set aside, while its store is well must not be vouched for. Without a detector, leave it out: nobody sleeps.
 //! 8. *Removed peers* are not told so by the core. Destroy their replicas; until then they ask for
 //!    pre-votes in vain.
 //!

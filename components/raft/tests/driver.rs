@@ -23,7 +23,7 @@ use verdict::Run;
 /// Random scripts of a test run.
 const SCRIPTS: u64 = 400;
 /// Of these, one in so many is also run with a restart in every place.
-const WITH_RESTARTS: u64 = 25;
+const WITH_RESTARTS: usize = 25;
 
 #[test]
 fn scripts_print_what_is_recorded() {
@@ -96,7 +96,7 @@ fn random_scripts_keep_all_invariants_and_come_to_rest() {
 
 #[test]
 fn random_scripts_agree_with_themselves_after_a_restart_in_any_place() {
-    for seed in (0..scripts()).step_by(WITH_RESTARTS as usize) {
+    for seed in (0..scripts()).step_by(WITH_RESTARTS) {
         let script = random::script(seed);
         let run = Run::of(&script).unwrap_or_else(|why| fail(seed, &script, &why));
         let nodes = random::nodes(&script);

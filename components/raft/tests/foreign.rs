@@ -1,13 +1,14 @@
-//! Bad input: whatever arrives, from whomever, in whatever order, the peer stands and keeps its word.
+//! Bad input: whatever arrives, from whomever, in whatever order, a peer stands and keeps its word.
 //!
 //! A peer is brought into a role (`foreign/stage.rs`), is fed generated messages and host calls
 //! (`foreign/wild.rs`), and after each one everything that must hold is checked
 //! (`foreign/watch.rs`). Debug assertions are on, so the core checks itself as well.
 //!
-//! The corpus, `foreign_corpus/*.txt`, is replayed first: the name of an opening, then one input per
-//! line, in the format of `foreign/line.rs`. A line may end with ` -> ` and a word that the refusal
-//! must contain, or `ok`. To add a failing case, copy what the failed test printed after `case:`
-//! into a new file there, put a comment above that says what went wrong, and run the test again.
+//! The corpus, `foreign_corpus/*.txt`, is replayed first: the name of an opening, then one input
+//! per line, in the format of `foreign/line.rs`. A line may end with ` -> ` and a word that the
+//! refusal must contain, or `ok`. To add a failing case, copy what the failed test printed after
+//! `case:` into a new file there, put a comment above that says what went wrong, and run the test
+//! again. `foreign.regressions`, which proptest writes, is for the time until then.
 //!
 //! More cases: `RAFT_FUZZ_CASES=1000000 cargo test --release -p raft --test foreign`.
 

@@ -3,9 +3,9 @@
 //! By value: a change in one joint step ends where its parts end one by one; memberships survive a
 //! codec; a change is refused exactly when the map says so, with a reason that is true.
 //!
-//! In a cluster of test hosts (`membership_lists/cluster.rs`): after a list of changes has committed,
-//! every member has the membership that the map has, nobody stays joint, and no leader knows less
-//! of a member that stayed than before.
+//! In a cluster of test hosts (`membership_lists/cluster.rs`): after a list of changes has
+//! committed, every member has the membership that the map has, nobody stays joint, and no leader
+//! knows less of a member that stayed than before.
 
 #[path = "membership_lists/cluster.rs"]
 mod cluster;

@@ -1,8 +1,8 @@
 //! Majorities against brute force: every set of members is tried.
 //!
 //! The oracle knows one thing: a set is a quorum when in each half that counts more voters are in
-//! it than outside of it. [`agreed`] and [`tally`] are compared with all quorums of small memberships,
-//! joint or not, and with plain counting for groups of 200.
+//! it than outside of it. [`agreed`] and [`tally`] are compared with all quorums of small
+//! memberships, joint or not, and with plain counting for groups of 200.
 //!
 //! Overlap: no quorum of a membership is apart from a quorum of the one before or after it. Without
 //! the joint step some are, which shows that the check can fail.

@@ -17,7 +17,10 @@ struct Mix {
     queues: u64,
 }
 
-/// The commands of a seed: one `init`, then 60 to 120 others, or a few more.
+/// Makes a command, or a few, one a line.
+type Make = fn(&Mix, &mut Rng) -> String;
+
+/// The commands of a seed: one `init`, then 60 to 120 others. Where some belong together, more.
 pub(crate) fn script(seed: u64) -> Vec<String> {
     let mut rng = Rng(seed);
     let mix = Mix::draw(&mut rng);
@@ -40,7 +43,7 @@ pub(crate) fn nodes(script: &[String]) -> u64 {
 }
 
 fn command(mix: &Mix, rng: &mut Rng, script: &mut Vec<String>) {
-    let weights: [(u64, fn(&Mix, &mut Rng) -> String); 19] = [
+    let weights: [(u64, Make); 20] = [
         (22, |mix, rng| format!("ready {}", mix.node(rng))),
         (30, |mix, rng| format!("deliver {}", mix.link(rng))),
         (mix.stabilize, |_, _| "stabilize".to_owned()),
@@ -61,6 +64,7 @@ fn command(mix: &Mix, rng: &mut Rng, script: &mut Vec<String>) {
         (mix.storms, storm),
         (mix.drops, |mix, rng| format!("drop {}", mix.link(rng))),
         (mix.compacts, |mix, rng| format!("compact {}", mix.node(rng))),
+        (mix.compacts / 2, lag),
         (mix.restarts, |mix, rng| format!("restart {}", mix.node(rng))),
         (mix.queues, |mix, rng| match rng.below(5) {
             0..3 => format!("queue {}", mix.node(rng)),
@@ -91,6 +95,35 @@ fn split(mix: &Mix, rng: &mut Rng) -> String {
         }
     }
     cuts.join("\n")
+}
+
+/// One node misses so much that it will need a snapshot, which may be lost, as may the way to it.
+fn lag(mix: &Mix, rng: &mut Rng) -> String {
+    let behind = mix.node(rng);
+    let others = (1..=mix.nodes).filter(|&node| node != behind);
+    let mut lines: Vec<String> =
+        others.clone().map(|node| format!("cut {behind} {node}")).collect();
+    lines.push(format!("propose {} missed{}", mix.node(rng), rng.below(1000)));
+    lines.push("stabilize".to_owned());
+    lines.extend(others.clone().map(|node| format!("compact {node}")));
+    lines.push("heal".to_owned());
+    if rng.below(2) == 0 {
+        // One round of a beat: whoever leads has the snapshot on the link now.
+        lines.extend(others.clone().map(|node| format!("tick {node} 2\nready {node}")));
+        lines.extend(others.clone().map(|node| format!("deliver {node} {behind}")));
+        lines.push(format!("ready {behind}"));
+        lines.extend(others.clone().map(|node| format!("deliver {behind} {node}\nready {node}")));
+        lines.push(match rng.below(4) {
+            0 => format!("restart {behind}"),
+            1 => format!("drop {} {behind}", mix.node(rng)),
+            2 => {
+                let lost = |node| format!("cut1 {node} {behind}\ndeliver {node} {behind}");
+                others.map(lost).collect::<Vec<String>>().join("\n")
+            }
+            _ => "stabilize".to_owned(),
+        });
+    }
+    lines.join("\n")
 }
 
 /// Time goes on for most nodes, long enough for an election or just not, and messages arrive.

@@ -6,8 +6,9 @@
 //! drain sizes=honest
 //! ```
 //!
-//! Entries are `index@term`, runs `first@term` with commas, members `p1v` voter, `p1l` learner, with
-//! `o` behind if it votes in the old half, `-` for an empty list; in a change `p1` alone is removed. `max` is the largest number, `big` is 2^62.
+//! Entries are `index@term`, runs `first@term` with commas, members `p1v` voter, `p1l` learner,
+//! with `o` behind if it votes in the old half, `-` for an empty list; `p1` alone, in a change, is
+//! removed. `max` is the largest number, `big` is 2^62, `drain` alone is honest.
 //! Any message may carry anything: `runs=` and `memberships=` attach entries, `covers=` a snapshot.
 //!
 //! Invariant: what [`Op`] prints, `read::line` reads back.

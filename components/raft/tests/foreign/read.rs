@@ -44,7 +44,7 @@ fn op(verb: &str, words: &Words<'_>) -> Read<Op> {
         "compacted" => Op::Compacted(words.index("index")?),
         "support" => Op::Support { peer: words.peer("peer")?, held: words.flag("held")? },
         "drain" => {
-            let name = words.text("sizes")?;
+            let name = words.text("sizes").unwrap_or("honest");
             let sizes = SIZES.iter().find(|(_, other)| *other == name);
             Op::Drain(sizes.ok_or_else(|| format!("no sizes `{name}`"))?.0)
         }

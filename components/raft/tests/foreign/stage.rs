@@ -1,8 +1,8 @@
 //! The peer under attack, brought into a role, and what must hold after whatever is done to it.
 //!
 //! The peer is p1. Its log is `3@2 4@2 5@3 6@3` behind the base `2@1`, committed and applied up to
-//! 4, in term 3; p1, p2 and p3 vote unless the opening says otherwise. Time starts at 100 ns and the
-//! timeouts are a few hundred, so that stamps are small numbers that a generator can hit.
+//! 4, in term 3; p1, p2 and p3 vote unless the opening says otherwise. Time starts at 100 ns and
+//! the timeouts are a few hundred, so that stamps are small numbers that a generator can hit.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -21,64 +21,28 @@ use types::{EntryId, Index, PeerId, Term, Time};
 use crate::line::{Cargo, Op, Sizes};
 use crate::{read, watch};
 
-/// Openings: name, members, and lines as in a corpus file.
+/// Openings: name, members, and lines as in a corpus file, with `;` between.
 pub(crate) const OPENINGS: [(&str, &str, &[&str]); 12] = [
     ("waiting", "p1v+p2v+p3v", &[]),
-    ("follower", "p1v+p2v+p3v", &[FOLLOW, DRAIN, "durable", DRAIN]),
-    ("writing", "p1v+p2v+p3v+p4l", &[FOLLOW, DRAIN]),
-    ("learner", "p1l+p2v+p3v", &[FOLLOW, DRAIN, "durable", DRAIN]),
+    ("follower", "p1v+p2v+p3v", &[FOLLOW, "durable; drain"]),
+    ("writing", "p1v+p2v+p3v+p4l", &[FOLLOW]),
+    ("learner", "p1l+p2v+p3v", &[FOLLOW, "durable; drain"]),
     ("stranger", "-", &[]),
-    (
-        "installing",
-        "p1v+p2v+p3v",
-        &[FOLLOW, "install from=p2 term=4 snapshot=20@4 stamp=50 covers=p1v+p2v+p3v", DRAIN],
-    ),
-    ("pre-candidate", "p1v+p2v+p3v", &["wait nanos=200", "timer", DRAIN]),
-    ("candidate", "p1v+p2v+p3v", &["wait nanos=200", "timer", DRAIN, WOULD, DRAIN]),
-    ("leader", "p1v+p2v+p3v+p4l", LEAD),
-    (
-        "joint-leader",
-        "p1v+p2v+p3v",
-        &[
-            "wait nanos=200",
-            "timer",
-            DRAIN,
-            WOULD,
-            DRAIN,
-            "durable",
-            DRAIN,
-            DID,
-            DRAIN,
-            "durable",
-            AGREE,
-            DRAIN,
-            "change to=p4v+p3",
-            DRAIN,
-        ],
-    ),
-    ("alone", "p1v", &["wait nanos=200", "timer", DRAIN, "durable", DRAIN, "durable", DRAIN]),
-    ("crowd", CROWD, LEAD),
+    ("installing", "p1v+p2v+p3v", &[FOLLOW, INSTALL]),
+    ("pre-candidate", "p1v+p2v+p3v", &[ASK]),
+    ("candidate", "p1v+p2v+p3v", &[ASK, WOULD]),
+    ("leader", "p1v+p2v+p3v+p4l", &[ASK, WOULD, DID, AGREE]),
+    ("joint-leader", "p1v+p2v+p3v", &[ASK, WOULD, DID, AGREE, "change to=p4v+p3; drain"]),
+    ("alone", "p1v", &[ASK, "durable; drain; durable; drain"]),
+    ("crowd", CROWD, &[ASK, WOULD, DID, AGREE]),
 ];
 
-const FOLLOW: &str = "append from=p2 term=4 prev=6@3 last=8 commit=5 stamp=40 runs=7@4";
-const DRAIN: &str = "drain sizes=honest";
-const WOULD: &str = "pre-vote-reply from=p2 term=3 ask=4 granted=true";
-const DID: &str = "vote-reply from=p2 term=4 granted=true";
-const AGREE: &str = "ack from=p2 term=4 matched=7 verified=7 stamp=301";
-const LEAD: &[&str] = &[
-    "wait nanos=200",
-    "timer",
-    DRAIN,
-    WOULD,
-    DRAIN,
-    "durable",
-    DRAIN,
-    DID,
-    DRAIN,
-    "durable",
-    AGREE,
-    DRAIN,
-];
+const FOLLOW: &str = "append from=p2 term=4 prev=6@3 last=8 commit=5 stamp=40 runs=7@4; drain";
+const INSTALL: &str = "install from=p2 term=4 snapshot=20@4 stamp=50 covers=p1v+p2v+p3v; drain";
+const ASK: &str = "wait nanos=200; timer; drain";
+const WOULD: &str = "pre-vote-reply from=p2 term=3 ask=4 granted=true; drain";
+const DID: &str = "durable; drain; vote-reply from=p2 term=4 granted=true; drain";
+const AGREE: &str = "durable; ack from=p2 term=4 matched=7 verified=7 stamp=301; drain";
 /// More than quorums are counted for without heap.
 const CROWD: &str = "p1v+p2v+p3v+p4l+p5l+p6l+p7l+p8l+p9l+p10l+p11l+p12l+p13l+p14l+p15l+p16l+p17l";
 
@@ -143,7 +107,7 @@ impl Stage {
         out.events.reserve(64);
         let fed = 64 + 4 * membership.len() as u64;
         let mut stage = Stage { peer, out, now: Time(100), owed: VecDeque::new(), fed };
-        for line in *lines {
+        for line in lines.iter().flat_map(|lines| lines.split(';')) {
             let op = read::line(line)?.ok_or("a comment in an opening")?;
             if let Some(refused) = stage.act(&op)? {
                 return Err(format!("opening {name}: {refused} at `{line}`"));

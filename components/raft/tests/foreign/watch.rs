@@ -1,8 +1,8 @@
 //! What must hold after every step and drain, whatever came in.
 //!
-//! A refused input leaves no trace. Terms and commit indexes never fall, a vote is not taken back, a
-//! committed slot is not touched, the log stays in order. Messages and allocations are bounded by
-//! the size of the group and of what came in.
+//! A refused input leaves no trace. Terms and commit indexes never fall, a vote is not taken back,
+//! a committed slot is not touched, the log stays in order. Messages and allocations are bounded
+//! by the size of the group and of what came in.
 
 use raft::{Body, Message, Peer, PeerStatus, Placed, Progress, Refused, RoleStatus, Write};
 use types::{EntryId, Index, PeerId, Term};
@@ -149,6 +149,7 @@ pub(crate) fn state(peer: &Peer) -> Result<(), String> {
     ensure(chain.is_sorted(), || format!("base, reported, commit, last are {chain:?}"))?;
     ensure(log.stable() <= last.index, || format!("stable {} of {last}", log.stable()))?;
     ensure(last.term <= status.term, || format!("entry {last} in term {}", status.term))?;
+    ensure(log.contains(last), || format!("{last} is the last and is not there"))?;
     let at = status.membership.0;
     ensure(at <= last.index, || format!("the membership of {at}, but the log ends at {last}"))?;
     for PeerStatus { id, progress: Progress { matched, next, .. } } in status.peers() {

@@ -77,7 +77,8 @@ fn runs() -> impl Strategy<Value = Vec<Run>> {
 fn cargo() -> impl Strategy<Value = Cargo> {
     prop_oneof![
         6 => Just(Cargo::None),
-        1 => (runs(), placed()).prop_map(|(runs, memberships)| Cargo::Entries { runs, memberships }),
+        1 => (runs(), placed())
+            .prop_map(|(runs, memberships)| Cargo::Entries { runs, memberships }),
         1 => members().prop_map(Cargo::Snapshot),
     ]
 }
@@ -89,8 +90,9 @@ fn append() -> impl Strategy<Value = (Message, Cargo)> {
     let from = (entry(), term(), number(14), stamp());
     let inside = prop::collection::vec((0..6_u64, members()), 0..3);
     let inside = prop_oneof![3 => Just(Vec::new()), 1 => inside];
-    let all = (from, lengths, inside, prop::bool::weighted(0.8));
-    all.prop_map(|((prev, term, commit, stamp), lengths, inside, is_placed)| {
+    let flaws = (prop::bool::weighted(0.8), prop::bool::weighted(0.05));
+    (from, lengths, inside, flaws).prop_map(|(from, lengths, inside, (is_placed, is_short))| {
+        let (prev, term, commit, stamp) = from;
         let (mut last, mut of) = (prev.index, prev.term);
         let mut runs: Vec<Run> = Vec::new();
         for (length, rise) in lengths {
@@ -108,6 +110,7 @@ fn append() -> impl Strategy<Value = (Message, Cargo)> {
             memberships.sort_by_key(|(at, _)| *at);
             memberships.dedup_by_key(|(at, _)| *at);
         }
+        let last = Index(last.0.saturating_sub(u64::from(is_short)));
         let body = Body::Append { prev, last, commit: Index(commit), stamp };
         (Message { term, body }, Cargo::Entries { runs, memberships })
     })

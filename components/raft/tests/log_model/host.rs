@@ -1,4 +1,4 @@
-//! A host of one peer with a disk on which writes complete, and are reported, whenever the test says.
+//! A host of one peer with a disk on which writes complete, and are told of, when the test says so.
 //!
 //! Its log is the naive model: a plain list of entries, changed as the Raft paper says and not as
 //! the core says. Comparing the two is the test.

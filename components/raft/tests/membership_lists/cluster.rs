@@ -26,8 +26,8 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Hosts of the members and of others that know nothing. If `compacted`, the members' log begins
-    /// somewhere, so that newcomers need a snapshot.
+    /// Hosts of the members and of others that know nothing. If `compacted`, the members' log
+    /// begins somewhere, so that newcomers need a snapshot.
     pub(crate) fn new(members: &Membership, hosts: u64, compacted: bool) -> Cluster {
         let config = Arc::new(Config::default());
         let first = if compacted { EntryId::new(Term(1), Index(10)) } else { EntryId::default() };

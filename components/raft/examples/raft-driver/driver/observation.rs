@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use raft::{Member, Membership, RoleStatus, Seat};
 use raft_world::Node;
+use types::PeerId;
 
 use super::cluster::Cluster;
 
@@ -30,7 +31,7 @@ fn write_node(node: &Node, out: &mut String) -> std::fmt::Result {
         "OBS {} {role} t={} lead={} c={} a={} last={} lt={} cs={} app={:x}",
         node.id.get(),
         status.term,
-        status.leader.map_or(0, |leader| leader.get()),
+        status.leader.map_or(0, PeerId::get),
         status.commit,
         node.app.applied.index,
         last.index,

@@ -119,16 +119,20 @@ impl World {
             return Ok(());
         }
         for at in 0..self.nodes.len() {
-            let mut changed = false;
             for other in (0..self.nodes.len()).filter(|&other| other != at) {
                 let is_well = self.nodes[other].peer.is_some()
                     && !self.cut[at][other]
                     && !self.cut[other][at]
                     && self.now >= self.paused_until[other];
-                changed |= std::mem::replace(&mut self.support[at][other], is_well) != is_well;
-            }
-            if changed {
-                self.tell_support(at)?;
+                let life = is_well.then_some(self.nodes[other].incarnation);
+                let before = std::mem::replace(&mut self.support[at][other], life);
+                // A restart ends the support for the life before, and begins another.
+                if before.is_some() && before != life {
+                    self.say_support(at, other, false)?;
+                }
+                if life.is_some() && before != life {
+                    self.say_support(at, other, true)?;
+                }
             }
         }
         Ok(())
@@ -140,10 +144,13 @@ impl World {
             return Ok(());
         }
         for other in (0..self.nodes.len()).filter(|&other| other != at) {
-            let input =
-                Input::Support { peer: self.nodes[other].id, held: self.support[at][other] };
-            self.act(at, "support", |node, now, turn| node.step(now, input, turn))?;
+            self.say_support(at, other, self.support[at][other].is_some())?;
         }
         Ok(())
+    }
+
+    fn say_support(&mut self, at: usize, other: usize, held: bool) -> Result<(), Violation> {
+        let input = Input::Support { peer: self.nodes[other].id, held };
+        self.act(at, "support", |node, now, turn| node.step(now, input, turn))
     }
 }

@@ -149,8 +149,8 @@ struct World {
     stalled_until: Vec<Time>,
     /// `cut[a][b]`: what `a` sends to `b` is lost.
     cut: Vec<Vec<bool>>,
-    /// `support[a][b]`: `a`'s failure detector vouches for `b`.
-    support: Vec<Vec<bool>>,
+    /// `support[a][b]`: the life of `b` that `a`'s failure detector vouches for.
+    support: Vec<Vec<Option<u64>>>,
     /// When the last packet from `a` to `b` arrives, for links that keep order.
     arrives: Vec<Vec<Time>>,
     queue: BinaryHeap<Reverse<(Time, u64)>>,
@@ -178,7 +178,7 @@ impl World {
             paused_until: vec![Time::ZERO; hosts],
             stalled_until: vec![Time::ZERO; hosts],
             cut: vec![vec![false; hosts]; hosts],
-            support: vec![vec![false; hosts]; hosts],
+            support: vec![vec![None; hosts]; hosts],
             arrives: vec![vec![Time::ZERO; hosts]; hosts],
             queue: BinaryHeap::new(),
             happenings: std::collections::BTreeMap::new(),
@@ -281,7 +281,8 @@ impl World {
         for packet in turn.packets {
             self.send(at, packet);
         }
-        if turn.events.iter().any(|event| matches!(event, Event::Leader { .. })) {
+        let news = |event: &Event| matches!(event, Event::Leader { .. } | Event::Membership(_));
+        if turn.events.iter().any(news) {
             return self.tell_support(at);
         }
         Ok(())
@@ -324,7 +325,8 @@ impl World {
         }
         let copies = if !self.healed && self.rng.chance(self.plan.duplicate) { 2 } else { 1 };
         for _ in 0..copies {
-            let mut arrives = self.now.0 + self.rng.between(self.plan.delay_ns);
+            let delay_ns = if self.healed { (100_000, 10_000_000) } else { self.plan.delay_ns };
+            let mut arrives = self.now.0 + self.rng.between(delay_ns);
             if self.plan.keeps_order || self.healed {
                 arrives = arrives.max(self.arrives[from][to].0 + 1);
                 self.arrives[from][to] = Time(arrives);
