@@ -23,5 +23,5 @@ pub type Counter = fn(&mut dyn FnMut()) -> Counts;
 /// What dropping something gave back: its live heap bytes and allocations.
 pub fn released(counter: Counter, mut drop_it: impl FnMut()) -> (f64, f64) {
     let counts = counter(&mut drop_it);
-    (-(counts.live_bytes as f64), -(counts.live_allocations as f64))
+    (0.0 - counts.live_bytes as f64, 0.0 - counts.live_allocations as f64)
 }

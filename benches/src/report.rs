@@ -106,7 +106,10 @@ impl Columns {
             for column in 0..self.names.len() {
                 write!(text, " {:>14}", number(row.value(column))).expect("a string takes all");
             }
-            let ratio = self.ratio(row).map_or("-".to_owned(), |r| format!("{r:.2}x"));
+            let ratio = self.ratio(row).map_or("-".to_owned(), |ratio| match ratio {
+                1_000.0.. => ">1000x".to_owned(),
+                _ => format!("{ratio:.2}x"),
+            });
             writeln!(text, " {ratio:>15}").expect("a string takes all");
         }
         text

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
         ["--seed", seed] => match seed.parse() {
-            Ok(seed) => finish(sim::run(seed, true), "1 run"),
+            Ok(seed) => finish(sim::run(seed, Some(&|line| println!("{line}"))), "1 run"),
             Err(_) => usage(&format!("`{seed}` is not a seed")),
         },
         ["--seeds", range] => match parse_range(range) {
@@ -112,7 +112,7 @@ fn run_guarded(seed: u64) -> Result<Report, Failure> {
         }));
     });
     SEED.set(seed);
-    sim::run(seed, false)
+    sim::run(seed, None)
 }
 
 fn finish(outcome: Result<Report, Failure>, runs: &str) -> ExitCode {

@@ -54,8 +54,8 @@ pub enum Input<'a> {
     /// The host dropped its log up to this slot, all of it applied.
     Compacted(Index),
     /// The store-level failure detector of this host began or ceased to vouch for a peer's store.
-    /// Said of the leader after [`crate::Event::Leader`], and to a leader of every other member, also
-    /// after [`crate::Event::Membership`].
+    /// Said of the leader after [`crate::Event::Leader`], and to a leader of every other member,
+    /// also after [`crate::Event::Membership`].
     Support {
         /// Whose store.
         peer: PeerId,

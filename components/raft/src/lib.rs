@@ -2,8 +2,8 @@
 //!
 //! A [`Peer`] is one member of one group, as a value. Whatever happens to it is an [`Input`] given
 //! to [`Peer::step`]; whatever it wants done comes out of [`Peer::drain`] into an [`Outbox`]. It
-//! reads no clock, holds no entry, touches no disk and no network, and draws chance from a seed: the
-//! same inputs give the same outputs. A store hosts a hundred thousand of these.
+//! reads no clock, holds no entry, touches no disk and no network, and draws chance from a seed:
+//! the same inputs give the same outputs. A store hosts a hundred thousand of these.
 //!
 //! Raft itself is not explained here: read Ongaro's thesis, *Consensus: Bridging Theory and
 //! Practice* (2014), whose sections are cited throughout.
@@ -63,16 +63,18 @@
 //!    implies the earlier. A write whose receipt was handed back must survive.
 //! 3. *Messages.* Send them when they come out; none waits for a disk. Losing, delaying, repeating
 //!    and reordering them costs time, never safety.
-//! 4. *Apply.* Apply [`Outbox::commit`] in order, to a state that remembers how far it has come, and
-//!    start from there ([`Boot::applied`]). Compact only what is durably applied.
+//! 4. *Apply.* Apply [`Outbox::commit`] in order, to a state that remembers how far it has come,
+//!    and start from there ([`Boot::applied`]). Compact only what is durably applied.
 //! 5. *Time.* Hand in a monotonic clock. Ask [`Peer::deadline`] after each turn and give
 //!    [`Input::Timer`] when it has passed.
 //! 6. *Snapshots.* For each [`SnapshotWanted`] find one, send it, and say when that has ended
-//!    ([`Input::SnapshotEnded`]), however it ended. Hand in [`Body::Install`] when all of it is here.
+//!    ([`Input::SnapshotEnded`]), however it ended. Hand in [`Body::Install`] when all of it is
+//!    here.
 //! 7. *Failure detector*, if there is one: say [`Input::Support`] of a peer whenever it begins or
 //!    ceases, and afresh after each [`Event::Leader`] and [`Event::Membership`]. A restart of its
-//!    store is both, the end of one life and the beginning of another. A peer whose replica is gone,
-//!    or set aside, while its store is well must not be vouched for. Without a detector, leave it out: nobody sleeps.
+//!    store is both, the end of one life and the beginning of another. A peer whose replica is
+//!    gone, or set aside, while its store is well must not be vouched for. Without a detector,
+//!    leave it out: nobody sleeps.
 //! 8. *Removed peers* are not told so by the core. Destroy their replicas; until then they ask for
 //!    pre-votes in vain.
 //!
@@ -82,14 +84,15 @@
 //!
 //! - Everything in the thesis' figure 3.2: at most one leader a term, logs that match, leaders that
 //!   hold all that is committed, one state.
-//! - No message rests on what a crash could take back. What waits for a disk is kept as *state*, not
-//!   as a message, and built from the state of the moment it leaves: vote grants, acks, the right to
-//!   ask for votes and to lead ([`Receipt`], `follower`, `election`).
+//! - No message rests on what a crash could take back. What waits for a disk is kept as *state*,
+//!   not as a message, and built from the state of the moment it leaves: vote grants, acks, the
+//!   right to ask for votes and to lead ([`Receipt`], `follower`, `election`).
 //! - [`Outbox::commit`] is contiguous, each slot once per life, committed and durable here.
 //! - Reads released in [`Outbox::reads`], and states read under [`Peer::lease`], are linearizable.
 //!   Every read ends once, confirmed or refused.
-//! - A message from the network is checked: whatever it says, it is obeyed, ignored, or refused with
-//!   [`Refused::Foreign`] and no effect. Nothing panics, nothing grows beyond the size of the input.
+//! - A message from the network is checked: whatever it says, it is obeyed, ignored, or refused
+//!   with [`Refused::Foreign`] and no effect. Nothing panics, nothing grows beyond the size of the
+//!   input.
 //! - Own invariants are asserted.
 //!
 //! # Five decisions
@@ -98,12 +101,12 @@
 //!   error, no pagination and no copy in the core (`docs/decisions/0002`).
 //! - One echoed [`Stamp`] per member in place of activity bits, read contexts, ticks and in-flight
 //!   rings: check-quorum, lease, reads and stale answers from one number (`0003`).
-//! - Receipts that describe themselves ([`LogMark`]) in place of numbered writes: late and overtaken
-//!   writes cannot confuse (`0004`).
+//! - Receipts that describe themselves ([`LogMark`]) in place of numbered writes: late and
+//!   overtaken writes cannot confuse (`0004`).
 //! - Membership takes effect when appended, always through a joint one: a pure function of the log
 //!   (`0005`).
-//! - Deadlines in place of ticks, and sleep while a store-level failure detector vouches: idle groups
-//!   cost nothing (`0006`).
+//! - Deadlines in place of ticks, and sleep while a store-level failure detector vouches: idle
+//!   groups cost nothing (`0006`).
 //!
 //! # Reading order
 //!
@@ -115,9 +118,9 @@
 //!
 //! # Not here
 //!
-//! Entry contents, codecs, forwarding of proposals, retry, region epochs: the host's. Witnesses: the
-//! [`Seat`] exists and is refused. Peers do not authenticate each other: whoever can send messages
-//! as a member can stop the group, though not corrupt it while what it says is consistent.
+//! Entry contents, codecs, forwarding of proposals, retry, region epochs: the host's. Witnesses:
+//! the [`Seat`] exists and is refused. Peers do not authenticate each other: whoever can send
+//! messages as a member can stop the group, though not corrupt it while what it says is consistent.
 
 #![no_std]
 #![forbid(unsafe_code)]

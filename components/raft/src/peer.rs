@@ -124,8 +124,8 @@ impl Peer {
     /// One thing happened. Builds no output but answers that need nothing durable, which it adds to
     /// `out`; the rest waits for [`Peer::drain`].
     ///
-    /// `now` is the host's monotonic clock. Should it jump back all the same, timers run longer, and
-    /// a leader has no lease for the rest of its term.
+    /// `now` is the host's monotonic clock. Should it jump back all the same, timers run longer,
+    /// and a leader has no lease for the rest of its term.
     ///
     /// # Errors
     /// If the input was refused; the peer is as before.

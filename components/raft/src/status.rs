@@ -92,8 +92,8 @@ impl Peer {
     /// Until when this peer may serve reads without asking anyone, counted from the sending of what
     /// a majority echoed (thesis §6.4.1). `None` if it may not: it does not lead, has not committed
     /// an entry of its term yet, has asked another to campaign, or has not heard a majority lately.
-    /// Serve up to the state of [`Status::commit`] taken at the same time. Ask for every read, after
-    /// the latest step: a transfer takes back what was said before.
+    /// Serve up to the state of [`Status::commit`] taken at the same time. Ask for every read,
+    /// after the latest step: a transfer takes back what was said before.
     #[must_use]
     pub fn lease(&self, now: Time) -> Option<Time> {
         let Role::Leader(leader) = &self.role else { return None };

@@ -2,8 +2,8 @@
 //!
 //! A peer follows a succession of leaders: packets are delayed, repeated, reordered and lost,
 //! writes complete late, receipts come late, again, out of order or never, the log is compacted,
-//! replaced by snapshots and read back after a crash. After every step `status().log` must answer like a
-//! plain list that follows the paper.
+//! replaced by snapshots and read back after a crash. After every step `status().log` must answer
+//! like a plain list that follows the paper.
 //!
 //! Durability: after all completed writes the disk agrees with the log up to `stable`, and with
 //! every ack, for every interleaving of completions and messages. And when all writes are complete

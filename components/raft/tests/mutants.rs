@@ -1,12 +1,13 @@
 //! Planted bugs: each must be found by the simulation within its seeds, by a checker that it names.
 //!
-//! A mutant is one textual change of the core, or of the host under it, that takes away a guard. The
-//! change must apply exactly once, so a guard cannot be moved without this list noticing. Each
+//! A mutant is one textual change of the core, or of the host under it, that takes away a guard.
+//! The change must apply exactly once, so a guard cannot be moved without this list noticing. Each
 //! mutant is compiled beside the others, with optimisation, and runs seeds until one fails. Green
 //! therefore means: every checker can fail, and every guard listed is needed.
 //!
 //! Some alone: `MUTANT=lease cargo test -p raft --test mutants -- --nocapture` takes those with
-//! `lease` in the name. To see what a seed does, apply the change by hand and run `./x sim --seed N`.
+//! `lease` in the name. To see what a seed does, apply the change by hand and run `./x sim --seed
+//! N`.
 
 #[path = "mutants/list.rs"]
 mod list;

@@ -1,8 +1,9 @@
 //! A succession of honest leaders, and what they send to the one follower under test.
 //!
 //! Each leader's log begins with a part of an earlier leader's, at least with all that is
-//! committed, and goes on with entries of its own term. So logs diverge and are cut, but never where Raft
-//! forbids it. Packets wait in the network, are delivered in any order, more than once, or never.
+//! committed, and goes on with entries of its own term. So logs diverge and are cut, but never
+//! where Raft forbids it. Packets wait in the network, are delivered in any order, more than once,
+//! or never.
 //!
 //! Logs are plain lists of entries from slot 0, the place before the first.
 

@@ -1,66 +1,66 @@
 //! The driver: a host for a few peers that does nothing unless a command says so.
 //!
-//! It holds no protocol logic. It has links, model disks, a clock for each node, and the checkers of
-//! [`raft_world::check`], which look after every single input and drain of a command.
+//! It holds no protocol logic. It has links, model disks, a clock for each node, and the checkers
+//! of [`raft_world::check`], which look after every single input and drain of a command.
 //!
 //! # Time
 //!
 //! A tick is 100 ms of one node's own clock. Heartbeats every 2 ticks; node `i` campaigns exactly
-//! `10 + 2·i` ticks after it last had reason not to; a leader that has not heard a majority for 10
-//! ticks steps down, and a follower protects its leader for as long. No jitter, no leases, and a
-//! restarted node does not wait.
+//! `10 + 2·i` ticks after it last had reason not to; a leader that has not heard a majority for
+//! 10 ticks steps down, and a follower protects its leader for as long. No jitter, no leases, and
+//! a restarted node does not wait.
 //!
 //! # Commands
 //!
-//! Nodes are numbers from 1. Blank lines, and what follows a `#` at the start of a line, are passed
-//! over. Only `ready`, `queue` and what contains them drain a core: everything else is an input to
-//! it, whose effects wait inside until then. `tick` fires timers and sends nothing.
+//! Nodes are numbers from 1. Blank lines, and what follows a `#` at the start of a line, are
+//! passed over. Only `ready`, `queue` and what contains them drain a core: everything else is an
+//! input to it, whose effects wait inside until then. `tick` fires timers and sends nothing.
 //!
-//! - `init TOTAL VOTERS PREVOTE CHECKQUORUM`: everything is forgotten. Nodes `1..=VOTERS` start from
-//!   a snapshot at index 1 of term 1 with themselves as voters, the others empty. Pre-vote and
-//!   check-quorum are always on, the flags are read and not used. Prints `INIT`.
+//! - `init TOTAL VOTERS PREVOTE CHECKQUORUM`: everything is forgotten. Nodes `1..=VOTERS` start
+//!   from a snapshot at index 1 of term 1 with themselves as voters, the others empty. Pre-vote
+//!   and check-quorum are always on, the flags are read and not used. Prints `INIT`.
 //! - `campaign I`, `tick I K`, `propose I X`, `transfer I J`, `read I X`, `conf I v4 l5 r2`.
 //!   `propose` prints `PROP true` if it was accepted or forwarded, else `PROP false`; the others
 //!   print nothing, refused or not.
 //! - `cut A B`, `cut1 A B`, `heal`: block links, one direction or both; unblock all.
-//! - `ready I`: I is drained, its writes (those of an earlier `queue` too) are durable at once, what
-//!   is committed is applied, until it has nothing to do. `queue I`: the same, but writes are queued.
-//!   `sync I N`: the oldest N are durable, and I hears of it; it is not drained.
-//! - `deliver A B`: everything queued on A→B is handed to B, or lost if the link is blocked *now*:
-//!   what is queued on a blocked link is still there after `heal`. After a snapshot B is drained as
-//!   by `ready`; then A is told that it ended, as it is if the snapshot is lost.
+//! - `ready I`: I is drained, its writes (those of an earlier `queue` too) are durable at once,
+//!   what is committed is applied, until it has nothing to do. `queue I`: the same, but writes
+//!   are queued. `sync I N`: the oldest N are durable, and I hears of it; it is not drained.
+//! - `deliver A B`: everything queued on A→B is handed to B, or lost if the link is blocked
+//!   *now*: what is queued on a blocked link is still there after `heal`. After a snapshot B is
+//!   drained as by `ready`; then A is told that it ended, as it is if the snapshot is lost.
 //! - `drop A B`: what is queued on A→B is lost, snapshots apart.
-//! - `stabilize`: rounds of `ready` for all nodes, then `deliver` for all links in order of sender
-//!   and receiver, until a round finds nothing to do; `LIVELOCK` after 2000 rounds.
+//! - `stabilize`: rounds of `ready` for all nodes, then `deliver` for all links in order of
+//!   sender and receiver, until a round finds nothing to do; `LIVELOCK` after 2000 rounds.
 //! - `compact I`: I drops its log up to what it has applied.
 //! - `restart I`, `crash I`: I stops, and starts from what is durable, at the same instant of its
 //!   clock. Everything queued from and to it is lost, as is what waits inside it; senders of lost
-//!   snapshots are told. Queued writes become durable before a `restart`, and are lost in a `crash`.
-//!   What was applied is durable from then on.
+//!   snapshots are told. Queued writes become durable before a `restart`, and are lost in a
+//!   `crash`. What is applied is durable at once: neither loses it.
 //! - `obs`: prints the observations below.
 //!
 //! # Forwarding
 //!
-//! A node that does not lead and knows who does forwards `propose`, `transfer`, `read` and `conf`:
-//! at its next drain the request goes onto the link to that leader, before what the core sends in
-//! that drain. If the receiver does not lead (any more), or refuses, it is dropped there. The answer
-//! to a forwarded read comes back over the link leader→I and is released at the next drain of I;
-//! a read asked at the leader is released in the drain that finds it confirmed.
+//! A node that does not lead and knows who does forwards `propose`, `transfer`, `read` and
+//! `conf`: at its next drain the request goes onto the link to that leader, before what the core
+//! sends in that drain. If the receiver does not lead (any more), or refuses, it is dropped
+//! there. The answer to a forwarded read comes back over the link leader→I and is released at the
+//! next drain of I; a read asked at the leader is released in the drain that finds it confirmed.
 //!
 //! # Observations
 //!
 //! `OBS I ROLE t=TERM lead=L c=COMMIT a=APPLIED last=LAST lt=LASTTERM cs=[…][…][…] app=HASH` for
-//! each node, then `READS [n1, n2, …]`: reads released so far at each node, all its lives together.
-//! TERM to LAST are the core's, durable or not. `cs` is the membership the state machine has applied
-//! (our core follows a membership from when it is appended, others from when it is applied; what is
-//! applied can be compared): voters, while joint the outgoing voters, learners that are not among
-//! the outgoing. HASH is in lower-case hex without leading zeros.
+//! each node, then `READS [n1, n2, …]`: reads released so far at each node, all its lives
+//! together. TERM to LAST are the core's, durable or not. `cs` is the membership the state
+//! machine has applied (our core follows a membership from when it is appended, others from when
+//! it is applied; what is applied can be compared): voters, while joint the outgoing voters,
+//! learners that are not among the outgoing. HASH is in lower-case hex without leading zeros.
 //!
 //! # Ends
 //!
-//! Anything else, a node that does not exist and a first command other than `init` included, prints
-//! `ERROR …` and ends the run with 2. An invariant that fails prints `VIOLATION …`, code 3; so does
-//! a core that refuses what another core said as foreign.
+//! Anything else, a node that does not exist and a first command other than `init` included,
+//! prints `ERROR …` and ends the run with 2. An invariant that fails prints `VIOLATION …`, code
+//! 3; so does a core that refuses what another core said as foreign.
 
 mod cluster;
 mod command;

@@ -15,7 +15,7 @@ pub(crate) fn check(seen: &Seen<'_>) -> Verdict {
         && status.reported == applied;
     if !is_ordered {
         return Err(format!(
-            "{}: base {base}, applied {applied}, reported {}, commit {}, stable {stable}, last {last}",
+            "{}: base {base}, applied {applied}, reported {}, commit {}, stable {stable}, {last}",
             node.id, status.reported, status.commit
         ));
     }

@@ -6,7 +6,7 @@ use types::PeerId;
 use super::{Count, Happening, World};
 use crate::check::Violation;
 
-impl World {
+impl World<'_> {
     pub(super) fn client(&mut self) -> Result<(), Violation> {
         if self.healed {
             return Ok(());

@@ -8,7 +8,7 @@ use crate::check::Violation;
 
 const MS: u64 = 1_000_000;
 
-impl World {
+impl World<'_> {
     pub(super) fn fault(&mut self) -> Result<(), Violation> {
         if self.healed {
             return Ok(());

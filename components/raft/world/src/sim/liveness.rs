@@ -9,7 +9,7 @@ use crate::check::Violation;
 /// How long coming to rest may take, in virtual time: some forty election timeouts.
 const PATIENCE_NS: u64 = 12_000_000_000;
 
-impl World {
+impl World<'_> {
     /// # Errors
     /// If some property does not hold on the way, or the group does not come to rest.
     pub(super) fn liveness(&mut self) -> Result<(), Violation> {

@@ -111,12 +111,12 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Runs one seed. With `verbose` every step is printed.
+/// Runs one seed. If there is someone to tell, every step is told.
 ///
 /// # Errors
 /// The first property that does not hold.
-pub fn run(seed: u64, verbose: bool) -> Result<Report, Failure> {
-    let mut world = World::new(seed, verbose);
+pub fn run(seed: u64, tell: Option<&dyn Fn(String)>) -> Result<Report, Failure> {
+    let mut world = World::new(seed, tell);
     let outcome = world.safety().and_then(|()| world.liveness());
     world.report.trace = world.trace;
     match outcome {
@@ -137,7 +137,7 @@ enum Happening {
 }
 
 /// The hosts, what is under way between them, and who watches.
-struct World {
+struct World<'a> {
     now: Time,
     plan: Plan,
     rng: Rng,
@@ -159,12 +159,12 @@ struct World {
     checks: Checks,
     report: Report,
     trace: u64,
-    verbose: bool,
+    tell: Option<&'a dyn Fn(String)>,
     healed: bool,
 }
 
-impl World {
-    fn new(seed: u64, verbose: bool) -> World {
+impl<'a> World<'a> {
+    fn new(seed: u64, tell: Option<&'a dyn Fn(String)>) -> World<'a> {
         let mut rng = Rng::new(seed);
         let plan = Plan::draw(&mut rng);
         let hosts = plan.hosts;
@@ -186,7 +186,7 @@ impl World {
             checks: Checks::new(),
             report: Report::default(),
             trace: 0,
-            verbose,
+            tell,
             healed: false,
             plan,
         };
@@ -349,7 +349,8 @@ impl World {
         if self.cut[from][to] {
             return Ok(());
         }
-        let what = if self.verbose { format!("{:?}", packet.message) } else { String::new() };
+        let what =
+            if self.tell.is_some() { format!("{:?}", packet.message) } else { String::new() };
         self.mix(packet.message.term.0);
         self.act(to, &what, |node, now, turn| node.receive(now, packet, turn))
     }
@@ -395,9 +396,9 @@ impl World {
         self.trace = (self.trace ^ value).wrapping_mul(0x0100_0000_01b3).rotate_left(17);
     }
 
-    fn say(&self, line: impl FnOnce(&World) -> String) {
-        if self.verbose {
-            println!("{:>14} {}", self.now.to_string(), line(self));
+    fn say(&self, line: impl FnOnce(&Self) -> String) {
+        if let Some(tell) = self.tell {
+            tell(format!("{:>14} {}", self.now.to_string(), line(self)));
         }
     }
 
