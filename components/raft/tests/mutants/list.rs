@@ -175,7 +175,7 @@ pub(crate) const MUTANTS: [Mutant; 33] = [
         file: "src/quorum.rs",
         find: "agreed.min(agreed_half(membership, outgoing, &value))",
         replace: "agreed",
-        found_by: &["leader completeness", "same state", "reads are fresh", "committed is durable"],
+        found_by: &["leader completeness", "one leader per term", "same state"],
         within_seeds: 20_000,
     },
     Mutant {

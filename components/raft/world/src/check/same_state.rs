@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use types::{EntryId, Index};
+use types::{EntryId, Index, Term};
 
 use super::{Seen, Verdict};
 use crate::entry::Payload;
@@ -13,6 +13,8 @@ use crate::entry::Payload;
 #[derive(Default)]
 pub(crate) struct Ledger {
     entries: BTreeMap<Index, (EntryId, Payload)>,
+    /// A term in which each slot was known to be committed.
+    terms: BTreeMap<Index, Term>,
     hashes: BTreeMap<Index, u64>,
     committed: Index,
 }
@@ -22,18 +24,20 @@ impl Ledger {
         self.committed
     }
 
-    /// The entries applied in slots `from..`.
-    pub(crate) fn since(&self, from: Index) -> impl Iterator<Item = EntryId> + '_ {
-        self.entries.range(from..).map(|(_, (id, _))| *id)
+    /// The entries applied in slots `from..`, and a term in which each was committed.
+    pub(crate) fn since(&self, from: Index) -> impl Iterator<Item = (EntryId, Term)> + '_ {
+        self.entries.range(from..).map(|(slot, (id, _))| (*id, self.terms[slot]))
     }
 
     pub(crate) fn check(&mut self, seen: &Seen<'_>) -> Verdict {
         let node = seen.node;
         if let Some(range) = &seen.turn.committed {
+            let term = seen.status().map_or(Term(0), |status| status.term);
             for index in (range.start.0..range.end.0).map(Index) {
                 let Some(entry) = node.log.get(index) else { continue };
                 let known =
                     self.entries.entry(index).or_insert_with(|| (entry.id, entry.payload.clone()));
+                self.terms.entry(index).or_insert(term);
                 if *known != (entry.id, entry.payload.clone()) {
                     return Err(format!(
                         "{} applied {} {}, elsewhere it was {} {}",
