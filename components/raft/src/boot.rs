@@ -6,6 +6,7 @@ use core::fmt;
 use types::{EntryId, Index, PeerId, Term};
 
 use crate::config::BadConfig;
+use crate::election::TERM_MAX;
 use crate::membership::Membership;
 use crate::message::Run;
 
@@ -31,7 +32,7 @@ pub struct Boot<'a> {
     /// The entry up to which the log is compacted.
     pub base: EntryId,
     /// The membership in force at the base, or any later one that is known to be committed, and
-    /// its slot.
+    /// its slot. It is never taken back.
     pub membership: (Index, &'a Membership),
     /// Terms of the entries behind the base, as runs.
     pub runs: &'a [Run],
@@ -46,7 +47,7 @@ pub struct Boot<'a> {
 pub enum BootError {
     /// Settings out of bounds.
     Config(Vec<BadConfig>),
-    /// The log's runs or slots are out of order, or do not continue the base.
+    /// The log's runs or slots are out of order or of bounds, or do not continue the base.
     LogMalformed,
     /// The log holds entries of a later term than was ever stored: a stored term was lost.
     TermBehindLog {
@@ -69,7 +70,7 @@ pub enum BootError {
         /// Where the log begins.
         base: Index,
     },
-    /// A membership lies outside the log, or out of order.
+    /// A membership lies outside the log, or out of order, or names nobody.
     MembershipMisplaced(Index),
 }
 
@@ -101,7 +102,8 @@ impl Boot<'_> {
         if self.term < last_term {
             return Err(BootError::TermBehindLog { stored: self.term, last: last_term });
         }
-        if content.entries(self.base, self.last, self.term).is_err() {
+        let is_in_order = content.entries(self.base, self.last, self.term).is_ok();
+        if !is_in_order || self.term >= TERM_MAX {
             return Err(BootError::LogMalformed);
         }
         let needed = self.commit.max(self.applied);
@@ -118,8 +120,9 @@ impl Boot<'_> {
         if before > self.last {
             return Err(BootError::MembershipMisplaced(before));
         }
-        for &(at, _) in self.memberships {
-            if at <= before || at > self.last {
+        for (at, membership) in self.memberships {
+            let at = *at;
+            if at <= before || at > self.last || membership.is_empty() {
                 return Err(BootError::MembershipMisplaced(at));
             }
             before = at;

@@ -29,8 +29,8 @@ pub struct Config {
     /// Whether reads are served from a leader lease, and how far clocks may drift.
     /// Default: on, 500 ppm.
     pub lease: Lease,
-    /// How long a restarted peer grants no vote: it may have protected a leader before it stopped.
-    /// Default: 1 s. At least the election timeout if leases are on.
+    /// How long a restarted peer grants no other peer a vote: it may have protected a leader before
+    /// it stopped. Default: 1 s. At least the election timeout if leases are on.
     pub restart_wait: Duration,
     /// Most bytes of entries in one append. A single larger entry still passes.
     /// Default: 1 MiB. Not zero.

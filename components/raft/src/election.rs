@@ -306,6 +306,7 @@ impl Peer {
         self.flags.clear(Flags::RETIRING);
         if term > self.term {
             self.enter_term(term);
+            self.flags.set(Flags::TELL_LEADER);
         }
         self.set_leader(leader);
         self.reset_election_timer(now);

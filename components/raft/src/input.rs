@@ -29,7 +29,9 @@ pub enum Input<'a> {
         /// Size of all of them, for the quota.
         bytes: u64,
     },
-    /// Change the membership. Leader only; ends by itself (thesis §4.3).
+    /// Change the membership. Leader only; ends by itself (thesis §4.3). It cannot be taken back: a
+    /// new half without a living majority stops the group. Add newcomers as learners first, and
+    /// make them voters when they have caught up.
     Change(&'a [Change]),
     /// Confirm leadership for a linearizable read (thesis §6.4). Leader only. Answered in
     /// [`crate::Outbox::reads`].

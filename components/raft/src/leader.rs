@@ -153,7 +153,7 @@ impl Leader {
 
     /// Until when no other leader can have been elected; `None` if that cannot be said.
     pub(crate) fn lease(&self, ctx: &Ctx<'_>, now: Time) -> Option<Time> {
-        let span = ctx.config.lease_span()?;
+        let span = ctx.config.lease_span()?.saturating_sub(CLOCK_SLACK);
         if self.is_lease_void || self.is_clock_back(now) || ctx.commit < self.first_own {
             return None;
         }
@@ -239,12 +239,11 @@ impl Leader {
     }
 
     /// Beats are due: sleep instead, if everyone is known to sit still.
-    pub(crate) fn tick(&mut self, ctx: &Ctx<'_>, now: Time) {
+    pub(crate) fn tick(&mut self, ctx: &Ctx<'_>) {
         if self.can_sleep(ctx) {
             self.beats = Beats::Asleep;
         } else {
             self.beats = Beats::Due;
-            self.next_beat = now.after(ctx.config.heartbeat_interval);
         }
     }
 
@@ -258,6 +257,10 @@ impl Leader {
         }
         let own = ctx.membership.slot(ctx.id);
         let last = ctx.log.last().index;
+        let others = || {
+            let all = self.progress.iter().enumerate();
+            all.filter(|(slot, _)| Some(*slot) != own).map(|(_, peer)| peer)
+        };
         let settled = |peer: &Progress| {
             peer.mode == Mode::Replicate && peer.matched == last && peer.acked >= self.quiet_since
         };
@@ -265,9 +268,8 @@ impl Leader {
             u64::from(Some(slot) == own || self.progress[slot].supported)
         });
         quorum_supported == 1
-            && self.progress.iter().any(|peer| peer.supported)
-            && (self.progress.iter().enumerate())
-                .all(|(slot, peer)| Some(slot) == own || !peer.supported || settled(peer))
+            && others().any(|peer| peer.supported)
+            && others().all(|peer| !peer.supported || settled(peer))
     }
 
     fn is_quiet(&self, ctx: &Ctx<'_>) -> bool {
@@ -294,10 +296,10 @@ impl Leader {
             let member = ctx.membership.at(slot);
             let appended = self.replicate(ctx, now, slot, sizes, out);
             let peer = &mut self.progress[slot];
-            if appended {
-                continue;
-            }
-            if are_due || (reads_ask && ctx.membership.is_voter(member.id)) {
+            // A due beat goes out beside an append: it is answered at once, and the append only
+            // when the member's disk is done. A slow disk must not look like silence.
+            let asks_reads = reads_ask && !appended && ctx.membership.is_voter(member.id);
+            if are_due || asks_reads {
                 let beat = Body::Beat { commit: ctx.commit, stamp: self.stamp };
                 out.sends.push((member.id, ctx.say(beat)));
                 peer.commit_sent = ctx.commit;
@@ -308,6 +310,7 @@ impl Leader {
         }
         if are_due {
             self.beats = Beats::Timed;
+            self.next_beat = now.after(ctx.config.heartbeat_interval);
             if self.quiet_since == Stamp(0) && self.is_quiet(ctx) {
                 self.quiet_since = self.stamp;
             }

@@ -41,6 +41,9 @@ impl Peer {
     pub(crate) fn change(&mut self, now: Time, changes: &[Change]) -> Result<Placed, Refused> {
         let (not_leader, membership_at) = (Refused::NotLeader(self.leader), self.membership_at);
         let Some((leader, ctx)) = self.leading() else { return Err(not_leader) };
+        if !ctx.membership.is_voter(ctx.id) {
+            return Err(Refused::NotLeader(None));
+        }
         if let Some(transfer) = leader.transfer {
             return Err(Refused::Transferring(transfer.to));
         }
@@ -69,7 +72,6 @@ impl Peer {
         }
         if to != ctx.id && leader.transfer.is_none_or(|transfer| transfer.to != to) {
             let give_up = now.after(ctx.config.election_timeout);
-            leader.abort_transfer();
             leader.transfer = Some(Transfer { to, give_up });
             leader.wake(now);
         }
@@ -163,7 +165,7 @@ impl Peer {
         if leader.transfer.is_some_and(|transfer| now >= transfer.give_up) {
             leader.abort_transfer();
         }
-        leader.tick(&ctx, now);
+        leader.tick(&ctx);
     }
 
     pub(crate) fn drain_leader(&mut self, now: Time, sizes: &dyn LogSizes, out: &mut Outbox) {

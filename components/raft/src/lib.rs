@@ -62,20 +62,27 @@
 //!    each receipt back afterwards. Late, repeated or left-out receipts are harmless: a later one
 //!    implies the earlier. A write whose receipt was handed back must survive.
 //! 3. *Messages.* Send them when they come out; none waits for a disk. Losing, delaying, repeating
-//!    and reordering them costs time, never safety.
+//!    and reordering them costs time, never safety. Keep one peer's messages in order where you
+//!    can: a beat that overtakes an append looks as if the append was lost.
 //! 4. *Apply.* Apply [`Outbox::commit`] in order, to a state that remembers how far it has come,
-//!    and start from there ([`Boot::applied`]). Compact only what is durably applied.
-//! 5. *Time.* Hand in a monotonic clock. Ask [`Peer::deadline`] after each turn and give
+//!    and start from there ([`Boot::applied`]). Compact only what is durably applied. A write that
+//!    installs a snapshot replaces the state: what was handed out before it and is not applied yet
+//!    is covered by it.
+//! 5. *Time.* Hand in a monotonic clock, read after the input arrived (for [`Peer::lease`], after
+//!    the request). With leases on it must count the time a machine is suspended and must not jump:
+//!    the drift bound is all the margin there is. Ask [`Peer::deadline`] after each turn and give
 //!    [`Input::Timer`] when it has passed.
 //! 6. *Snapshots.* For each [`SnapshotWanted`] find one, send it, and say when that has ended
 //!    ([`Input::SnapshotEnded`]), however it ended. Hand in [`Body::Install`] when all of it is
-//!    here.
+//!    here, or when [`Peer::wants_snapshot`] says that its data is not needed.
 //! 7. *Failure detector*, if there is one: say [`Input::Support`] of a peer whenever it begins or
 //!    ceases, and afresh after each [`Event::Leader`] and [`Event::Membership`]. A restart of its
 //!    store is both, the end of one life and the beginning of another. A peer whose replica is
 //!    gone, or set aside, while its store is well must not be vouched for. Without a detector,
 //!    leave it out: nobody sleeps.
-//! 8. *Removed peers* are not told so by the core. Destroy their replicas; until then they ask for
+//! 8. *Identity.* A [`PeerId`](types::PeerId) is never reused, not even on another disk: votes and
+//!    acks are promises of the one who made them.
+//! 9. *Removed peers* are not told so by the core. Destroy their replicas; until then they ask for
 //!    pre-votes in vain.
 //!
 //! `raft-world`'s `Node` is this list as code.
@@ -87,13 +94,14 @@
 //! - No message rests on what a crash could take back. What waits for a disk is kept as *state*,
 //!   not as a message, and built from the state of the moment it leaves: vote grants, acks, the
 //!   right to ask for votes and to lead ([`Receipt`], `follower`, `election`).
-//! - [`Outbox::commit`] is contiguous, each slot once per life, committed and durable here.
+//! - [`Outbox::commit`] is contiguous but for installed snapshots, each slot once per life,
+//!   committed and durable here.
 //! - Reads released in [`Outbox::reads`], and states read under [`Peer::lease`], are linearizable.
 //!   Every read ends once, confirmed or refused.
 //! - A message from the network is checked: whatever it says, it is obeyed, ignored, or refused
 //!   with [`Refused::Foreign`] and no effect. Nothing panics, nothing grows beyond the size of the
 //!   input.
-//! - Own invariants are asserted.
+//! - Own invariants are asserted; the costly ones in debug builds.
 //!
 //! # Five decisions
 //!

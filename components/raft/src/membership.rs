@@ -100,6 +100,8 @@ pub enum BadChange {
     TooMany(usize),
     /// Witnesses are not supported yet.
     Witness(PeerId),
+    /// The member has no seat in either half.
+    NoSeat(PeerId),
     /// No change was asked for.
     Empty,
 }
@@ -111,6 +113,7 @@ impl fmt::Display for BadChange {
             BadChange::Twice(id) => write!(f, "{id} is named twice"),
             BadChange::TooMany(n) => write!(f, "{n} members, {MEMBERS_MAX} is the most"),
             BadChange::Witness(id) => write!(f, "{id} cannot be a witness: not supported yet"),
+            BadChange::NoSeat(id) => write!(f, "{id} has no seat in either half"),
             BadChange::Empty => write!(f, "it changes nothing"),
         }
     }
@@ -139,7 +142,8 @@ impl Membership {
     /// A membership of these members, in any order; the gateway for bytes from disk or network.
     ///
     /// # Errors
-    /// If nobody votes, a peer appears twice, or there are more than [`MEMBERS_MAX`].
+    /// If nobody votes, a peer appears twice or has no seat, or there are more than
+    /// [`MEMBERS_MAX`].
     pub fn new(members: &[Member]) -> Result<Membership, BadChange> {
         let mut sorted = members.to_vec();
         sorted.sort_unstable_by_key(|member| member.id);
@@ -148,6 +152,10 @@ impl Membership {
         }
         if sorted.len() > MEMBERS_MAX {
             return Err(BadChange::TooMany(sorted.len()));
+        }
+        if let Some(ghost) = sorted.iter().find(|member| member.seat.is_none() && !member.outgoing)
+        {
+            return Err(BadChange::NoSeat(ghost.id));
         }
         if let Some(witness) = sorted.iter().find(|member| member.seat == Some(Seat::Witness)) {
             return Err(BadChange::Witness(witness.id));
@@ -249,7 +257,10 @@ impl Membership {
     /// The joint membership that starts this change: the voters of now become the old half.
     ///
     /// # Errors
-    /// As [`Membership::new`], and if `changes` is empty. Must not be called while joint.
+    /// As [`Membership::new`], and if `changes` is empty.
+    ///
+    /// # Panics
+    /// If it is joint already.
     pub fn enter_joint(&self, changes: &[Change]) -> Result<Membership, BadChange> {
         assert!(!self.is_joint(), "one change at a time");
         if changes.is_empty() {

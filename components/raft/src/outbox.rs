@@ -20,7 +20,8 @@ pub struct Outbox {
     pub snapshots: Vec<SnapshotWanted>,
     /// Make this durable. Writes of one peer are made durable in order.
     pub write: Option<Write>,
-    /// Apply these: committed, durable here, following on the last range without gap.
+    /// Apply these: committed, durable here, following on the last range, or on the snapshot that
+    /// was installed since, without gap.
     pub commit: Range<Index>,
     /// These reads have ended: answer from a state that has applied the index, or refuse.
     pub reads: Vec<(ReadToken, Result<Index, Refused>)>,
@@ -88,7 +89,7 @@ impl SnapshotWanted {
 /// News for the host. Every change of leader or membership is told, the latest once per drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// This peer follows another leader now, or none, or leads itself.
+    /// This peer is in another term now, or follows another leader, or none, or leads itself.
     Leader {
         /// Its term.
         term: Term,

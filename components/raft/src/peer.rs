@@ -41,7 +41,8 @@ pub struct Peer {
     pub(crate) log: Log,
     /// Committed in the group, as far as known here. Invariant: never falls, `≤ log.last`.
     pub(crate) commit: Index,
-    /// Handed out in [`Outbox::commit`]. Invariant: `≤ commit`, `≤ log.stable`.
+    /// Handed out in [`Outbox::commit`], or covered by a snapshot. Invariant: `≤ commit`, and
+    /// `≤ log.stable` unless that snapshot is being installed.
     pub(crate) reported: Index,
     /// Follower: the log agrees with this term's leader up to here. Invariant: `≥ commit`.
     pub(crate) verified: Index,
@@ -125,7 +126,8 @@ impl Peer {
     /// `out`; the rest waits for [`Peer::drain`].
     ///
     /// `now` is the host's monotonic clock. Should it jump back all the same, timers run longer,
-    /// and a leader has no lease for the rest of its term.
+    /// and a leader that notices (by more than a millisecond, behind its last drain) has no lease
+    /// for the rest of its term.
     ///
     /// # Errors
     /// If the input was refused; the peer is as before.
@@ -163,8 +165,10 @@ impl Peer {
         self.flags.has(Flags::DIRTY)
     }
 
-    /// Hands out every effect that is due. `sizes` is asked how large entries are.
+    /// Hands out every effect that is due. `sizes` is asked how large entries are. Write and commit
+    /// of the drain before must have been taken out.
     pub fn drain(&mut self, now: Time, sizes: &dyn LogSizes, out: &mut Outbox) {
+        assert!(out.write.is_none() && out.commit.is_empty(), "the outbox was not emptied");
         self.check_invariants();
         self.flags.clear(Flags::DIRTY);
         if self.leading().is_some() {
@@ -341,7 +345,9 @@ impl Peer {
     /// is vouched for sits still; when that ends, all of them wake, spread over time.
     fn on_support(&mut self, now: Time, peer: PeerId, held: bool) -> Placed {
         if let Role::Leader(leader) = &mut self.role {
-            if let Some(slot) = self.membership.slot(peer) {
+            if let Some(slot) = self.membership.slot(peer)
+                && leader.progress[slot].supported != held
+            {
                 leader.progress[slot].supported = held;
                 leader.wake(now);
             }

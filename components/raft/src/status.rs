@@ -100,7 +100,9 @@ impl Peer {
         leader.lease(&self.ctx(), now)
     }
 
-    /// Whether a snapshot that covers `id` would bring this peer forward. Ask before receiving one.
+    /// Whether the data of a snapshot that covers `id` would bring this peer forward. Ask before
+    /// receiving it. If not, spare the transfer and hand in its header with the membership all the
+    /// same: the peer then tells the leader what it has.
     #[must_use]
     pub fn wants_snapshot(&self, id: EntryId) -> bool {
         id.index > self.commit && !self.log.contains(id)
