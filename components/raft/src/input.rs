@@ -36,7 +36,8 @@ pub enum Input<'a> {
     /// Confirm leadership for a linearizable read (thesis §6.4). Leader only. Answered in
     /// [`crate::Outbox::reads`].
     Read(ReadToken),
-    /// Hand leadership to this voter (thesis §3.10). Leader only.
+    /// Hand leadership to this voter (thesis §3.10), instead of to another if that is under way. To
+    /// itself: give up a transfer under way. Leader only.
     Transfer(PeerId),
     /// Start an election now, through the pre-vote.
     Campaign,

@@ -239,11 +239,12 @@ impl Leader {
     }
 
     /// Beats are due: sleep instead, if everyone is known to sit still.
-    pub(crate) fn tick(&mut self, ctx: &Ctx<'_>) {
+    pub(crate) fn tick(&mut self, ctx: &Ctx<'_>, now: Time) {
         if self.can_sleep(ctx) {
             self.beats = Beats::Asleep;
         } else {
             self.beats = Beats::Due;
+            self.next_beat = now.after(ctx.config.heartbeat_interval);
         }
     }
 
@@ -310,7 +311,9 @@ impl Leader {
         }
         if are_due {
             self.beats = Beats::Timed;
-            self.next_beat = now.after(ctx.config.heartbeat_interval);
+            if self.next_beat <= now {
+                self.next_beat = now.after(ctx.config.heartbeat_interval);
+            }
             if self.quiet_since == Stamp(0) && self.is_quiet(ctx) {
                 self.quiet_since = self.stamp;
             }

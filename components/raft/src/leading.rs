@@ -70,7 +70,9 @@ impl Peer {
         if !ctx.membership.is_incoming_voter(to) {
             return Err(Refused::NotVoter(to));
         }
-        if to != ctx.id && leader.transfer.is_none_or(|transfer| transfer.to != to) {
+        if to == ctx.id {
+            leader.abort_transfer();
+        } else if leader.transfer.is_none_or(|transfer| transfer.to != to) {
             let give_up = now.after(ctx.config.election_timeout);
             leader.transfer = Some(Transfer { to, give_up });
             leader.wake(now);
@@ -165,7 +167,7 @@ impl Peer {
         if leader.transfer.is_some_and(|transfer| now >= transfer.give_up) {
             leader.abort_transfer();
         }
-        leader.tick(&ctx);
+        leader.tick(&ctx, now);
     }
 
     pub(crate) fn drain_leader(&mut self, now: Time, sizes: &dyn LogSizes, out: &mut Outbox) {
