@@ -72,6 +72,10 @@ impl Peer {
         if matches!(self.role, Role::Leader(_)) {
             return Err(Refused::Leading);
         }
+        // Who cannot campaign would find no other, and a sleeping leader would not find out.
+        if !self.is_promotable() {
+            return Err(Refused::NotVoter(self.id));
+        }
         self.keeps_promise(now)?;
         self.set_leader(None);
         self.promised_until = Time::ZERO;

@@ -57,6 +57,7 @@ fn is_reason(why: BadChange, before: &Seats, changes: &[Change]) -> bool {
         BadChange::NoVoters => voters(&after).is_empty(),
         BadChange::TooMany(count) => count == together && count > MEMBERS_MAX,
         BadChange::Witness(id) => after.get(&id) == Some(&Seat::Witness),
+        BadChange::NoSeat(_) => false,
         BadChange::Twice(id) => changes.iter().filter(|change| change.peer() == id).count() > 1,
     }
 }
