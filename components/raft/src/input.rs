@@ -43,7 +43,8 @@ pub enum Input<'a> {
     Campaign,
     /// Stop leading, without waiting for a successor.
     StepDown,
-    /// The host knows that the leader is gone: start the election timer anew without it. Voters only.
+    /// The host knows that the leader is gone: start the election timer anew without it. Voters
+    /// only.
     ForgetLeader,
     /// The instant [`crate::Peer::deadline`] has passed. Early and spurious calls are harmless.
     Timer,
