@@ -2,9 +2,9 @@
 //! and a clock may do to it.
 //!
 //! A run has two phases. In the *safety* phase anything may go wrong, in a mix that the seed
-//! chooses ([`plan`]); every property of [`crate::check`] is checked after every step. In the
+//! chooses (`plan`); every property of [`crate::check`] is checked after every step. In the
 //! *liveness* phase everything heals, and the group must come to rest: one leader, equal logs, no
-//! change under way, nobody being probed, and a new command is committed everywhere ([`liveness`]).
+//! change under way, nobody being probed, and a new command is committed everywhere (`liveness`).
 //!
 //! The same seed gives the same run, step for step; [`Report::trace`] is a hash over all of it.
 
