@@ -9,6 +9,7 @@
 //! Invariant: after `settle`, `tally().applied` is three times what was proposed, and
 //! `tally().checksum` is the same for every contender.
 
+use std::iter::Sum;
 use std::time::Duration;
 
 use crate::counts::Counter;
@@ -91,6 +92,16 @@ pub struct Tally {
     pub applied: u64,
     /// Sum of `touch` over applied payloads (wrapping).
     pub checksum: u64,
+}
+
+impl Sum for Tally {
+    fn sum<I: Iterator<Item = Tally>>(tallies: I) -> Tally {
+        tallies.fold(Tally::default(), |sum, one| Tally {
+            messages: sum.messages + one.messages,
+            applied: sum.applied + one.applied,
+            checksum: sum.checksum.wrapping_add(one.checksum),
+        })
+    }
 }
 
 /// Memory of one idle replica.

@@ -45,7 +45,7 @@ pub(crate) struct Poll {
 impl Peer {
     /// Runs out the election timer, or beats the heart of a leader.
     pub(crate) fn on_timer(&mut self, now: Time, out: &mut Outbox) -> Result<Placed, Refused> {
-        if matches!(self.role, Role::Leader(_)) {
+        if self.is_leader() {
             self.tick_leader(now, out);
         } else if self.deadline().is_some_and(|deadline| now >= deadline) {
             self.start_pre_vote(now);
@@ -54,7 +54,7 @@ impl Peer {
     }
 
     pub(crate) fn campaign(&mut self, now: Time) -> Result<Placed, Refused> {
-        if matches!(self.role, Role::Leader(_)) {
+        if self.is_leader() {
             return Ok(Placed::Nothing);
         }
         if self.log.is_installing() {
@@ -69,7 +69,7 @@ impl Peer {
     }
 
     pub(crate) fn forget_leader(&mut self, now: Time) -> Result<Placed, Refused> {
-        if matches!(self.role, Role::Leader(_)) {
+        if self.is_leader() {
             return Err(Refused::Leading);
         }
         // Who cannot campaign would find no other, and a sleeping leader would not find out.
@@ -92,7 +92,7 @@ impl Peer {
     }
 
     /// The leader has stepped back in our favour. A stamp older than what we heard since means that
-    /// it changed its mind, and may rely on a lease again.
+    /// it may have changed its mind.
     pub(crate) fn on_timeout_now(&mut self, now: Time, from: PeerId, term: Term, stamp: Stamp) {
         let is_leader = term == self.term && self.leader == Some(from);
         if is_leader && stamp >= self.seen && self.is_promotable() {
@@ -379,7 +379,7 @@ impl Peer {
     /// Whether a leader must be protected from this candidate. The leader itself, when it asks,
     /// leads no more (hashicorp/raft#605).
     fn is_promised(&self, now: Time, candidate: PeerId) -> bool {
-        if matches!(self.role, Role::Leader(_)) {
+        if self.is_leader() {
             return true;
         }
         self.leader != Some(candidate) && (now < self.promised_until || self.is_still())

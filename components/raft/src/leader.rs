@@ -129,6 +129,17 @@ impl Leader {
         self.patient_from = now;
     }
 
+    /// Whether new entries would still be led to commitment by us, as far as we know.
+    pub(crate) fn takes_entries(&self, ctx: &Ctx<'_>) -> Result<(), Refused> {
+        if !ctx.membership.is_voter(ctx.id) {
+            return Err(Refused::NotLeader(None));
+        }
+        match self.transfer {
+            Some(transfer) => Err(Refused::Transferring(transfer.to)),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn abort_transfer(&mut self) {
         self.transfer_ended |= self.transfer.take().is_some();
     }

@@ -14,18 +14,13 @@ use crate::leader::{Beats, LogSizes, Transfer};
 use crate::membership::{Change, Membership};
 use crate::message::{Body, Message, Stamp};
 use crate::outbox::{Event, Outbox};
-use crate::peer::{Peer, Role};
+use crate::peer::Peer;
 
 impl Peer {
     pub(crate) fn propose(&mut self, now: Time, count: u64, bytes: u64) -> Result<Placed, Refused> {
         let not_leader = Refused::NotLeader(self.leader);
         let Some((leader, ctx)) = self.leading() else { return Err(not_leader) };
-        if !ctx.membership.is_voter(ctx.id) {
-            return Err(Refused::NotLeader(None));
-        }
-        if let Some(transfer) = leader.transfer {
-            return Err(Refused::Transferring(transfer.to));
-        }
+        leader.takes_entries(&ctx)?;
         if count == 0 || count > INDEX_MAX.since(ctx.log.last().index) {
             return Err(Refused::BadHost("proposed no entries, or more than fit any log"));
         }
@@ -41,12 +36,7 @@ impl Peer {
     pub(crate) fn change(&mut self, now: Time, changes: &[Change]) -> Result<Placed, Refused> {
         let (not_leader, membership_at) = (Refused::NotLeader(self.leader), self.membership_at);
         let Some((leader, ctx)) = self.leading() else { return Err(not_leader) };
-        if !ctx.membership.is_voter(ctx.id) {
-            return Err(Refused::NotLeader(None));
-        }
-        if let Some(transfer) = leader.transfer {
-            return Err(Refused::Transferring(transfer.to));
-        }
+        leader.takes_entries(&ctx)?;
         let settled_by = membership_at.max(leader.first_own);
         if ctx.commit < settled_by || ctx.membership.is_joint() {
             return Err(Refused::ChangeInFlight(settled_by));
@@ -81,7 +71,7 @@ impl Peer {
     }
 
     pub(crate) fn step_down(&mut self, now: Time, out: &mut Outbox) -> Result<Placed, Refused> {
-        if !matches!(self.role, Role::Leader(_)) {
+        if !self.is_leader() {
             return Err(Refused::NotLeader(self.leader));
         }
         self.become_follower(now, self.term, None, out);

@@ -49,8 +49,7 @@ enum Runs {
 
 impl Log {
     /// A log without entries behind `base`, all of it durable.
-    #[must_use]
-    pub fn new(base: EntryId) -> Log {
+    pub(crate) fn new(base: EntryId) -> Log {
         Log {
             runs: Runs::one(Run { first: base.index, term: base.term }),
             last: base.index,

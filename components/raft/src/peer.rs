@@ -85,7 +85,8 @@ impl Peer {
         let log = Log::restore(boot.base, boot.runs, boot.last);
         let commit = boot.commit.max(boot.applied);
         let (membership_at, membership) = boot.membership;
-        let wait = if boot.restarted { config.restart_wait } else { core::time::Duration::ZERO };
+        let promised_until =
+            if boot.restarted { now.after(config.restart_wait) } else { Time::ZERO };
         let mut peer = Peer {
             config,
             id: boot.id,
@@ -99,16 +100,13 @@ impl Peer {
             reported: boot.applied,
             verified: commit,
             seen: Stamp(0),
-            promised_until: now.after(wait),
+            promised_until,
             election_at: now,
             membership: membership.clone(),
             membership_at,
             previous: None,
             flags: Flags::default(),
         };
-        if !boot.restarted {
-            peer.promised_until = Time::ZERO;
-        }
         for (at, membership) in boot.memberships {
             peer.adopt_membership(*at, membership.clone());
         }
@@ -171,7 +169,7 @@ impl Peer {
         assert!(out.write.is_none() && out.commit.is_empty(), "the outbox was not emptied");
         self.check_invariants();
         self.flags.clear(Flags::DIRTY);
-        if self.leading().is_some() {
+        if self.is_leader() {
             self.drain_leader(now, sizes, out);
         } else {
             self.drain_candidate(out);
@@ -359,6 +357,10 @@ impl Peer {
             self.flags.put(Flags::SUPPORTED, held);
         }
         Placed::Nothing
+    }
+
+    pub(crate) fn is_leader(&self) -> bool {
+        matches!(self.role, Role::Leader(_))
     }
 
     /// The leader's part and what it reads of ours, if we lead.

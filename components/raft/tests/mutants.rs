@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use list::{MUTANTS, Mutant};
 
-/// Every checker of the simulation, and the restart check.
+/// Every checker of the simulation, and the rest it must come to.
 const PROPERTIES: [&str; 13] = [
     "acks are durable",
     "bounded work",
