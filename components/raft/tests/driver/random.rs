@@ -1,6 +1,8 @@
 //! Random scripts from a seed. Which troubles a script has, and how fast it goes forward, the seed
 //! says too: many scripts with different troubles show more than all troubles at once.
 
+use raft_world::Rng;
+
 /// What a script may hold. Weights, 0 for never.
 struct Mix {
     nodes: u64,
@@ -22,7 +24,7 @@ type Make = fn(&Mix, &mut Rng) -> String;
 
 /// The commands of a seed: one `init`, then 60 to 120 others. Where some belong together, more.
 pub(crate) fn script(seed: u64) -> Vec<String> {
-    let mut rng = Rng(seed);
+    let mut rng = Rng::new(seed);
     let mix = Mix::draw(&mut rng);
     let mut script = vec![format!("init {} {} 1 1", mix.nodes, mix.voters)];
     if rng.below(100) < 70 {
@@ -49,7 +51,7 @@ fn command(mix: &Mix, rng: &mut Rng, script: &mut Vec<String>) {
         (mix.stabilize, |_, _| "stabilize".to_owned()),
         (10, |mix, rng| {
             // Now and then long enough for any timer.
-            let ticks = [1, 2, 2, 3, 10, 14, 30][rng.pick(7)];
+            let ticks = rng.pick(&[1, 2, 2, 3, 10, 14, 30]).expect("not empty");
             format!("tick {} {ticks}", mix.node(rng))
         }),
         (2, |mix, rng| format!("campaign {}", mix.node(rng))),
@@ -131,7 +133,10 @@ fn storm(mix: &Mix, rng: &mut Rng) -> String {
     let mut lines = Vec::new();
     for node in 1..=mix.nodes {
         if rng.below(100) < 80 {
-            lines.push(format!("tick {node} {}", [2, 10, 10 + 2 * node][rng.pick(3)]));
+            lines.push(format!(
+                "tick {node} {}",
+                rng.pick(&[2, 10, 10 + 2 * node]).expect("not empty")
+            ));
         }
     }
     lines.push("stabilize".to_owned());
@@ -142,14 +147,16 @@ fn change(mix: &Mix, rng: &mut Rng) -> String {
     let mut wishes: Vec<u64> = (0..=rng.below(3)).map(|_| mix.node(rng)).collect();
     wishes.sort_unstable();
     wishes.dedup();
-    let wishes: Vec<String> =
-        wishes.iter().map(|node| format!(" {}{node}", ["v", "v", "l", "r"][rng.pick(4)])).collect();
+    let wishes: Vec<String> = wishes
+        .iter()
+        .map(|node| format!(" {}{node}", rng.pick(&["v", "v", "l", "r"]).expect("not empty")))
+        .collect();
     format!("conf {}{}", mix.node(rng), wishes.concat())
 }
 
 impl Mix {
     fn draw(rng: &mut Rng) -> Mix {
-        let nodes = [1, 2, 3, 3, 3, 4, 5, 5, 6, 7][rng.pick(10)];
+        let nodes = rng.pick(&[1, 2, 3, 3, 3, 4, 5, 5, 6, 7]).expect("not empty");
         let mut trouble = |weight| if rng.below(100) < 55 { weight } else { 0 };
         Mix {
             nodes,
@@ -162,7 +169,7 @@ impl Mix {
             compacts: trouble(5),
             restarts: trouble(3),
             queues: trouble(12),
-            stabilize: [0, 2, 6, 12][rng.pick(4)],
+            stabilize: rng.pick(&[0, 2, 6, 12]).expect("not empty"),
             voters: (1 + rng.below(nodes)).max(nodes.min(3)).min(5),
         }
     }
@@ -177,26 +184,5 @@ impl Mix {
         // Few of the links that lead nowhere.
         let to = if to == from { self.node(rng) } else { to };
         format!("{from} {to}")
-    }
-}
-
-/// The splitmix64 generator.
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn pick(&mut self, bound: u64) -> usize {
-        usize::try_from(self.below(bound)).expect("small")
     }
 }

@@ -9,8 +9,10 @@ pub mod check;
 mod disk;
 mod entry;
 mod node;
+mod rng;
 pub mod sim;
 
 pub use disk::{Disk, Entries, Image};
 pub use entry::{App, Cargo, Entry, Packet, Payload};
 pub use node::{Node, Turn};
+pub use rng::Rng;

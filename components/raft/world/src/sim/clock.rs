@@ -3,7 +3,7 @@
 use types::Time;
 
 use super::plan::Plan;
-use super::rng::Rng;
+use crate::rng::Rng;
 
 const MILLION: u128 = 1_000_000;
 

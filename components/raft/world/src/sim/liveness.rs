@@ -3,7 +3,7 @@
 use raft::{Mode, RoleStatus};
 use types::Time;
 
-use super::World;
+use super::{World, standing};
 use crate::check::Violation;
 
 /// How long coming to rest may take, in virtual time: some forty election timeouts.
@@ -86,17 +86,6 @@ impl World<'_> {
                 format!(" {} {:?} next {}", peer.id, progress.mode, progress.next)
             })
             .collect();
-        format!(
-            "  {} {:?} term {} leader {:?} log {}..{} commit {} {}{}",
-            node.id,
-            status.role,
-            status.term,
-            status.leader,
-            status.log.base(),
-            status.log.last(),
-            status.commit,
-            status.membership.1,
-            peers.concat()
-        )
+        format!("  {} {}{}", node.id, standing(&status), peers.concat())
     }
 }

@@ -13,21 +13,20 @@ mod clock;
 mod faults;
 mod liveness;
 mod plan;
-mod rng;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
 
-use raft::{Event, Input};
+use raft::{Event, Input, Status};
 use types::{PeerId, Time};
 
 use crate::check::{Checks, Violation};
 use crate::entry::Packet;
 use crate::node::{Node, Turn};
+use crate::rng::Rng;
 use clock::Clock;
 use plan::Plan;
-use rng::Rng;
 
 /// What a run went through.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -409,18 +408,21 @@ impl<'a> World<'a> {
         let sends: Vec<String> = (turn.packets.iter())
             .map(|packet| format!("\n{:>18}→ {} {:?}", "", packet.to, packet.message.body))
             .collect();
-        format!(
-            "{} {what} | {:?} term {} leader {:?} log {}..{} stable {} commit {} {}{}",
-            node.id,
-            status.role,
-            status.term,
-            status.leader,
-            status.log.base(),
-            status.log.last(),
-            status.log.stable(),
-            status.commit,
-            status.membership.1,
-            sends.concat()
-        )
+        format!("{} {what} | {}{}", node.id, standing(&status), sends.concat())
     }
+}
+
+/// Where a peer stands, in one line.
+fn standing(status: &Status<'_>) -> String {
+    format!(
+        "{:?} term {} leader {:?} log {}..{} stable {} commit {} {}",
+        status.role,
+        status.term,
+        status.leader,
+        status.log.base(),
+        status.log.last(),
+        status.log.stable(),
+        status.commit,
+        status.membership.1
+    )
 }

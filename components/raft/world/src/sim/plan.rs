@@ -8,9 +8,9 @@ use raft::{Config, Lease, Membership};
 use types::{EntryId, Index, PeerId, Term, Time};
 
 use super::clock::Clock;
-use super::rng::Rng;
 use crate::entry::App;
 use crate::node::Node;
+use crate::rng::Rng;
 
 /// What may happen in a run, and how often. Chances are in a thousand.
 #[derive(Clone, Debug)]
