@@ -39,6 +39,105 @@ impl fmt::Display for PeerId {
     }
 }
 
+/// One Raft instance across stores.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(NonZeroU64);
+
+/// One server process's data and groups.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreId(NonZeroU64);
+
+/// One cluster. What belongs to another cluster is refused, on a wire and on a disk.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClusterId(NonZeroU64);
+
+impl GroupId {
+    /// The group with this id, or `None` for zero, which names nobody.
+    #[must_use]
+    pub const fn new(id: u64) -> Option<GroupId> {
+        match NonZeroU64::new(id) {
+            Some(id) => Some(GroupId(id)),
+            None => None,
+        }
+    }
+
+    /// The id as a number, for codecs.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl fmt::Debug for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "g{}", self.0)
+    }
+}
+
+impl StoreId {
+    /// The store with this id, or `None` for zero, which names nobody.
+    #[must_use]
+    pub const fn new(id: u64) -> Option<StoreId> {
+        match NonZeroU64::new(id) {
+            Some(id) => Some(StoreId(id)),
+            None => None,
+        }
+    }
+
+    /// The id as a number, for codecs.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl fmt::Debug for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s{}", self.0)
+    }
+}
+
+impl ClusterId {
+    /// The cluster with this id, or `None` for zero, which names nobody.
+    #[must_use]
+    pub const fn new(id: u64) -> Option<ClusterId> {
+        match NonZeroU64::new(id) {
+            Some(id) => Some(ClusterId(id)),
+            None => None,
+        }
+    }
+
+    /// The id as a number, for codecs.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl fmt::Debug for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{}", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,6 @@ mod id;
 mod position;
 mod time;
 
-pub use id::PeerId;
+pub use id::{ClusterId, GroupId, PeerId, StoreId};
 pub use position::{EntryId, Index, Term};
 pub use time::Time;

@@ -1,0 +1,519 @@
+//! The apply lane: where committed entries meet state machines.
+//!
+//! ```text
+//!  shard ── ApplyTask ─► Applier::push          per group a queue, groups take turns
+//!                        Applier::run           one slice of some groups, one engine write
+//!  shard ◄─ Applied ──── results, with replies
+//! ```
+//!
+//! What a slice changes is written together with how far its group has applied, not synced: the log
+//! writes that follow in the same write-ahead log take it along, and after a crash it is applied
+//! again from the log. Log is dropped only behind what is applied, by writes behind those that
+//! applied it, so no crash can keep the one and lose the other.
+//!
+//! Single-threaded and without a clock: a store runs it on a thread, a simulation steps it.
+//!
+//! Invariant: the slots of a group are applied in order, each once in the life of a machine.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use raft::SnapshotWanted;
+use storage::{Batch, Durability, Engine};
+use types::{EntryId, GroupId, Index, PeerId};
+
+use crate::disk;
+use crate::entry::{Entry, Payload, Roster};
+use crate::message::{RemovedPeer, SnapshotOffer};
+use crate::shard::Token;
+use crate::state_machine::{Command, Machines, SnapshotReader, StateMachine};
+
+/// Most removed peers that are remembered per group: a leader tells them, and the oldest is
+/// forgotten first. One that was never told has to ask placement.
+const REMOVED_MAX: usize = 16;
+
+/// Something to be done in the order of a group's log.
+#[derive(Debug)]
+pub struct ApplyTask {
+    /// The group.
+    pub group: GroupId,
+    /// Its peer here.
+    pub peer: PeerId,
+    /// What.
+    pub work: Work,
+}
+
+/// What is done in the apply lane.
+#[derive(Debug)]
+pub enum Work {
+    /// Apply these slots. Entries that are not attached are read back.
+    Entries {
+        /// The slots.
+        range: Range<Index>,
+        /// Their entries, if they were in memory.
+        entries: Option<Vec<Entry>>,
+        /// Who waits for which slot, ascending.
+        tokens: VecDeque<(Index, Token)>,
+    },
+    /// The group begins here, at this place, with this roster.
+    Begin {
+        /// What its state reflects.
+        at: EntryId,
+        /// Who belongs to it.
+        roster: (Index, Roster),
+    },
+    /// Replace the state by the snapshot whose chunks are staged.
+    Install(Box<SnapshotOffer>),
+    /// Drop the log up to this entry, or as far as the machine's state is durable.
+    Compact(EntryId),
+    /// Begin a snapshot.
+    Snapshot(SnapshotWanted),
+    /// This removed peer knows that it is.
+    Forget(PeerId),
+    /// Remove everything of the group but a tombstone.
+    Destroy,
+}
+
+/// What came of a task.
+#[derive(Debug)]
+pub struct Applied {
+    /// The group.
+    pub group: GroupId,
+    /// Its peer here.
+    pub peer: PeerId,
+    /// What.
+    pub done: Done,
+}
+
+/// What was done in the apply lane.
+#[derive(Debug)]
+pub enum Done {
+    /// Applied up to here.
+    Upto {
+        /// The last slot applied.
+        index: Index,
+        /// Bytes of the entries.
+        bytes: u64,
+        /// Set if a membership was among them.
+        roster: Option<Box<AppliedRoster>>,
+    },
+    /// The snapshot is the state now.
+    Installed(Box<AppliedRoster>, EntryId),
+    /// The log is dropped up to here.
+    Compacted(EntryId),
+    /// Everything is gone.
+    Destroyed,
+}
+
+/// The membership applied last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedRoster {
+    /// Its slot.
+    pub index: Index,
+    /// Who belongs to the group.
+    pub roster: Roster,
+    /// Who was removed and may not know.
+    pub removed: Vec<RemovedPeer>,
+}
+
+/// A snapshot that begins: for the courier.
+pub struct SnapshotBegun {
+    /// The group.
+    pub group: GroupId,
+    /// Its peer here.
+    pub peer: PeerId,
+    /// Who needs it.
+    pub to: PeerId,
+    /// What it covers.
+    pub offer: SnapshotOffer,
+    /// Its data.
+    pub reader: Box<dyn SnapshotReader>,
+}
+
+/// What a run brought forth.
+#[derive(Default)]
+pub struct ApplyOutput {
+    /// For the shards.
+    pub applied: Vec<Applied>,
+    /// For the callers, whose commands are applied.
+    pub replies: Vec<(Token, Index, Bytes)>,
+    /// For the courier.
+    pub snapshots: Vec<SnapshotBegun>,
+}
+
+/// Why the apply lane cannot go on. The process stops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApplyError {
+    /// The engine failed.
+    Engine(storage::Error),
+    /// What is stored of this group cannot be.
+    Group(GroupId, String),
+}
+
+struct Machine {
+    machine: Box<dyn StateMachine>,
+    applied: EntryId,
+    roster: AppliedRoster,
+}
+
+/// State machines of some groups, and what waits for them.
+pub struct Applier {
+    engine: Arc<dyn Engine>,
+    machines: Arc<dyn Machines>,
+    groups: BTreeMap<GroupId, Machine>,
+    queues: BTreeMap<GroupId, VecDeque<ApplyTask>>,
+    /// Groups with work, in the order of their turns.
+    turns: VecDeque<GroupId>,
+    slice_bytes: u64,
+    batch: Batch,
+    replies: Vec<Bytes>,
+}
+
+impl Applier {
+    /// An applier without groups.
+    #[must_use]
+    pub fn new(engine: Arc<dyn Engine>, machines: Arc<dyn Machines>, slice_bytes: u64) -> Applier {
+        Applier {
+            engine,
+            machines,
+            groups: BTreeMap::new(),
+            queues: BTreeMap::new(),
+            turns: VecDeque::new(),
+            slice_bytes,
+            batch: Batch::new(),
+            replies: Vec::new(),
+        }
+    }
+
+    /// A group that was there when the store was opened.
+    pub(crate) fn adopt(
+        &mut self,
+        group: GroupId,
+        machine: Box<dyn StateMachine>,
+        applied: EntryId,
+        roster: AppliedRoster,
+    ) {
+        self.groups.insert(group, Machine { machine, applied, roster });
+    }
+
+    /// Queues a task.
+    pub fn push(&mut self, task: ApplyTask) {
+        let queue = self.queues.entry(task.group).or_default();
+        if queue.is_empty() {
+            self.turns.push_back(task.group);
+        }
+        queue.push_back(task);
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.turns.is_empty()
+    }
+
+    /// One slice of each of up to `groups_max` groups, in one write.
+    ///
+    /// # Errors
+    /// If the engine failed, or what is stored makes no sense. Nothing more may be applied then.
+    pub fn run(&mut self, groups_max: usize, out: &mut ApplyOutput) -> Result<(), ApplyError> {
+        for _ in 0..groups_max.min(self.turns.len()) {
+            let Some(group) = self.turns.pop_front() else { break };
+            let queue = self.queues.get_mut(&group).expect("a group with a turn has a queue");
+            let task = queue.pop_front().expect("a group with a turn has a task");
+            if let Some(rest) = self.perform(task, out)? {
+                self.queues.entry(group).or_default().push_front(rest);
+            }
+            if self.queues.get(&group).is_some_and(VecDeque::is_empty) {
+                self.queues.remove(&group);
+            } else {
+                self.turns.push_back(group);
+            }
+        }
+        self.write(Durability::Buffered)
+    }
+
+    fn write(&mut self, durability: Durability) -> Result<(), ApplyError> {
+        if !self.batch.is_empty() {
+            self.engine.write(&self.batch, durability).map_err(ApplyError::Engine)?;
+            self.batch.clear();
+        }
+        Ok(())
+    }
+
+    /// Returns what is left of the task.
+    fn perform(
+        &mut self,
+        task: ApplyTask,
+        out: &mut ApplyOutput,
+    ) -> Result<Option<ApplyTask>, ApplyError> {
+        let ApplyTask { group, peer, work } = task;
+        let done = match work {
+            Work::Entries { range, entries, tokens } => {
+                return self.apply_slice((group, peer), range, entries, tokens, out);
+            }
+            Work::Begin { at, roster } => {
+                let (index, roster) = roster;
+                let roster = AppliedRoster { index, roster, removed: Vec::new() };
+                let machine = self.open(group)?;
+                disk::put_applied(&mut self.batch, group, at);
+                disk::put_roster(&mut self.batch, group, &roster);
+                self.groups.insert(group, Machine { machine, applied: at, roster });
+                return Ok(None);
+            }
+            Work::Install(offer) => self.install((group, peer), &offer)?,
+            Work::Compact(upto) => match self.compact(group, upto)? {
+                Some(base) => Done::Compacted(base),
+                None => return Ok(None),
+            },
+            Work::Snapshot(wanted) => {
+                // The view must show what was applied before.
+                self.write(Durability::Buffered)?;
+                out.snapshots.push(self.begin_snapshot(group, peer, &wanted)?);
+                return Ok(None);
+            }
+            Work::Forget(removed) => {
+                let machine = self.machine(group)?;
+                machine.roster.removed.retain(|gone| gone.peer != removed);
+                let roster = machine.roster.clone();
+                disk::put_roster(&mut self.batch, group, &roster);
+                return Ok(None);
+            }
+            Work::Destroy => {
+                self.groups.remove(&group);
+                disk::bury(&mut self.batch, group, peer);
+                self.machines.destroy(group, &mut self.batch);
+                self.write(Durability::Synced)?;
+                Done::Destroyed
+            }
+        };
+        out.applied.push(Applied { group, peer, done });
+        Ok(None)
+    }
+
+    fn apply_slice(
+        &mut self,
+        (group, peer): (GroupId, PeerId),
+        range: Range<Index>,
+        entries: Option<Vec<Entry>>,
+        mut tokens: VecDeque<(Index, Token)>,
+        out: &mut ApplyOutput,
+    ) -> Result<Option<ApplyTask>, ApplyError> {
+        let entries = match entries {
+            Some(entries) => entries,
+            None => disk::read_entries(&*self.engine.view(), group, &range, self.slice_bytes)
+                .map_err(|why| ApplyError::Group(group, why.to_string()))?,
+        };
+        let mut bytes = 0;
+        let mut count = 0;
+        for entry in &entries {
+            if count > 0 && bytes + entry.payload.bytes() > self.slice_bytes {
+                break;
+            }
+            bytes += entry.payload.bytes();
+            count += 1;
+        }
+        let slice = &entries[..count];
+        let roster = self.apply(group, slice, &mut tokens, out)?;
+        let Some(last) = slice.last() else {
+            return Err(ApplyError::Group(group, format!("entry {} is missing", range.start)));
+        };
+        let index = last.id.index;
+        let done = Done::Upto { index, bytes, roster: roster.map(Box::new) };
+        out.applied.push(Applied { group, peer, done });
+        if index.next() == range.end {
+            return Ok(None);
+        }
+        let mut entries = entries;
+        entries.drain(..count);
+        let entries = (!entries.is_empty() && entries.len() as u64 == range.end.since(index.next()))
+            .then_some(entries);
+        let work = Work::Entries { range: index.next()..range.end, entries, tokens };
+        Ok(Some(ApplyTask { group, peer, work }))
+    }
+
+    /// Applies entries into the batch; returns the roster if it changed.
+    fn apply(
+        &mut self,
+        group: GroupId,
+        slice: &[Entry],
+        tokens: &mut VecDeque<(Index, Token)>,
+        out: &mut ApplyOutput,
+    ) -> Result<Option<AppliedRoster>, ApplyError> {
+        let view = self.engine.view();
+        let Applier { groups, batch, replies, .. } = self;
+        let Some(machine) = groups.get_mut(&group) else {
+            return Err(ApplyError::Group(group, "it has no state machine".to_owned()));
+        };
+        let mut commands = Vec::with_capacity(slice.len());
+        let mut changed = false;
+        for entry in slice {
+            if entry.id.index != machine.applied.index.next() {
+                let why = format!("entry {} after {}", entry.id, machine.applied);
+                return Err(ApplyError::Group(group, why));
+            }
+            machine.applied = entry.id;
+            match &entry.payload {
+                Payload::Empty => {}
+                Payload::Command(data) => commands.push(Command { index: entry.id.index, data }),
+                Payload::Roster(roster) => {
+                    machine.roster.change(entry.id.index, roster);
+                    changed = true;
+                }
+            }
+        }
+        replies.clear();
+        if !commands.is_empty() {
+            machine.machine.apply(&commands, &*view, batch, replies);
+            assert_eq!(replies.len(), commands.len(), "a state machine answers every command");
+        }
+        for (command, reply) in commands.iter().zip(replies.drain(..)) {
+            while tokens.front().is_some_and(|&(index, _)| index <= command.index) {
+                let (index, token) = tokens.pop_front().expect("looked at above");
+                assert_eq!(index, command.index, "callers wait for commands alone");
+                out.replies.push((token, index, reply.clone()));
+            }
+        }
+        disk::put_applied(batch, group, machine.applied);
+        if changed {
+            disk::put_roster(batch, group, &machine.roster);
+        }
+        Ok(changed.then(|| machine.roster.clone()))
+    }
+
+    /// Begins anew with staged chunks. May be called again after a crash in the middle.
+    fn install(
+        &mut self,
+        (group, peer): (GroupId, PeerId),
+        offer: &SnapshotOffer,
+    ) -> Result<Done, ApplyError> {
+        if !self.groups.contains_key(&group) {
+            let machine = self.open(group)?;
+            let roster = AppliedRoster::unknown();
+            self.groups.insert(group, Machine { machine, applied: EntryId::default(), roster });
+        }
+        let roster = self.restore(group, offer)?;
+        disk::put_applied(&mut self.batch, group, offer.covers);
+        disk::put_base(&mut self.batch, group, offer.covers);
+        disk::put_roster(&mut self.batch, group, &roster);
+        disk::put_live(&mut self.batch, group, peer, None);
+        disk::discard_chunks(&mut self.batch, group);
+        self.write(Durability::Buffered)?;
+        Ok(Done::Installed(Box::new(roster), offer.covers))
+    }
+
+    fn restore(
+        &mut self,
+        group: GroupId,
+        offer: &SnapshotOffer,
+    ) -> Result<AppliedRoster, ApplyError> {
+        let bad = |why: String| ApplyError::Group(group, why);
+        let view = self.engine.view();
+        let Applier { engine, groups, batch, .. } = self;
+        let machine = groups.get_mut(&group).expect("inserted by the caller");
+        machine.machine.clear(batch);
+        let mut failed = None;
+        disk::scan_chunks(&*view, group, &mut |chunk| {
+            let restored = (machine.machine.restore(chunk, batch).map_err(|why| bad(why.0)))
+                .and_then(|()| {
+                    engine.write(batch, Durability::Buffered).map_err(ApplyError::Engine)
+                });
+            batch.clear();
+            failed = restored.err();
+            failed.is_none()
+        })
+        .map_err(ApplyError::Engine)?;
+        if let Some(why) = failed {
+            return Err(why);
+        }
+        let index = offer.covers.index;
+        machine.machine.restored(index, batch).map_err(|why| bad(why.0))?;
+        machine.applied = offer.covers;
+        machine.roster = AppliedRoster {
+            index: offer.roster.0,
+            roster: offer.roster.1.clone(),
+            removed: offer.removed.clone(),
+        };
+        Ok(machine.roster.clone())
+    }
+
+    fn compact(&mut self, group: GroupId, upto: EntryId) -> Result<Option<EntryId>, ApplyError> {
+        let Applier { groups, batch, engine, .. } = self;
+        let Some(machine) = groups.get_mut(&group) else { return Ok(None) };
+        let applied = machine.applied;
+        let durable = machine.machine.persist(applied.index, batch);
+        if durable < upto.index || upto.index > applied.index {
+            return Ok(None);
+        }
+        let base = disk::base(&**engine, group).map_err(ApplyError::Engine)?;
+        if base.is_some_and(|base| base.index >= upto.index) {
+            return Ok(None);
+        }
+        disk::drop_entries(batch, group, upto);
+        Ok(Some(upto))
+    }
+
+    fn begin_snapshot(
+        &mut self,
+        group: GroupId,
+        peer: PeerId,
+        wanted: &SnapshotWanted,
+    ) -> Result<SnapshotBegun, ApplyError> {
+        let view = self.engine.view();
+        let format = self.machines.format();
+        let machine = self.machine(group)?;
+        assert!(machine.applied.index >= wanted.at_least, "compacted more than was applied");
+        let offer = SnapshotOffer {
+            term: wanted.term,
+            covers: machine.applied,
+            stamp: wanted.stamp.0,
+            roster: (machine.roster.index, machine.roster.roster.clone()),
+            removed: machine.roster.removed.clone(),
+            format,
+        };
+        let reader = machine.machine.snapshot(view);
+        Ok(SnapshotBegun { group, peer, to: wanted.to, offer, reader })
+    }
+
+    fn machine(&mut self, group: GroupId) -> Result<&mut Machine, ApplyError> {
+        let missing = || ApplyError::Group(group, "it has no state machine".to_owned());
+        self.groups.get_mut(&group).ok_or_else(missing)
+    }
+
+    fn open(&self, group: GroupId) -> Result<Box<dyn StateMachine>, ApplyError> {
+        self.machines.open(group, &self.engine).map_err(|why| ApplyError::Group(group, why.0))
+    }
+}
+
+impl AppliedRoster {
+    /// Nobody is known.
+    pub(crate) fn unknown() -> AppliedRoster {
+        AppliedRoster { index: Index(0), roster: Roster::unknown(), removed: Vec::new() }
+    }
+
+    /// The membership of this slot is applied: whoever is not in it any more was removed.
+    fn change(&mut self, index: Index, roster: &Roster) {
+        for (member, store) in self.roster.iter() {
+            if roster.membership().get(member.id).is_none() {
+                self.removed.push(RemovedPeer { peer: member.id, store, index });
+            }
+        }
+        let over = self.removed.len().saturating_sub(REMOVED_MAX);
+        self.removed.drain(..over);
+        self.index = index;
+        self.roster = roster.clone();
+    }
+}
+
+impl std::fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ApplyError::Engine(why) => write!(f, "{why}"),
+            ApplyError::Group(group, why) => write!(f, "group {group}: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for ApplyError {}
+

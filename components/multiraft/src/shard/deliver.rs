@@ -1,0 +1,267 @@
+//! What arrives from other stores. Nothing of it is trusted.
+
+use raft::{Body as RaftBody, Content, Input, Message, Placed, Refused};
+use types::{GroupId, PeerId, StoreId, Time};
+
+use super::drain::{answer, place};
+use super::event::SnapshotEffect;
+use super::Shard;
+use crate::disk;
+use crate::entry::{Entry, memberships, runs};
+use crate::message::{Body, Envelope, SnapshotBody, SnapshotFrame, SnapshotOffer, SnapshotRefusal};
+
+/// What this store is to the receiver that a message names.
+enum Receiver {
+    /// It lives here.
+    Here,
+    /// It does not, and the message does not make it.
+    Absent,
+    /// A later one is meant than the one that lives here.
+    Replaced,
+}
+
+impl Shard {
+    pub(super) fn deliver(&mut self, now: Time, from: StoreId, envelope: Envelope) {
+        let id = envelope.group;
+        match &envelope.body {
+            Body::Raft(message, _) => {
+                let creates = creates(message.body);
+                match self.receiver(now, id, envelope.to, creates) {
+                    Receiver::Here => self.on_raft(now, from, envelope),
+                    // An answer to one that is not here any more needs no answer.
+                    Receiver::Absent if creates => {
+                        let (store, envelope) = answer(from, &envelope, Body::Absent);
+                        self.pending.send(store, envelope);
+                    }
+                    Receiver::Absent | Receiver::Replaced => {}
+                }
+            }
+            Body::Removed(_) => self.on_removed(from, &envelope),
+            Body::RemovedAck => self.on_removed_ack(&envelope),
+            Body::Absent => self.on_absent(now, &envelope),
+        }
+    }
+
+    fn receiver(&mut self, now: Time, id: GroupId, to: PeerId, creates: bool) -> Receiver {
+        if let Some(group) = self.groups.get(&id) {
+            let own = group.peer();
+            if own == to && group.is_live() {
+                return Receiver::Here;
+            }
+            if to > own && group.is_live() {
+                // Ids rise: the one that lives here has been removed, or a second could not be
+                // placed on this store. The next message finds the place free.
+                tracing::info!(group = %id, peer = %own, later = %to, "replaced by a later peer");
+                self.end(id, None);
+                return Receiver::Replaced;
+            }
+            return if own == to { Receiver::Replaced } else { Receiver::Absent };
+        }
+        let is_buried = self.tombstones.get(&id).is_some_and(|&buried| buried >= to);
+        let is_full = self.groups.len() + self.tombstones.len() >= self.config.groups_max;
+        if is_buried || !creates || is_full {
+            return Receiver::Absent;
+        }
+        self.create_empty(now, id, to);
+        Receiver::Here
+    }
+
+    fn on_raft(&mut self, now: Time, from: StoreId, envelope: Envelope) {
+        let Envelope { group: id, from: peer, body, .. } = envelope;
+        let Body::Raft(message, entries) = body else { return };
+        let group = self.groups.get_mut(&id).expect("the receiver is here");
+        if group.home(peer) != Some(from) {
+            group.learn_home(peer, from);
+        }
+        if let Some(at) = group.absent.iter().position(|&absent| absent == peer) {
+            group.absent.swap_remove(at);
+            let own = group.peer();
+            let held = self.vouched.contains(&from);
+            self.step_live(now, id, own, Input::Support { peer, held });
+        }
+        if let Err(why) = self.step_message(now, id, peer, message, entries) {
+            self.refused += 1;
+            tracing::warn!(group = %id, from = %peer, store = %from, %why, "message refused");
+        }
+    }
+
+    fn step_message(
+        &mut self,
+        now: Time,
+        id: GroupId,
+        from: PeerId,
+        message: Message,
+        entries: Vec<Entry>,
+    ) -> Result<(), Refused> {
+        if entries.is_empty() {
+            let input = Input::Message { from, message, content: Content::None };
+            return self.step(now, id, input).map(drop);
+        }
+        let (runs, memberships) = (runs(&entries), memberships(&entries));
+        let content = Content::Entries { runs: &runs, memberships: &memberships };
+        if let Placed::Payloads(range) =
+            self.step(now, id, Input::Message { from, message, content })?
+        {
+            let group = self.groups.get_mut(&id).expect("it was just stepped");
+            place(group, &range, entries);
+        }
+        Ok(())
+    }
+
+    /// We are told that we were removed. Believed of the very peer that lives here: its group's
+    /// committed membership says so, and ids do not come back.
+    fn on_removed(&mut self, from: StoreId, envelope: &Envelope) {
+        let Envelope { group: id, to, .. } = *envelope;
+        let acknowledged = match self.groups.get(&id) {
+            Some(group) if group.peer() == to => {
+                if group.is_live() {
+                    tracing::info!(group = %id, peer = %to, "removed");
+                    self.end(id, None);
+                }
+                // Acknowledged when it is gone; the sender repeats itself.
+                false
+            }
+            // A later peer lives here, so this one does not.
+            Some(group) => group.peer() > to,
+            None => {
+                if self.tombstones.get(&id).is_none_or(|&buried| buried < to) {
+                    // It never was here; late messages must not bring it about.
+                    disk::put_tombstone(&mut self.records, id, to);
+                    self.tombstones.insert(id, to);
+                }
+                true
+            }
+        };
+        if acknowledged {
+            let (store, envelope) = answer(from, envelope, Body::RemovedAck);
+            self.pending.send(store, envelope);
+        }
+    }
+
+    fn on_removed_ack(&mut self, envelope: &Envelope) {
+        let Envelope { group: id, from: removed, to, .. } = *envelope;
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        if group.peer() != to || !group.is_live() {
+            return;
+        }
+        let Some(roster) = &mut group.applied_roster else { return };
+        let before = roster.removed.len();
+        roster.removed.retain(|gone| gone.peer != removed);
+        if roster.removed.len() < before {
+            let work = crate::apply::Work::Forget(removed);
+            self.pending.apply.push(crate::apply::ApplyTask { group: id, peer: to, work });
+        }
+    }
+
+    /// A member's store is well, but its replica is not there: the store must not stand in for it.
+    fn on_absent(&mut self, now: Time, envelope: &Envelope) {
+        let Envelope { group: id, from, to, .. } = *envelope;
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        if group.peer() != to || !group.is_live() || group.absent.contains(&from) {
+            return;
+        }
+        if group.core.status().membership.1.get(from).is_none() {
+            return;
+        }
+        group.absent.push(from);
+        self.step_live(now, id, to, Input::Support { peer: from, held: false });
+    }
+
+    /// A snapshot is offered. If its data is not needed, its header alone is taken: the core then
+    /// tells the leader what it has.
+    pub(super) fn offered(
+        &mut self,
+        now: Time,
+        from: StoreId,
+        frame: SnapshotFrame,
+        offer: Box<SnapshotOffer>,
+    ) {
+        let id = frame.group;
+        let refuse = |why| (from, reply(&frame, SnapshotBody::Refuse(why)));
+        match self.receiver(now, id, frame.to, true) {
+            Receiver::Here => {}
+            Receiver::Absent | Receiver::Replaced => {
+                let (store, frame) = refuse(SnapshotRefusal::Absent);
+                self.pending.snapshots.push(SnapshotEffect::Answer(store, frame));
+                return;
+            }
+        }
+        let group = self.groups.get_mut(&id).expect("the receiver is here");
+        group.learn_home(frame.from, from);
+        if group.installing.is_some() {
+            let (store, frame) = refuse(SnapshotRefusal::Busy);
+            self.pending.snapshots.push(SnapshotEffect::Answer(store, frame));
+        } else if group.core.wants_snapshot(offer.covers) {
+            self.pending.snapshots.push(SnapshotEffect::Receive { from, frame, offer });
+        } else {
+            let (store, refusal) = refuse(SnapshotRefusal::NotWanted);
+            self.pending.snapshots.push(SnapshotEffect::Answer(store, refusal));
+            self.install(now, &frame, offer);
+        }
+    }
+
+    /// All of a snapshot is here.
+    pub(super) fn staged(
+        &mut self,
+        now: Time,
+        from: StoreId,
+        frame: &SnapshotFrame,
+        offer: Box<SnapshotOffer>,
+    ) {
+        let id = frame.group;
+        let is_here = (self.groups.get(&id))
+            .is_some_and(|group| group.is_live() && group.peer() == frame.to);
+        let is_placed = is_here && self.install(now, frame, offer);
+        if !is_placed {
+            self.pending.snapshots.push(SnapshotEffect::Discard(id));
+        }
+        let done = reply(frame, SnapshotBody::Done);
+        self.pending.snapshots.push(SnapshotEffect::Answer(from, done));
+    }
+
+    /// Hands the header of a snapshot to the core. Returns whether its place in the log is taken,
+    /// so that the data is to follow.
+    fn install(&mut self, now: Time, frame: &SnapshotFrame, offer: Box<SnapshotOffer>) -> bool {
+        let id = frame.group;
+        let stamp = raft::Stamp(offer.stamp);
+        let body = RaftBody::Install { snapshot: offer.covers, stamp };
+        let message = Message { term: offer.term, body };
+        let content = Content::Snapshot(offer.roster.1.membership());
+        let input = Input::Message { from: frame.from, message, content };
+        match self.step(now, id, input) {
+            Ok(Placed::Snapshot(_)) => {
+                let Shard { groups, pending, .. } = self;
+                let group = groups.get_mut(&id).expect("it was just stepped");
+                group.learn_homes(&offer.roster.1);
+                group.log.install(offer.covers);
+                // What waited for slots that the snapshot covers is not told apart any more.
+                group.superseded(offer.covers.index, &mut pending.replies);
+                group.installing = Some(offer);
+                true
+            }
+            Ok(_) => false,
+            Err(why) => {
+                self.refused += 1;
+                tracing::warn!(group = %id, from = %frame.from, %why, "snapshot refused");
+                false
+            }
+        }
+    }
+}
+
+/// Messages that only a member says to a member make one that is not here yet: the first it hears
+/// of its group is one of these.
+fn creates(body: RaftBody) -> bool {
+    matches!(
+        body,
+        RaftBody::PreVote { .. }
+            | RaftBody::Vote { .. }
+            | RaftBody::Append { .. }
+            | RaftBody::Beat { .. }
+    )
+}
+
+fn reply(frame: &SnapshotFrame, body: SnapshotBody) -> SnapshotFrame {
+    let SnapshotFrame { group, from, to, session, .. } = *frame;
+    SnapshotFrame { group, from: to, to: from, session, body }
+}

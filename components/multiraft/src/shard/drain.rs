@@ -1,0 +1,369 @@
+//! From what the cores ask for to what the shell is asked to do.
+
+use raft::{Body as RaftBody, Event as News, Input, Message, RoleStatus};
+use types::{GroupId, Index, PeerId, StoreId, Time};
+
+use super::event::{Effects, Fetch, Fetched, ShardWrite};
+use super::group::{Group, Life};
+use super::wheel::Wheel;
+use super::{Owed, Shard};
+use crate::apply::{ApplyTask, Work};
+use crate::disk;
+use crate::entry::{Entry, Payload};
+use crate::message::{Body, Envelope};
+use crate::outcome::{Outcome, Refusal};
+
+/// Entries of one group being read back at a time; further appends count as lost.
+const FETCHES_MAX: u32 = 4;
+/// How often a removed peer is told.
+const TELL_REMOVED_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+
+impl Shard {
+    /// Hands out everything that is due. `effects` must have been carried out.
+    pub fn drain(&mut self, now: Time, effects: &mut Effects) {
+        debug_assert!(effects.is_empty(), "the effects of the drain before were not taken out");
+        std::mem::swap(&mut self.pending, effects);
+        let mut batch = std::mem::take(&mut self.records);
+        let mut owed: Vec<Owed> =
+            self.done_when_written.drain(..).map(Owed::Done).collect();
+        // Draining one group may concern it again, but never another.
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.sort_unstable();
+        let mut nth = 0;
+        while let Some(&id) = dirty.get(nth) {
+            nth += 1;
+            self.drain_group(now, id, &mut batch, &mut owed, effects);
+            dirty.append(&mut self.dirty);
+        }
+        dirty.clear();
+        self.dirty = dirty;
+        self.take_pending(effects);
+        if !batch.is_empty() || !owed.is_empty() {
+            let number = self.next_write;
+            self.next_write += 1;
+            self.writes.push_back((number, owed));
+            effects.write = Some(ShardWrite { number, batch });
+        }
+    }
+
+    /// What steps have put aside belongs to this drain too.
+    fn take_pending(&mut self, effects: &mut Effects) {
+        let Effects { sends, apply, fetches, replies, snapshots, .. } = &mut self.pending;
+        for (store, envelopes) in sends.drain(..) {
+            for envelope in envelopes {
+                effects.send(store, envelope);
+            }
+        }
+        effects.apply.append(apply);
+        effects.fetches.append(fetches);
+        effects.replies.append(replies);
+        effects.snapshots.append(snapshots);
+    }
+
+    fn drain_group(
+        &mut self,
+        now: Time,
+        id: GroupId,
+        batch: &mut storage::Batch,
+        owed: &mut Vec<Owed>,
+        effects: &mut Effects,
+    ) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        group.is_dirty = false;
+        match group.life {
+            Life::Live => {}
+            Life::Ending(token) if group.writes == 0 => {
+                group.life = Life::Buried(token);
+                let peer = group.peer();
+                self.pending.apply.push(ApplyTask { group: id, peer, work: Work::Destroy });
+                return;
+            }
+            Life::Ending(_) | Life::Buried(_) => return,
+        }
+        if group.installing.is_some() && group.writes == 0 && !group.core.is_dirty() {
+            self.begin_install(id);
+        }
+        let group = self.groups.get_mut(&id).expect("looked up above");
+        if group.core.is_dirty() {
+            group.core.drain(now, &group.log, &mut self.out);
+            self.carry_out(now, id, batch, owed);
+        }
+        // Messages wait here until all writes of the drain are gathered, and no longer.
+        self.take_pending(effects);
+        self.settle(now, id);
+    }
+
+    fn begin_install(&mut self, id: GroupId) {
+        let group = self.groups.get_mut(&id).expect("looked up by the caller");
+        if group.core.status().log.is_installing() {
+            return;
+        }
+        if let Some(offer) = group.installing.take() {
+            let peer = group.peer();
+            let work = Work::Install(offer);
+            self.pending.apply.push(ApplyTask { group: id, peer, work });
+        }
+    }
+
+    /// Carries out what the core handed out.
+    fn carry_out(
+        &mut self,
+        now: Time,
+        id: GroupId,
+        batch: &mut storage::Batch,
+        owed: &mut Vec<Owed>,
+    ) {
+        self.flush_sends(id);
+        let Shard { groups, out, pending, .. } = self;
+        let group = groups.get_mut(&id).expect("looked up by the caller");
+        let peer = group.peer();
+        if let Some(write) = out.write.take() {
+            Self::write(group, &write, batch);
+            owed.push(Owed::Receipt(id, peer, write.receipt));
+            group.writes += 1;
+        }
+        for wanted in out.snapshots.drain(..) {
+            pending.apply.push(ApplyTask { group: id, peer, work: Work::Snapshot(wanted) });
+        }
+        let commit = std::mem::replace(&mut out.commit, Index(0)..Index(0));
+        if !commit.is_empty() {
+            group.superseded(commit.end.prev(), &mut pending.replies);
+            let tokens = group.take_waiting(commit.end.prev());
+            let entries: Option<Vec<Entry>> =
+                group.log.slice(&commit).map(|entries| entries.cloned().collect());
+            let work = Work::Entries { range: commit, entries, tokens };
+            pending.apply.push(ApplyTask { group: id, peer, work });
+        }
+        for (token, result) in out.reads.drain(..) {
+            let token = super::Token(token.0);
+            match result {
+                Ok(index) if index <= group.applied => {
+                    pending.replies.push((token, Outcome::Readable(index)));
+                }
+                Ok(index) => group.reads.push((index, token)),
+                Err(why) => {
+                    let why = refusal(group, why);
+                    pending.replies.push((token, Outcome::Refused(why)));
+                }
+            }
+        }
+        let news = std::mem::take(&mut out.events);
+        for news in news {
+            self.on_news(now, id, news);
+        }
+        self.out.clear();
+    }
+
+    fn write(group: &mut Group, write: &raft::Write, batch: &mut storage::Batch) {
+        let id = group.id;
+        if write.install.is_some() {
+            disk::put_live(batch, id, group.peer(), group.installing.as_deref());
+            disk::cut_entries(batch, id, Index(0));
+        }
+        disk::put_hard_state(batch, id, &write.receipt, write.commit);
+        if write.entries.is_empty() {
+            return;
+        }
+        if group.log.write(write.entries.start, write.entries.end.prev()) {
+            disk::cut_entries(batch, id, write.entries.start);
+        }
+        let entries = group.log.slice(&write.entries).expect("what is not durable is in memory");
+        for entry in entries {
+            disk::put_entry(batch, id, entry);
+        }
+    }
+
+    /// Tells the core what the failure detector says, afresh after each change.
+    fn on_news(&mut self, now: Time, id: GroupId, news: News) {
+        let group = self.groups.get_mut(&id).expect("looked up by the caller");
+        let status = group.core.status();
+        let own = status.id;
+        let leads = status.role == RoleStatus::Leader;
+        if let News::Leader { term, leader } = news {
+            tracing::debug!(group = %id, term = %term, leader = ?leader, "leader");
+            group.give_up_at = match (leads, group.proposals.is_empty()) {
+                (false, false) => Some(now.after(self.config.undetermined_after)),
+                _ => None,
+            };
+            group.led = leads;
+        }
+        let members: Vec<PeerId> = if leads {
+            status.membership.1.iter().map(|member| member.id).filter(|&peer| peer != own).collect()
+        } else {
+            status.leader.into_iter().collect()
+        };
+        for peer in members {
+            let held = self.vouches(id, peer);
+            self.step_live(now, id, own, Input::Support { peer, held });
+        }
+    }
+
+    fn vouches(&self, id: GroupId, peer: PeerId) -> bool {
+        let group = &self.groups[&id];
+        !group.absent.contains(&peer)
+            && group.home(peer).is_some_and(|store| self.vouched.contains(&store))
+    }
+
+    /// Housekeeping of a group that was stepped: its timer, its memory, its log.
+    fn settle(&mut self, now: Time, id: GroupId) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        if !group.is_live() {
+            return;
+        }
+        let status = group.core.status();
+        let leads = status.role == RoleStatus::Leader;
+        // What is durable and applied stays only for members that lag, within the budget.
+        let mut evict = group.applied.min(status.log.stable());
+        if leads && group.log.cached_bytes() <= self.config.cache_bytes {
+            evict = status.peers().map(|peer| peer.progress.matched).fold(evict, Index::min);
+        }
+        group.log.evict(evict);
+        let entries = group.applied.since(group.log.base().index);
+        let is_long = group.log.log_bytes() >= self.config.compact_bytes
+            || entries >= self.config.compact_entries;
+        if is_long
+            && !group.compacts
+            && group.installing.is_none()
+            && let Some(upto) = group.compactable(self.config.lag_bytes_max)
+            && upto.index.since(group.log.base().index) * 2 >= entries
+        {
+            group.compacts = true;
+            let peer = group.peer();
+            let work = Work::Compact(upto);
+            self.pending.apply.push(ApplyTask { group: id, peer, work });
+        }
+        self.tell_removed(now, id);
+        let group = self.groups.get_mut(&id).expect("looked up above");
+        let tells = leads && group.applied_roster.as_ref().is_some_and(|r| !r.removed.is_empty());
+        let deadline = [
+            group.core.deadline(),
+            group.give_up_at,
+            tells.then_some(group.tell_removed_at),
+        ];
+        let Some(deadline) = deadline.into_iter().flatten().min() else {
+            return;
+        };
+        let at = Wheel::rounded(deadline);
+        // A deadline that moved later finds its group when the earlier entry comes up.
+        if group.armed.is_none_or(|armed| at < armed) {
+            group.armed = Some(at);
+            self.wheel.arm(id, deadline);
+        }
+    }
+
+    fn tell_removed(&mut self, now: Time, id: GroupId) {
+        let group = self.groups.get_mut(&id).expect("looked up by the caller");
+        if now < group.tell_removed_at || group.core.status().role != RoleStatus::Leader {
+            return;
+        }
+        let Some(roster) = &group.applied_roster else { return };
+        let from = group.core.status().id;
+        for gone in &roster.removed {
+            let body = Body::Removed(gone.index);
+            let envelope = Envelope { group: id, from, to: gone.peer, body };
+            self.pending.send(gone.store, envelope);
+        }
+        group.tell_removed_at = now.after(TELL_REMOVED_EVERY);
+    }
+
+    /// Attaches entries to what the core sends, and addresses.
+    pub(super) fn flush_sends(&mut self, id: GroupId) {
+        if self.out.sends.is_empty() {
+            return;
+        }
+        let mut sends = std::mem::take(&mut self.out.sends);
+        for (to, message) in sends.drain(..) {
+            self.send(id, to, message);
+        }
+        self.out.sends = sends;
+    }
+
+    fn send(&mut self, id: GroupId, to: PeerId, message: Message) {
+        let group = self.groups.get_mut(&id).expect("looked up by the caller");
+        let Some(store) = group.home(to) else {
+            tracing::debug!(group = %id, peer = %to, "nobody knows where it lives");
+            return;
+        };
+        let from = group.core.status().id;
+        let RaftBody::Append { prev, last, .. } = message.body else {
+            let body = Body::Raft(message, Vec::new());
+            self.pending.send(store, Envelope { group: id, from, to, body });
+            return;
+        };
+        let range = prev.index.next()..last.next();
+        let entries = group.log.slice(&range).map(|entries| entries.cloned().collect());
+        match entries {
+            Some(entries) => {
+                let body = Body::Raft(message, entries);
+                self.pending.send(store, Envelope { group: id, from, to, body });
+            }
+            None if group.fetches < FETCHES_MAX => {
+                group.fetches += 1;
+                self.pending.fetches.push(Fetch { group: id, peer: from, to, message, range });
+            }
+            // As if the network had lost it: the core finds out by the next answer.
+            None => {}
+        }
+    }
+
+    /// The entries of an append were read back. It goes out unless it is not said any more: while
+    /// this peer leads the same term, its log only grows.
+    pub(super) fn fetched(&mut self, now: Time, fetched: Fetched) {
+        let Fetched { fetch, entries } = fetched;
+        let Fetch { group: id, peer, to, message, range } = fetch;
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        if group.peer() != peer || !group.is_live() {
+            return;
+        }
+        group.fetches -= 1;
+        let status = group.core.status();
+        if status.role != RoleStatus::Leader || status.term != message.term {
+            return;
+        }
+        let complete = entries.filter(|entries| {
+            entries.len() as u64 == range.end.since(range.start)
+                && entries.iter().all(|entry| status.log.contains(entry.id))
+        });
+        match (complete, group.home(to)) {
+            (Some(entries), Some(store)) => {
+                let body = Body::Raft(message, entries);
+                self.pending.send(store, Envelope { group: id, from: peer, to, body });
+            }
+            // Compacted meanwhile: the core is to look again.
+            _ => self.step_live(now, id, peer, Input::Lost(to)),
+        }
+    }
+}
+
+/// Why the core refused, for a caller.
+pub(super) fn refusal(group: &Group, why: raft::Refused) -> Refusal {
+    match why {
+        raft::Refused::NotLeader(leader) => {
+            Refusal::NotLeader(leader.map(|leader| (leader, group.home(leader))))
+        }
+        raft::Refused::Quota => Refusal::Busy("bytes of the group are not committed yet"),
+        raft::Refused::Busy => Refusal::Busy("reads of the group wait"),
+        why => Refusal::Raft(why),
+    }
+}
+
+/// Entries of an append that fell into the range that was placed.
+pub(super) fn place(group: &mut Group, range: &std::ops::Range<Index>, entries: Vec<Entry>) {
+    group.log.cut(range.start);
+    for entry in entries.into_iter().filter(|entry| range.contains(&entry.id.index)) {
+        if let Payload::Roster(roster) = &entry.payload {
+            group.learn_homes(roster);
+        }
+        group.log.push(entry);
+    }
+}
+
+/// Where an answer goes that no core sends.
+pub(super) fn answer(
+    to_store: StoreId,
+    envelope: &Envelope,
+    body: Body,
+) -> (StoreId, Envelope) {
+    let Envelope { group, from, to, .. } = *envelope;
+    (to_store, Envelope { group, from: to, to: from, body })
+}

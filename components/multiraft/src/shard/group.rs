@@ -1,0 +1,200 @@
+//! One group of a shard: its core, the part of its log in memory, and who waits for what.
+
+use std::collections::VecDeque;
+
+use raft::{Membership, Peer};
+use types::{EntryId, GroupId, Index, PeerId, StoreId, Term, Time};
+
+use super::event::Token;
+use crate::apply::AppliedRoster;
+use crate::entry::Roster;
+use crate::log::GroupLog;
+use crate::message::SnapshotOffer;
+use crate::outcome::{GroupStatus, Outcome};
+
+/// A group hosted by this store.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub id: GroupId,
+    pub core: Peer,
+    pub log: GroupLog,
+    /// Where peers live: from rosters in the log, and from whom messages came. Ascending.
+    pub homes: Vec<(PeerId, StoreId)>,
+    pub life: Life,
+    /// Handed to the apply lane and done there.
+    pub applied: Index,
+    /// Proposals by the entry they became.
+    pub proposals: VecDeque<(EntryId, Token)>,
+    /// Reads that wait for this slot to be applied.
+    pub reads: Vec<(Index, Token)>,
+    /// When proposals of a leadership that ended are given up.
+    pub give_up_at: Option<Time>,
+    /// A snapshot whose place in the log is taken; installed when that is durable.
+    pub installing: Option<Box<SnapshotOffer>>,
+    /// Members whose replica is not there, though their stores are.
+    pub absent: Vec<PeerId>,
+    /// Removed peers to be told, and when next.
+    pub applied_roster: Option<Box<AppliedRoster>>,
+    pub tell_removed_at: Time,
+    /// Writes on their way to the disk.
+    pub writes: u32,
+    /// Entries being read back.
+    pub fetches: u32,
+    /// A compaction is in the apply lane.
+    pub compacts: bool,
+    /// The instant under which the group is in the wheel.
+    pub armed: Option<Time>,
+    pub is_dirty: bool,
+    /// Whether the core led when it was last looked at.
+    pub led: bool,
+}
+
+/// What a group is going through on this store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// It runs.
+    Live,
+    /// It takes part in nothing any more, and is removed once its writes are done.
+    Ending(Option<Token>),
+    /// It is being removed.
+    Buried(Option<Token>),
+}
+
+impl Group {
+    pub(crate) fn new(id: GroupId, core: Peer, log: GroupLog, applied: Index) -> Group {
+        Group {
+            id,
+            core,
+            log,
+            homes: Vec::new(),
+            life: Life::Live,
+            applied,
+            proposals: VecDeque::new(),
+            reads: Vec::new(),
+            give_up_at: None,
+            installing: None,
+            absent: Vec::new(),
+            applied_roster: None,
+            tell_removed_at: Time::ZERO,
+            writes: 0,
+            fetches: 0,
+            compacts: false,
+            armed: None,
+            is_dirty: false,
+            led: false,
+        }
+    }
+
+    pub(crate) fn peer(&self) -> PeerId {
+        self.core.status().id
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.life == Life::Live
+    }
+
+    pub(crate) fn home(&self, peer: PeerId) -> Option<StoreId> {
+        let at = self.homes.binary_search_by_key(&peer, |home| home.0).ok()?;
+        Some(self.homes[at].1)
+    }
+
+    pub(crate) fn learn_home(&mut self, peer: PeerId, store: StoreId) {
+        match self.homes.binary_search_by_key(&peer, |home| home.0) {
+            Ok(at) => self.homes[at].1 = store,
+            Err(at) => {
+                self.homes.insert(at, (peer, store));
+                if self.homes.len() > raft::MEMBERS_MAX * 2 {
+                    let membership = self.core.status().membership.1.clone();
+                    self.homes.retain(|&(id, _)| membership.get(id).is_some() || id == peer);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn learn_homes(&mut self, roster: &Roster) {
+        for (member, store) in roster.iter() {
+            self.learn_home(member.id, store);
+        }
+    }
+
+    /// Peers of the group that live on a store, by the membership in force.
+    pub(crate) fn peers_on(&self, store: StoreId) -> impl Iterator<Item = PeerId> + '_ {
+        let membership = self.core.status().membership.1;
+        (self.homes.iter())
+            .filter(move |&&(peer, home)| home == store && membership.get(peer).is_some())
+            .map(|&(peer, _)| peer)
+    }
+
+    /// Ends proposals whose outcome is known now that everything up to `commit` is: those whose
+    /// entries were superseded. Those that were committed stay, for the apply lane.
+    pub(crate) fn superseded(&mut self, commit: Index, lost: &mut Vec<(Token, Outcome)>) {
+        let log = self.core.status().log;
+        self.proposals.retain(|&(id, token)| {
+            if id.index > commit || log.term(id.index) == Some(id.term) {
+                return true;
+            }
+            let outcome = match log.term(id.index) {
+                Some(_) => Outcome::Refused(crate::outcome::Refusal::Superseded),
+                // Compacted, or covered by a snapshot: nothing is known any more.
+                None => Outcome::Undetermined,
+            };
+            lost.push((token, outcome));
+            false
+        });
+    }
+
+    /// Those who wait for the slots up to `last`, ascending.
+    pub(crate) fn take_waiting(&mut self, last: Index) -> VecDeque<(Index, Token)> {
+        let mut taken = VecDeque::new();
+        while let Some(&(id, token)) = self.proposals.front()
+            && id.index <= last
+        {
+            self.proposals.pop_front();
+            taken.push_back((id.index, token));
+        }
+        taken
+    }
+
+    /// Everyone who waits is told that nobody knows, or that nothing was done.
+    pub(crate) fn abandon(&mut self, replies: &mut Vec<(Token, Outcome)>) {
+        let proposals = self.proposals.drain(..);
+        replies.extend(proposals.map(|(_, token)| (token, Outcome::Undetermined)));
+        let refused = crate::outcome::Refusal::NoGroup(self.id);
+        let reads = self.reads.drain(..);
+        replies.extend(reads.map(|(_, token)| (token, Outcome::Refused(refused.clone()))));
+    }
+
+    pub(crate) fn status(&self) -> GroupStatus {
+        let status = self.core.status();
+        let membership: Membership = status.membership.1.clone();
+        let roster = Roster::new(membership.clone(), |peer| self.home(peer));
+        GroupStatus {
+            group: self.id,
+            peer: status.id,
+            term: status.term,
+            leads: status.leader == Some(status.id),
+            leader: status.leader,
+            commit: status.commit,
+            applied: self.applied,
+            base: status.log.base(),
+            last: status.log.last(),
+            membership,
+            roster: roster.unwrap_or(Roster::unknown()),
+            is_asleep: status.is_asleep,
+            matched: status.peers().map(|peer| (peer.id, peer.progress.matched)).collect(),
+            is_timed: self.core.deadline().is_some(),
+        }
+    }
+
+    /// How far the log is needed by nobody: applied here, and durable at every member that is in
+    /// reach of the bound.
+    pub(crate) fn compactable(&self, lag_bytes_max: u64) -> Option<EntryId> {
+        let status = self.core.status();
+        let mut upto = self.applied;
+        if status.leader == Some(status.id) && self.log.log_bytes() <= lag_bytes_max {
+            upto = status.peers().map(|peer| peer.progress.matched).fold(upto, Index::min);
+        }
+        let term: Term = status.log.term(upto)?;
+        (upto > status.log.base().index).then_some(EntryId::new(term, upto))
+    }
+}

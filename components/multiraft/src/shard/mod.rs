@@ -1,0 +1,359 @@
+//! A shard: many groups, stepped by one owner. Pure: it is told what happened and says what to do.
+//!
+//! ```text
+//!   Event ─► Shard::handle ─► the group's core, its log, who waits
+//!            …more events…    the more a turn gathers, the fewer writes and messages it takes
+//!            Shard::drain  ─► Effects: one write for all groups, one bundle per store,
+//!                             apply tasks, replies
+//!   shell:   sends at once; writes, then Event::Persisted; applies, then Event::Applied
+//! ```
+//!
+//! Nothing waits for anything else: sends do not wait for the disk, the apply lane has its own
+//! pace, and a group without input costs nothing at all, not even a look at it.
+//!
+//! The order of a group's effects is kept by queues, not by waiting: writes of a shard are numbered
+//! and become durable in order; tasks of a group go through one apply lane. A group that ends first
+//! waits for its writes, then for its tasks, and only then is replaced by a tombstone, so that
+//! nothing can come after it.
+//!
+//! Invariant: every [`Token`] that comes in goes out once.
+//!
+//! Not here: threads, queues, clocks, the engine (`runtime`); what commands mean (`apply`); which
+//! stores are alive (`liveness`, one per store, beside the shards).
+
+mod deliver;
+mod drain;
+pub mod event;
+pub(crate) mod group;
+mod life;
+pub mod liveness;
+mod requests;
+mod wheel;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use raft::{Input, Outbox, Placed, Receipt, Refused};
+use types::{GroupId, Index, PeerId, StoreId, Time};
+
+pub use event::{
+    Beginning, Effects, Event, Fetch, Fetched, ShardWrite, SnapshotEffect, Token,
+};
+
+use crate::apply::{Applied, Done};
+use crate::config::Config;
+use crate::entry::{Entry, own_payload};
+use crate::outcome::{Outcome, Refusal};
+use group::{Group, Life};
+use wheel::Wheel;
+
+/// Many groups of one store.
+#[derive(Debug)]
+pub struct Shard {
+    config: Arc<Config>,
+    store: StoreId,
+    /// Seed of the groups' random timeouts; another in each life of the store.
+    seed: u64,
+    groups: BTreeMap<GroupId, Group>,
+    /// Groups that were here, and the last peer they were here as.
+    tombstones: BTreeMap<GroupId, PeerId>,
+    dirty: Vec<GroupId>,
+    wheel: Wheel,
+    /// Stores that liveness vouches for.
+    vouched: BTreeSet<StoreId>,
+    /// Writes on their way, oldest first: their number, and what the groups are owed.
+    writes: VecDeque<(u64, Vec<Owed>)>,
+    next_write: u64,
+    out: Outbox,
+    /// What waits for the next drain.
+    pending: Effects,
+    /// Who is to be answered when the next write is durable.
+    done_when_written: Vec<Token>,
+    /// What the next write carries besides the groups' entries.
+    records: storage::Batch,
+    due: Vec<GroupId>,
+    refused: u64,
+}
+
+/// What is owed when a write is durable.
+#[derive(Debug)]
+enum Owed {
+    Receipt(GroupId, PeerId, Receipt),
+    Done(Token),
+}
+
+impl Shard {
+    /// A shard without groups.
+    #[must_use]
+    pub fn new(config: Arc<Config>, store: StoreId, seed: u64, now: Time) -> Shard {
+        Shard {
+            config,
+            store,
+            seed,
+            groups: BTreeMap::new(),
+            tombstones: BTreeMap::new(),
+            dirty: Vec::new(),
+            wheel: Wheel::new(now),
+            vouched: BTreeSet::new(),
+            writes: VecDeque::new(),
+            next_write: 1,
+            out: Outbox::new(),
+            pending: Effects::new(),
+            done_when_written: Vec::new(),
+            records: storage::Batch::new(),
+            due: Vec::new(),
+            refused: 0,
+        }
+    }
+
+    /// Something happened. What comes of it waits for [`Shard::drain`].
+    pub fn handle(&mut self, now: Time, event: Event) {
+        match event {
+            Event::Propose { group, token, command } => self.propose(now, group, token, command),
+            Event::Read { group, token } => self.read(now, group, token),
+            Event::Change { group, token, changes } => self.change(now, group, token, &changes),
+            Event::Transfer { group, token, to } => {
+                self.ask(now, group, token, Input::Transfer(to));
+            }
+            Event::Campaign { group, token } => self.ask(now, group, token, Input::Campaign),
+            Event::Look { group, token } => self.look(group, token),
+            Event::Create { group, token, beginning } => {
+                self.create(now, group, token, &beginning);
+            }
+            Event::Destroy { group, token } => self.destroy(group, token),
+            Event::Deliver { from, envelope } => self.deliver(now, from, envelope),
+            Event::Offered { from, frame, offer } => self.offered(now, from, frame, offer),
+            Event::Staged { from, frame, offer } => self.staged(now, from, &frame, offer),
+            Event::SnapshotEnded { group, peer, to } => {
+                self.step_live(now, group, peer, Input::SnapshotEnded(to));
+            }
+            Event::Lost(store) => self.lost(now, store),
+            Event::Support { store, held } => self.support(now, store, held),
+            Event::Persisted(number) => self.persisted(now, number),
+            Event::Applied(applied) => self.applied(now, *applied),
+            Event::Fetched(fetched) => self.fetched(now, *fetched),
+        }
+    }
+
+    /// Wakes the groups whose time has come. Call it when [`Shard::deadline`] has passed.
+    pub fn wake(&mut self, now: Time) {
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.take_due(now, &mut due);
+        due.sort_unstable();
+        due.dedup();
+        for &id in &due {
+            let Some(group) = self.groups.get_mut(&id) else { continue };
+            // Moved since: the later entry counts.
+            if group.armed.is_none_or(|armed| armed > now) {
+                continue;
+            }
+            group.armed = None;
+            self.on_time(now, id);
+        }
+        due.clear();
+        self.due = due;
+    }
+
+    /// The earliest instant at which [`Shard::wake`] matters.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        self.wheel.next()
+    }
+
+    /// Groups that live here.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Whether no group lives here.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Messages that contradicted Raft, or themselves, and were not taken over.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// What a group's core says of itself; for checkers of simulations.
+    #[must_use]
+    pub fn core(&self, group: GroupId) -> Option<&raft::Peer> {
+        self.groups.get(&group).filter(|group| group.is_live()).map(|group| &group.core)
+    }
+
+    /// The groups that live here, ascending.
+    pub fn groups(&self) -> impl Iterator<Item = GroupId> + '_ {
+        self.groups.keys().copied()
+    }
+
+    /// The store stops: everyone who waits is answered in the next drain.
+    pub fn stop(&mut self) {
+        let Shard { groups, pending, writes, .. } = self;
+        for group in groups.values_mut() {
+            group.abandon(&mut pending.replies);
+            let (Life::Ending(token) | Life::Buried(token)) = group.life else { continue };
+            pending.replies.extend(token.map(|token| (token, Outcome::Undetermined)));
+            group.life = Life::Buried(None);
+        }
+        let owed = writes.drain(..).flat_map(|(_, owed)| owed);
+        pending.replies.extend(owed.filter_map(|owed| match owed {
+            Owed::Done(token) => Some((token, Outcome::Undetermined)),
+            Owed::Receipt(..) => None,
+        }));
+    }
+
+    fn on_time(&mut self, now: Time, id: GroupId) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        if group.give_up_at.is_some_and(|at| at <= now) {
+            group.give_up_at = None;
+            let proposals = group.proposals.drain(..);
+            let answers = proposals.map(|(_, token)| (token, Outcome::Undetermined));
+            self.pending.replies.extend(answers);
+        }
+        let peer = group.peer();
+        self.step_live(now, id, peer, Input::Timer);
+        // What the core does not want timed may be timed for us: look again.
+        self.mark(id);
+    }
+
+    /// Steps a group's core if it lives here as this peer. Own entries go into the log at once.
+    fn step_live(&mut self, now: Time, id: GroupId, peer: PeerId, input: Input<'_>) {
+        let Some(group) = self.groups.get(&id) else { return };
+        if !group.is_live() || group.peer() != peer {
+            return;
+        }
+        if let Err(why) = self.step(now, id, input) {
+            tracing::debug!(group = %id, %why, "refused");
+        }
+    }
+
+    fn step(&mut self, now: Time, id: GroupId, input: Input<'_>) -> Result<Placed, Refused> {
+        let Shard { groups, out, .. } = self;
+        let group = groups.get_mut(&id).expect("the caller has looked it up");
+        let placed = group.core.step(now, input, out);
+        if let Ok(Placed::Own(entry_id, own)) = &placed {
+            let payload = own_payload(own.clone(), |peer| group.home(peer))
+                .expect("the core names only members, and their stores came with them");
+            group.log.push(Entry { id: *entry_id, payload });
+        }
+        // Answers that need nothing durable are in the outbox already: they belong to this group.
+        self.flush_sends(id);
+        self.mark(id);
+        placed
+    }
+
+    fn mark(&mut self, id: GroupId) {
+        if let Some(group) = self.groups.get_mut(&id)
+            && !group.is_dirty
+        {
+            group.is_dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
+    fn refuse(&mut self, token: Token, why: Refusal) {
+        self.pending.replies.push((token, Outcome::Refused(why)));
+    }
+
+    fn lost(&mut self, now: Time, store: StoreId) {
+        for (id, peer) in self.peers_on(store) {
+            let own = self.groups[&id].peer();
+            self.step_live(now, id, own, Input::Lost(peer));
+        }
+    }
+
+    /// Exactly the groups that have a peer on the store hear of it.
+    fn support(&mut self, now: Time, store: StoreId, held: bool) {
+        let changed =
+            if held { self.vouched.insert(store) } else { self.vouched.remove(&store) };
+        if !changed {
+            return;
+        }
+        for (id, peer) in self.peers_on(store) {
+            let group = &self.groups[&id];
+            let status = group.core.status();
+            let concerned = status.leader == Some(peer) || status.leader == Some(status.id);
+            if concerned && !(held && group.absent.contains(&peer)) {
+                let own = status.id;
+                self.step_live(now, id, own, Input::Support { peer, held });
+            }
+        }
+    }
+
+    fn peers_on(&self, store: StoreId) -> Vec<(GroupId, PeerId)> {
+        (self.groups.values())
+            .filter(|group| group.is_live())
+            .flat_map(|group| {
+                let own = group.peer();
+                group.peers_on(store).filter(move |&peer| peer != own).map(|peer| (group.id, peer))
+            })
+            .collect()
+    }
+
+    fn persisted(&mut self, now: Time, number: u64) {
+        while self.writes.front().is_some_and(|(first, _)| *first <= number) {
+            let (_, owed) = self.writes.pop_front().expect("looked at above");
+            for owed in owed {
+                match owed {
+                    Owed::Done(token) => self.pending.replies.push((token, Outcome::Done)),
+                    Owed::Receipt(id, peer, receipt) => {
+                        let Some(group) = self.groups.get_mut(&id) else { continue };
+                        if group.peer() != peer {
+                            continue;
+                        }
+                        group.writes -= 1;
+                        self.step_live(now, id, peer, Input::Persisted(receipt));
+                        self.mark(id);
+                    }
+                }
+            }
+        }
+    }
+
+    fn applied(&mut self, now: Time, applied: Applied) {
+        let Applied { group: id, peer, done } = applied;
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        if group.peer() != peer {
+            return;
+        }
+        match done {
+            Done::Upto { index, roster, .. } => {
+                self.on_applied_upto(now, id, index);
+                if let Some(roster) = roster {
+                    self.on_roster(id, roster);
+                }
+            }
+            Done::Installed(roster, covers) => {
+                self.on_applied_upto(now, id, covers.index);
+                self.on_roster(id, roster);
+            }
+            Done::Compacted(base) => {
+                group.compacts = false;
+                if group.is_live() && base.index <= group.core.status().reported {
+                    group.log.compact(base);
+                    self.step_live(now, id, peer, Input::Compacted(base.index));
+                }
+            }
+            Done::Destroyed => self.on_destroyed(id),
+        }
+    }
+
+    fn on_applied_upto(&mut self, now: Time, id: GroupId, index: Index) {
+        let group = self.groups.get_mut(&id).expect("looked up by the caller");
+        group.applied = group.applied.max(index);
+        let applied = group.applied;
+        let replies = &mut self.pending.replies;
+        group.reads.retain(|&(at, token)| {
+            let waits = at > applied;
+            if !waits {
+                replies.push((token, Outcome::Readable(at)));
+            }
+            waits
+        });
+        let _ = now;
+        self.mark(id);
+    }
+}

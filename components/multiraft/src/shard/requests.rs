@@ -1,0 +1,131 @@
+//! What callers on this store ask of their groups.
+
+use bytes::Bytes;
+use raft::{Change, Input, Placed, ReadToken};
+use types::{EntryId, GroupId, Index, StoreId, Time};
+
+use super::drain::refusal;
+use super::event::Token;
+use super::Shard;
+use crate::entry::{Entry, Payload};
+use crate::outcome::{Outcome, Refusal};
+
+impl Shard {
+    pub(super) fn propose(&mut self, now: Time, id: GroupId, token: Token, command: Bytes) {
+        let limit = self.config.command_bytes_max;
+        if command.len() > limit {
+            return self.refuse(token, Refusal::TooLarge { bytes: command.len(), limit });
+        }
+        if !self.is_live(id) {
+            return self.refuse(token, Refusal::NoGroup(id));
+        }
+        let payload = Payload::Command(command);
+        match self.step(now, id, Input::Propose { count: 1, bytes: payload.bytes() }) {
+            Ok(Placed::Payloads(range)) => {
+                let group = self.groups.get_mut(&id).expect("it was just stepped");
+                let entry_id = EntryId::new(group.core.status().term, range.start);
+                group.log.push(Entry { id: entry_id, payload });
+                group.proposals.push_back((entry_id, token));
+            }
+            Ok(placed) => unreachable!("a proposal is placed or refused, not {placed:?}"),
+            Err(why) => {
+                let why = refusal(&self.groups[&id], why);
+                self.refuse(token, why);
+            }
+        }
+    }
+
+    /// With a lease, what is committed now is all that was answered before; without, the core asks
+    /// a majority, one round for all reads of a drain.
+    pub(super) fn read(&mut self, now: Time, id: GroupId, token: Token) {
+        if !self.is_live(id) {
+            return self.refuse(token, Refusal::NoGroup(id));
+        }
+        let group = self.groups.get_mut(&id).expect("it lives");
+        if group.core.lease(now).is_some() {
+            let commit: Index = group.core.status().commit;
+            if commit <= group.applied {
+                self.pending.replies.push((token, Outcome::Readable(commit)));
+            } else {
+                group.reads.push((commit, token));
+            }
+            return;
+        }
+        if let Err(why) = self.step(now, id, Input::Read(ReadToken(token.0))) {
+            let why = refusal(&self.groups[&id], why);
+            self.refuse(token, why);
+        }
+    }
+
+    /// A newcomer's store is learnt before the membership is appended, since the entry says it.
+    pub(super) fn change(
+        &mut self,
+        now: Time,
+        id: GroupId,
+        token: Token,
+        changes: &[(Change, Option<StoreId>)],
+    ) {
+        if !self.is_live(id) {
+            return self.refuse(token, Refusal::NoGroup(id));
+        }
+        let group = self.groups.get_mut(&id).expect("it lives");
+        for &(change, store) in changes {
+            let Change::Set(peer, _) = change else { continue };
+            let was_removed = (group.applied_roster.as_ref())
+                .is_some_and(|roster| roster.removed.iter().any(|gone| gone.peer == peer));
+            if was_removed {
+                return self.refuse(token, Refusal::Invalid("the peer was removed: ids are not reused"));
+            }
+            let home = group.home(peer);
+            let is_member = group.core.status().membership.1.get(peer).is_some();
+            match (store, home) {
+                (None, None) => {
+                    return self.refuse(token, Refusal::Invalid("a newcomer comes with its store"));
+                }
+                (Some(store), Some(home)) if is_member && store != home => {
+                    return self.refuse(token, Refusal::Invalid("a peer does not move"));
+                }
+                _ => {}
+            }
+            let target = store.or(home).expect("one of them is there");
+            let taken = group.peers_on(target).find(|&other| other != peer);
+            let leaves = |other| {
+                changes.iter().any(|(change, _)| *change == Change::Remove(other))
+            };
+            if taken.is_some_and(|other| !leaves(other)) {
+                return self.refuse(token, Refusal::Invalid("another peer lives on that store"));
+            }
+            group.learn_home(peer, target);
+        }
+        let changes: Vec<Change> = changes.iter().map(|&(change, _)| change).collect();
+        self.ask(now, id, token, Input::Change(&changes));
+    }
+
+    /// Something that goes on by itself once the core has taken it.
+    pub(super) fn ask(&mut self, now: Time, id: GroupId, token: Token, input: Input<'_>) {
+        if !self.is_live(id) {
+            return self.refuse(token, Refusal::NoGroup(id));
+        }
+        match self.step(now, id, input) {
+            Ok(_) => self.pending.replies.push((token, Outcome::Done)),
+            Err(why) => {
+                let why = refusal(&self.groups[&id], why);
+                self.refuse(token, why);
+            }
+        }
+    }
+
+    pub(super) fn look(&mut self, id: GroupId, token: Token) {
+        match self.groups.get(&id) {
+            Some(group) if group.is_live() => {
+                let status = Box::new(group.status());
+                self.pending.replies.push((token, Outcome::Status(status)));
+            }
+            _ => self.refuse(token, Refusal::NoGroup(id)),
+        }
+    }
+
+    pub(super) fn is_live(&self, id: GroupId) -> bool {
+        self.groups.get(&id).is_some_and(super::group::Group::is_live)
+    }
+}

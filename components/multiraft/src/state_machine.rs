@@ -1,0 +1,136 @@
+//! What the log of a group is applied to: the contract of a state machine.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use storage::{Batch, Engine, View};
+use types::{GroupId, Index};
+
+/// A committed command on its way into a state machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Command<'a> {
+    /// Its slot in the log. Slots rise; those of memberships and of new leaders are left out.
+    pub index: Index,
+    /// What was proposed.
+    pub data: &'a Bytes,
+}
+
+/// The replicated state of one group.
+///
+/// The same commands in the same order give the same state and the same replies, on every replica
+/// and again after a crash: no clock, no randomness, no hash order, nothing from outside.
+///
+/// # Who calls when
+///
+/// All calls for one group come one after another, from one thread at a time; those of different
+/// groups overlap. [`SnapshotReader`]s outlive the call that made them and are read by another
+/// thread, while the machine goes on.
+///
+/// # What must survive a crash
+///
+/// What a call writes into its batch becomes part of the store atomically, together with the note
+/// of how far the group has applied; batches of one group survive a crash as a prefix. So a machine
+/// that keeps everything it has in the engine needs no more than that. A machine that keeps state
+/// elsewhere (memory, files of its own) says with [`StateMachine::applied`] how far that state goes
+/// when it is opened, and is given again what follows; before log entries are dropped,
+/// [`StateMachine::persist`] is called.
+///
+/// # Failing
+///
+/// Applying cannot fail. A command that makes no sense is answered with a reply that says so, the
+/// same on every replica. If what is stored cannot be read or written, panic: a replica that has
+/// left out a command must not go on.
+pub trait StateMachine: Send {
+    /// The last slot that the state reflects, when the machine was just opened. `recorded` is what
+    /// the store noted with the last batch that survived; a machine that has all its state in the
+    /// engine returns it.
+    fn applied(&self, recorded: Index) -> Index {
+        recorded
+    }
+
+    /// Applies commands in order and adds a reply for each, in order. Whatever changes in the
+    /// engine goes into `batch`; the commands' own earlier changes are not in `view` yet.
+    fn apply(
+        &mut self,
+        commands: &[Command<'_>],
+        view: &dyn View,
+        batch: &mut Batch,
+        replies: &mut Vec<Bytes>,
+    );
+
+    /// Makes everything that was applied survive a crash, up to the slot `applied`, with what it
+    /// writes into `batch` or by itself. Called before log entries are dropped, so not often.
+    /// Returns the slot up to which it holds; entries behind it are kept.
+    fn persist(&mut self, applied: Index, batch: &mut Batch) -> Index {
+        let _ = batch;
+        applied
+    }
+
+    /// Begins to read out the whole state as it is now: `view` is the engine at this instant.
+    /// Cheap; the reading itself is the reader's work, at its own pace.
+    fn snapshot(&mut self, view: Box<dyn View>) -> Box<dyn SnapshotReader>;
+
+    /// Forgets everything, also what is in the engine, since a snapshot follows: its chunks in
+    /// order, and then [`StateMachine::restored`]. After a crash in between, it all begins anew.
+    fn clear(&mut self, batch: &mut Batch);
+
+    /// Takes over a chunk of a snapshot, as its reader gave it out on another replica.
+    ///
+    /// # Errors
+    /// If it makes no sense. The group is set aside: its snapshot passed its checksum, so the
+    /// sender wrote what this machine does not understand.
+    fn restore(&mut self, chunk: &[u8], batch: &mut Batch) -> Result<(), Corrupt>;
+
+    /// All chunks were taken over: the state is that of the slot `applied`.
+    ///
+    /// # Errors
+    /// If something is missing.
+    fn restored(&mut self, applied: Index, batch: &mut Batch) -> Result<(), Corrupt> {
+        let _ = (applied, batch);
+        Ok(())
+    }
+}
+
+/// Reads out a state, chunk by chunk.
+pub trait SnapshotReader: Send {
+    /// The next chunk, of about `bytes` or less; `None` behind the last.
+    ///
+    /// # Errors
+    /// If the state cannot be read; the snapshot is given up and tried anew.
+    fn next(&mut self, bytes: usize) -> Result<Option<Bytes>, storage::Error>;
+}
+
+/// Makes and ends the state machines of a store.
+pub trait Machines: Send + Sync {
+    /// The state machine of a group: new, or with what it has in the engine.
+    ///
+    /// # Errors
+    /// If what is there cannot be read. The group is set aside, the store runs on.
+    fn open(
+        &self,
+        group: GroupId,
+        engine: &Arc<dyn Engine>,
+    ) -> Result<Box<dyn StateMachine>, Corrupt>;
+
+    /// The group is gone from this store: remove everything it has, in the engine and elsewhere.
+    /// May be called again after a crash.
+    fn destroy(&self, group: GroupId, batch: &mut Batch);
+
+    /// Version of the format of snapshots. A snapshot with another is refused.
+    fn format(&self) -> u32 {
+        1
+    }
+}
+
+/// What is stored or sent makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Corrupt(pub String);
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl std::error::Error for Corrupt {}

@@ -1,0 +1,30 @@
+//! Every byte on a wire or on disk: what is generated from the `.proto` files beside this crate.
+//!
+//! The files are the documentation. Nothing here is checked: whoever decodes a message turns it
+//! into a type of its own, and refuses what makes no sense.
+
+#![forbid(unsafe_code)]
+
+/// The packages of this project.
+pub mod crib {
+    /// Between stores: Raft messages, liveness, snapshots.
+    pub mod raft {
+        /// Version 1.
+        #[expect(
+            missing_docs,
+            clippy::all,
+            reason = "generated"
+        )]
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/crib.raft.v1.rs"));
+        }
+    }
+    /// On the disk of a store.
+    pub mod store {
+        /// Version 1.
+        #[expect(missing_docs, clippy::all, reason = "generated")]
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/crib.store.v1.rs"));
+        }
+    }
+}
