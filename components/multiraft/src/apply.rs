@@ -22,7 +22,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use raft::SnapshotWanted;
 use storage::{Batch, Durability, Engine};
-use types::{EntryId, GroupId, Index, PeerId};
+use types::{EntryId, GroupId, Index, PeerId, StoreId};
 
 use crate::disk;
 use crate::entry::{Entry, Payload, Roster};
@@ -68,8 +68,8 @@ pub enum Work {
     Install(Box<SnapshotOffer>),
     /// Drop the log up to this entry, or as far as the machine's state is durable.
     Compact(EntryId),
-    /// Begin a snapshot.
-    Snapshot(SnapshotWanted),
+    /// Begin a snapshot, for a peer on this store.
+    Snapshot(SnapshotWanted, StoreId),
     /// This removed peer knows that it is.
     Forget(PeerId),
     /// Remove everything of the group but a tombstone.
@@ -126,6 +126,8 @@ pub struct SnapshotBegun {
     pub peer: PeerId,
     /// Who needs it.
     pub to: PeerId,
+    /// Where that peer lives.
+    pub store: StoreId,
     /// What it covers.
     pub offer: SnapshotOffer,
     /// Its data.
@@ -267,10 +269,10 @@ impl Applier {
                 Some(base) => Done::Compacted(base),
                 None => return Ok(None),
             },
-            Work::Snapshot(wanted) => {
+            Work::Snapshot(wanted, store) => {
                 // The view must show what was applied before.
                 self.write(Durability::Buffered)?;
-                out.snapshots.push(self.begin_snapshot(group, peer, &wanted)?);
+                out.snapshots.push(self.begin_snapshot((group, peer), &wanted, store)?);
                 return Ok(None);
             }
             Work::Forget(removed) => {
@@ -395,7 +397,7 @@ impl Applier {
         }
         let roster = self.restore(group, offer)?;
         disk::put_applied(&mut self.batch, group, offer.covers);
-        disk::put_base(&mut self.batch, group, offer.covers);
+        disk::drop_entries(&mut self.batch, group, offer.covers);
         disk::put_roster(&mut self.batch, group, &roster);
         disk::put_live(&mut self.batch, group, peer, None);
         disk::discard_chunks(&mut self.batch, group);
@@ -456,9 +458,9 @@ impl Applier {
 
     fn begin_snapshot(
         &mut self,
-        group: GroupId,
-        peer: PeerId,
+        (group, peer): (GroupId, PeerId),
         wanted: &SnapshotWanted,
+        store: StoreId,
     ) -> Result<SnapshotBegun, ApplyError> {
         let view = self.engine.view();
         let format = self.machines.format();
@@ -473,7 +475,7 @@ impl Applier {
             format,
         };
         let reader = machine.machine.snapshot(view);
-        Ok(SnapshotBegun { group, peer, to: wanted.to, offer, reader })
+        Ok(SnapshotBegun { group, peer, to: wanted.to, store, offer, reader })
     }
 
     fn machine(&mut self, group: GroupId) -> Result<&mut Machine, ApplyError> {

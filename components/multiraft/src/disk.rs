@@ -141,6 +141,10 @@ pub(crate) fn put_base(batch: &mut Batch, group: GroupId, base: EntryId) {
 
 /// The membership applied last.
 pub(crate) fn put_roster(batch: &mut Batch, group: GroupId, roster: &AppliedRoster) {
+    if roster.roster.membership().is_empty() {
+        // Nobody is known yet, which is what no record says.
+        return;
+    }
     let record = v1::AppliedRoster {
         index: roster.index.0,
         roster: Some(wire::roster_to_proto(&roster.roster)),

@@ -17,11 +17,14 @@ pub use message::{
 pub use state_machine::{Command, Corrupt, Machines, SnapshotReader, StateMachine};
 pub use transport::{Inbox, Transport};
 pub mod apply;
+mod boot;
 mod config;
+pub mod courier;
 mod disk;
 mod keys;
 mod log;
 mod outcome;
 pub mod shard;
+pub use boot::{OpenError, Opened, open};
 pub use config::Config;
 pub use outcome::{GroupStatus, Outcome, Refusal};

@@ -9,6 +9,8 @@ mod engine;
 mod error;
 mod health;
 mod memory;
+#[cfg(feature = "rocksdb")]
+mod rocks;
 
 pub use batch::{Batch, Op};
 pub use cf::Cf;
@@ -16,3 +18,7 @@ pub use engine::{Bounds, Direction, Durability, Engine, TableWriter, View};
 pub use error::Error;
 pub use health::{Health, Stall};
 pub use memory::{Counters, Crash, Faults, MemoryDisk, MemoryEngine, SyncFault};
+#[cfg(feature = "rocksdb")]
+pub use rocks::{
+    Audit, AuditedLog, Config, Damage, DamageKind, OpenError, RocksEngine,
+};

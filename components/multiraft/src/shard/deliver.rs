@@ -212,9 +212,11 @@ impl Shard {
         let is_here = (self.groups.get(&id))
             .is_some_and(|group| group.is_live() && group.peer() == frame.to);
         let is_placed = is_here && self.install(now, frame, offer);
-        if !is_placed {
-            self.pending.snapshots.push(SnapshotEffect::Discard(id));
-        }
+        self.pending.snapshots.push(if is_placed {
+            SnapshotEffect::Taken(id)
+        } else {
+            SnapshotEffect::Discard(id)
+        });
         let done = reply(frame, SnapshotBody::Done);
         self.pending.snapshots.push(SnapshotEffect::Answer(from, done));
     }

@@ -80,10 +80,15 @@ impl Shard {
             }
             Life::Ending(_) | Life::Buried(_) => return,
         }
-        if group.installing.is_some() && group.writes == 0 && !group.core.is_dirty() {
-            self.begin_install(id);
+        // Before anything that the core hands out behind the snapshot.
+        if let Some(offer) = &group.installing
+            && !group.installs
+            && !group.core.status().log.is_installing()
+        {
+            group.installs = true;
+            let (peer, work) = (group.peer(), Work::Install(offer.clone()));
+            self.pending.apply.push(ApplyTask { group: id, peer, work });
         }
-        let group = self.groups.get_mut(&id).expect("looked up above");
         if group.core.is_dirty() {
             group.core.drain(now, &group.log, &mut self.out);
             self.carry_out(now, id, batch, owed);
@@ -91,18 +96,6 @@ impl Shard {
         // Messages wait here until all writes of the drain are gathered, and no longer.
         self.take_pending(effects);
         self.settle(now, id);
-    }
-
-    fn begin_install(&mut self, id: GroupId) {
-        let group = self.groups.get_mut(&id).expect("looked up by the caller");
-        if group.core.status().log.is_installing() {
-            return;
-        }
-        if let Some(offer) = group.installing.take() {
-            let peer = group.peer();
-            let work = Work::Install(offer);
-            self.pending.apply.push(ApplyTask { group: id, peer, work });
-        }
     }
 
     /// Carries out what the core handed out.
@@ -122,8 +115,15 @@ impl Shard {
             owed.push(Owed::Receipt(id, peer, write.receipt));
             group.writes += 1;
         }
+        let mut nowhere = Vec::new();
         for wanted in out.snapshots.drain(..) {
-            pending.apply.push(ApplyTask { group: id, peer, work: Work::Snapshot(wanted) });
+            match group.home(wanted.to) {
+                Some(store) => {
+                    let work = Work::Snapshot(wanted, store);
+                    pending.apply.push(ApplyTask { group: id, peer, work });
+                }
+                None => nowhere.push(wanted.to),
+            }
         }
         let commit = std::mem::replace(&mut out.commit, Index(0)..Index(0));
         if !commit.is_empty() {
@@ -148,17 +148,22 @@ impl Shard {
             }
         }
         let news = std::mem::take(&mut out.events);
+        out.clear();
         for news in news {
             self.on_news(now, id, news);
         }
-        self.out.clear();
+        for to in nowhere {
+            self.step_live(now, id, peer, Input::SnapshotEnded(to));
+        }
     }
 
     fn write(group: &mut Group, write: &raft::Write, batch: &mut storage::Batch) {
         let id = group.id;
         if write.install.is_some() {
             disk::put_live(batch, id, group.peer(), group.installing.as_deref());
-            disk::cut_entries(batch, id, Index(0));
+            // What the snapshot covers may still be read by the apply lane, and goes with the
+            // install; what lies behind was another log's.
+            disk::cut_entries(batch, id, group.log.base().index.next());
         }
         disk::put_hard_state(batch, id, &write.receipt, write.commit);
         if write.entries.is_empty() {

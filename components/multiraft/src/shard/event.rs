@@ -211,6 +211,8 @@ pub enum SnapshotEffect {
     Answer(StoreId, SnapshotFrame),
     /// What is staged of this group is not needed.
     Discard(GroupId),
+    /// What is staged of this group is going to be installed.
+    Taken(GroupId),
 }
 
 impl Effects {

@@ -31,6 +31,8 @@ pub(crate) struct Group {
     pub give_up_at: Option<Time>,
     /// A snapshot whose place in the log is taken; installed when that is durable.
     pub installing: Option<Box<SnapshotOffer>>,
+    /// It is in the apply lane.
+    pub installs: bool,
     /// Members whose replica is not there, though their stores are.
     pub absent: Vec<PeerId>,
     /// Removed peers to be told, and when next.
@@ -73,6 +75,7 @@ impl Group {
             reads: Vec::new(),
             give_up_at: None,
             installing: None,
+            installs: false,
             absent: Vec::new(),
             applied_roster: None,
             tell_removed_at: Time::ZERO,

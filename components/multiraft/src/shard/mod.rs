@@ -25,7 +25,7 @@ mod deliver;
 mod drain;
 pub mod event;
 pub(crate) mod group;
-mod life;
+pub(crate) mod life;
 pub mod liveness;
 mod requests;
 mod wheel;
@@ -327,6 +327,8 @@ impl Shard {
                 }
             }
             Done::Installed(roster, covers) => {
+                group.installing = None;
+                group.installs = false;
                 self.on_applied_upto(now, id, covers.index);
                 self.on_roster(id, roster);
             }

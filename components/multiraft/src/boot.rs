@@ -1,0 +1,431 @@
+//! Opening a store: from what is on the disk to groups that run.
+//!
+//! One scan of the meta family finds the groups, one of the raft family their logs, in the same
+//! order. An install that a crash interrupted is completed from its staged chunks before anything
+//! else. A group whose records contradict each other is set aside and named: the others run.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prost::Message as _;
+use proto::crib::store::v1;
+use raft::Run;
+use storage::{Batch, Cf, Direction, Durability, Engine, View};
+use types::{ClusterId, EntryId, GroupId, Index, PeerId, StoreId, Term, Time};
+
+use crate::apply::{Applier, ApplyOutput, ApplyTask, AppliedRoster, Work};
+use crate::config::Config;
+use crate::disk::{self, ReadError, decode};
+use crate::entry::Payload;
+use crate::keys::{self, Meta, RaftKey};
+use crate::message::SnapshotOffer;
+use crate::shard::Shard;
+use crate::shard::life::Stored;
+use crate::shard::liveness::Remembered;
+use crate::state_machine::Machines;
+use crate::wire;
+
+/// Version of everything a store writes.
+const FORMAT: u32 = 1;
+
+/// A store that was read from its disk.
+pub struct Opened {
+    /// How often it was started, this time included.
+    pub life: u64,
+    /// For store liveness.
+    pub remembered: Remembered,
+    /// The groups, by [`shard_of`].
+    pub shards: Vec<Shard>,
+    /// Their state machines, by [`shard_of`] over the appliers.
+    pub appliers: Vec<Applier>,
+    /// Groups that were set aside, and why.
+    pub damaged: Vec<(GroupId, String)>,
+    /// All stores that peers live on.
+    pub stores: Vec<StoreId>,
+}
+
+/// Why a store does not open. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpenError {
+    /// Settings out of bounds.
+    Config(Vec<raft::BadConfig>),
+    /// The engine failed.
+    Engine(storage::Error),
+    /// The disk belongs to another store.
+    Foreign {
+        /// Whose it is.
+        found: (u64, u64),
+        /// Whose it should be.
+        expected: (ClusterId, StoreId),
+    },
+    /// The disk was written by another version.
+    Format {
+        /// Its format.
+        found: u32,
+        /// What this version reads.
+        supported: u32,
+    },
+    /// A record of the store itself cannot be read.
+    Damaged(String),
+}
+
+/// Which of several shards, or appliers, a group belongs to.
+#[must_use]
+pub fn shard_of(group: GroupId, shards: usize) -> usize {
+    usize::try_from(group.get() % shards as u64).expect("there are few shards")
+}
+
+/// Reads a store from its disk, or makes a new one of an empty disk.
+///
+/// # Errors
+/// As [`OpenError`] says. Groups that cannot be read are set aside and do not keep the store from
+/// opening.
+pub fn open(
+    config: &Arc<Config>,
+    engine: &Arc<dyn Engine>,
+    machines: &Arc<dyn Machines>,
+    identity: (ClusterId, StoreId),
+    now: Time,
+) -> Result<Opened, OpenError> {
+    config.validate().map_err(OpenError::Config)?;
+    let (life, remembered) = begin_life(&**engine, identity)?;
+    let view = engine.view();
+    let mut found = Records::default();
+    found.read_meta(&*view)?;
+    found.read_logs(&*view)?;
+    drop(view);
+    let (_, store) = identity;
+    let seed = store.get().wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ life;
+    let shards = (0..config.workers).map(|_| Shard::new(Arc::clone(config), store, seed, now));
+    let applier =
+        || Applier::new(Arc::clone(engine), Arc::clone(machines), config.apply_slice_bytes);
+    let mut opened = Opened {
+        life,
+        remembered,
+        shards: shards.collect(),
+        appliers: (0..config.appliers).map(|_| applier()).collect(),
+        damaged: Vec::new(),
+        stores: Vec::new(),
+    };
+    for (group, record) in found.groups {
+        let at = shard_of(group, config.workers);
+        let shard = &mut opened.shards[at];
+        let Some(peer) = record.peer else { continue };
+        if record.is_tombstone {
+            shard.remember_tombstone(group, peer);
+            continue;
+        }
+        let applier = &mut opened.appliers[shard_of(group, config.appliers)];
+        match record.start(group, peer, engine, machines, applier) {
+            Ok(stored) => {
+                opened.stores.extend(stored.roster.roster.iter().map(|(_, store)| store));
+                if let Err(why) = shard.restore(now, &stored) {
+                    opened.damaged.push((group, why.to_string()));
+                    shard.remember_tombstone(group, peer);
+                }
+            }
+            Err(why) => {
+                // Nobody is answered in its name, and no message makes it anew.
+                opened.damaged.push((group, why));
+                shard.remember_tombstone(group, peer);
+            }
+        }
+    }
+    opened.stores.sort_unstable();
+    opened.stores.dedup();
+    opened.stores.retain(|&other| other != store);
+    Ok(opened)
+}
+
+/// Checks whose disk it is and begins another life on it, durably.
+fn begin_life(
+    engine: &dyn Engine,
+    (cluster, store): (ClusterId, StoreId),
+) -> Result<(u64, Remembered), OpenError> {
+    let mut life = 1;
+    if let Some(value) = engine.get(Cf::Meta, keys::IDENTITY)? {
+        let found: v1::Identity = decode("identity", keys::IDENTITY, &value)?;
+        if found.format != FORMAT {
+            return Err(OpenError::Format { found: found.format, supported: FORMAT });
+        }
+        let owner = (found.cluster, found.store);
+        if owner != (cluster.get(), store.get()) {
+            return Err(OpenError::Foreign { found: owner, expected: (cluster, store) });
+        }
+        life = found.life + 1;
+    }
+    let mut remembered = Remembered::default();
+    if let Some(value) = engine.get(Cf::Meta, keys::OWN_EPOCH)? {
+        disk::remember(&mut remembered, keys::OWN_EPOCH, &value)?;
+    }
+    let (start, end) = keys::all(Meta::Support);
+    let mut failed = None;
+    scan(&*engine.view(), Cf::Meta, (&start, &end), &mut |key, value| {
+        failed = disk::remember(&mut remembered, key, value).err();
+        failed.is_none()
+    })?;
+    if let Some(why) = failed {
+        return Err(why.into());
+    }
+    remembered.epoch += 1;
+    let identity =
+        v1::Identity { format: FORMAT, cluster: cluster.get(), store: store.get(), life };
+    let mut batch = Batch::new();
+    batch.put(Cf::Meta, keys::IDENTITY, &identity.encode_to_vec());
+    disk::put_own_epoch(&mut batch, remembered.epoch);
+    engine.write(&batch, Durability::Synced)?;
+    Ok((life, remembered))
+}
+
+fn scan(
+    view: &dyn View,
+    cf: Cf,
+    (start, end): (&[u8], &[u8]),
+    each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+) -> Result<(), OpenError> {
+    let bounds = (Bound::Included(start), Bound::Excluded(end));
+    Ok(view.scan(cf, bounds, Direction::Forward, each)?)
+}
+
+#[derive(Default)]
+struct Records {
+    groups: BTreeMap<GroupId, Record>,
+}
+
+/// What is on the disk of one group.
+#[derive(Default)]
+struct Record {
+    peer: Option<PeerId>,
+    is_tombstone: bool,
+    installing: Option<SnapshotOffer>,
+    applied: EntryId,
+    base: EntryId,
+    roster: Option<AppliedRoster>,
+    term: Term,
+    vote: Option<PeerId>,
+    commit: Index,
+    runs: Vec<Run>,
+    last: Option<Index>,
+    rosters: Vec<(Index, crate::entry::Roster)>,
+    bytes: u64,
+    /// Why it cannot be read.
+    failed: Option<String>,
+}
+
+impl Records {
+    fn read_meta(&mut self, view: &dyn View) -> Result<(), OpenError> {
+        for meta in [Meta::Group, Meta::Apply, Meta::Base, Meta::Roster] {
+            let (start, end) = keys::all(meta);
+            let mut nameless = None;
+            scan(view, Cf::Meta, (&start, &end), &mut |key, value| {
+                let Some(group) = keys::number(key).and_then(GroupId::new) else {
+                    nameless = Some(format!("a record of no group: {key:02x?}"));
+                    return false;
+                };
+                let record = self.groups.entry(group).or_default();
+                if let Err(why) = record.read_meta(meta, key, value) {
+                    record.failed = Some(why.to_string());
+                }
+                true
+            })?;
+            if let Some(why) = nameless {
+                return Err(OpenError::Damaged(why));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_logs(&mut self, view: &dyn View) -> Result<(), OpenError> {
+        let mut nameless = None;
+        scan(view, Cf::Raft, (&[], &[0xff; 18]), &mut |key, value| {
+            let (group, read) = match keys::raft_key(key) {
+                Some(RaftKey::HardState(group)) => {
+                    (group, self.groups.entry(group).or_default().read_hard_state(key, value))
+                }
+                Some(RaftKey::Entry(group, index)) => {
+                    (group, self.groups.entry(group).or_default().read_entry(index, value))
+                }
+                None => {
+                    nameless = Some(format!("a log record of no group: {key:02x?}"));
+                    return false;
+                }
+            };
+            if let Err(why) = read {
+                self.groups.entry(group).or_default().failed = Some(why.to_string());
+            }
+            true
+        })?;
+        nameless.map_or(Ok(()), |why| Err(OpenError::Damaged(why)))
+    }
+}
+
+impl Record {
+    fn read_meta(&mut self, meta: Meta, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
+        let bad = |why: wire::BadMessage| ReadError::Damaged(format!("under {key:02x?}: {why}"));
+        match meta {
+            Meta::Group => {
+                let record: v1::GroupRecord = decode("group", key, value)?;
+                self.peer = PeerId::new(record.peer);
+                self.is_tombstone = match record.life() {
+                    v1::GroupLife::Live => false,
+                    v1::GroupLife::Tombstone => true,
+                    v1::GroupLife::Unspecified => {
+                        return Err(ReadError::Damaged("a group without life".to_owned()));
+                    }
+                };
+                self.installing =
+                    record.installing.map(wire::offer_from_proto).transpose().map_err(bad)?;
+            }
+            Meta::Apply => {
+                let record: v1::ApplyState = decode("apply state", key, value)?;
+                self.applied = disk::entry_id(record.applied);
+            }
+            Meta::Base => {
+                let record: v1::LogBase = decode("log base", key, value)?;
+                self.base = disk::entry_id(record.base);
+            }
+            Meta::Roster => {
+                let record: v1::AppliedRoster = decode("roster", key, value)?;
+                let roster = record.roster.unwrap_or_default();
+                let removed = record.removed.into_iter().map(wire::removed_from_proto);
+                self.roster = Some(AppliedRoster {
+                    index: Index(record.index),
+                    roster: wire::roster_from_proto(roster).map_err(bad)?,
+                    removed: removed.collect::<Result<_, _>>().map_err(bad)?,
+                });
+            }
+            Meta::Support | Meta::Chunk => unreachable!("not a record of a group's life"),
+        }
+        Ok(())
+    }
+
+    fn read_hard_state(&mut self, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
+        let record: v1::HardState = decode("hard state", key, value)?;
+        self.term = Term(record.term);
+        self.vote = PeerId::new(record.vote);
+        self.commit = Index(record.commit);
+        Ok(())
+    }
+
+    fn read_entry(&mut self, index: Index, value: &[u8]) -> Result<(), ReadError> {
+        let floor = self.installing.as_ref().map_or(self.base, |offer| offer.covers);
+        if index <= floor.index {
+            // Dropped, or covered: its deletion is what a crash may have lost.
+            return Ok(());
+        }
+        let bad = |why: String| ReadError::Damaged(format!("entry {index}: {why}"));
+        let entry = wire::entry_from(index, Bytes::copy_from_slice(value))
+            .map_err(|why| bad(why.to_string()))?;
+        let expected = self.last.unwrap_or(floor.index).next();
+        if index != expected {
+            return Err(bad(format!("entry {expected} is missing before it")));
+        }
+        if self.runs.last().is_none_or(|run| run.term != entry.id.term) {
+            self.runs.push(Run { first: index, term: entry.id.term });
+        }
+        self.bytes += entry.payload.bytes();
+        if let Payload::Roster(roster) = entry.payload {
+            self.rosters.push((index, roster));
+        }
+        self.last = Some(index);
+        Ok(())
+    }
+
+    /// The group's state machine, and what its shard needs to know.
+    fn start(
+        self,
+        group: GroupId,
+        peer: PeerId,
+        engine: &Arc<dyn Engine>,
+        machines: &Arc<dyn Machines>,
+        applier: &mut Applier,
+    ) -> Result<Stored, String> {
+        if let Some(why) = self.failed {
+            return Err(why);
+        }
+        let machine = machines.open(group, engine).map_err(|why| why.0)?;
+        let mut base = self.base;
+        let mut roster = self.roster.unwrap_or_else(AppliedRoster::unknown);
+        let applied = if let Some(offer) = self.installing {
+            applier.adopt(group, machine, EntryId::default(), roster);
+            let work = Work::Install(Box::new(offer.clone()));
+            applier.push(ApplyTask { group, peer, work });
+            let mut out = ApplyOutput::default();
+            while !applier.is_idle() {
+                applier.run(1, &mut out).map_err(|why| why.to_string())?;
+            }
+            base = offer.covers;
+            roster = AppliedRoster {
+                index: offer.roster.0,
+                roster: offer.roster.1,
+                removed: offer.removed,
+            };
+            offer.covers
+        } else {
+            let index = machine.applied(self.applied.index);
+            if index > self.applied.index {
+                let noted = self.applied.index;
+                return Err(format!("its machine says {index} is applied, noted is {noted}"));
+            }
+            let run = self.runs.iter().rev().find(|run| run.first <= index);
+            let applied = EntryId::new(run.map_or(base.term, |run| run.term), index);
+            applier.adopt(group, machine, applied, roster.clone());
+            applied
+        };
+        Ok(Stored {
+            group,
+            peer,
+            term: self.term,
+            vote: self.vote,
+            commit: self.commit,
+            applied: applied.index,
+            base,
+            roster,
+            last: self.last.unwrap_or(base.index),
+            runs: self.runs,
+            rosters: self.rosters,
+            bytes: self.bytes,
+        })
+    }
+}
+
+impl From<storage::Error> for OpenError {
+    fn from(why: storage::Error) -> OpenError {
+        OpenError::Engine(why)
+    }
+}
+
+impl From<ReadError> for OpenError {
+    fn from(why: ReadError) -> OpenError {
+        match why {
+            ReadError::Engine(why) => OpenError::Engine(why),
+            ReadError::Damaged(why) => OpenError::Damaged(why),
+        }
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Config(bad) => {
+                for (nth, bad) in bad.iter().enumerate() {
+                    write!(f, "{}{bad}", if nth > 0 { "; " } else { "" })?;
+                }
+                Ok(())
+            }
+            OpenError::Engine(why) => write!(f, "{why}"),
+            OpenError::Foreign { found: (cluster, store), expected: (c, s) } => {
+                write!(f, "the disk belongs to store s{store} of cluster c{cluster}, not to {s} of {c}")
+            }
+            OpenError::Format { found, supported } => {
+                write!(f, "the disk has format {found}, this version reads {supported}")
+            }
+            OpenError::Damaged(why) => write!(f, "the data is damaged: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}

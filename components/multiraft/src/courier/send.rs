@@ -1,0 +1,195 @@
+//! The sending half of a courier.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use types::{StoreId, Time};
+
+use super::{Courier, CourierEffects, WINDOW, ended, frame, repeat_after};
+use crate::apply::SnapshotBegun;
+use crate::config::Config;
+use crate::message::{SnapshotBody, SnapshotChunk, SnapshotFrame};
+use crate::shard::Event;
+
+/// A snapshot that is being sent.
+pub(super) struct Sending {
+    begun: SnapshotBegun,
+    /// Chunks from `first` on, until the receiver has them.
+    chunks: VecDeque<SnapshotChunk>,
+    first: u64,
+    /// The next chunk to send.
+    next: u64,
+    /// Read ahead, to know which chunk is the last.
+    ahead: Option<Bytes>,
+    is_read: bool,
+    crc: u32,
+    is_accepted: bool,
+    /// When the receiver last said something new.
+    pub(super) progress_at: Time,
+    /// When something was last sent.
+    pub(super) said_at: Time,
+}
+
+impl Sending {
+    fn new(begun: SnapshotBegun, now: Time) -> Sending {
+        Sending {
+            begun,
+            chunks: VecDeque::new(),
+            first: 0,
+            next: 0,
+            ahead: None,
+            is_read: false,
+            crc: 0,
+            is_accepted: false,
+            progress_at: now,
+            said_at: now,
+        }
+    }
+
+    pub(super) fn deadline(&self, config: &Config) -> Time {
+        let patience = config.snapshot_patience;
+        self.progress_at.after(patience).min(self.said_at.after(repeat_after(patience)))
+    }
+
+    pub(super) fn offer_frame(&self, session: u64) -> (StoreId, SnapshotFrame) {
+        let body = SnapshotBody::Offer(self.begun.offer.clone());
+        (self.begun.store, self.frame(session, body))
+    }
+
+    fn frame(&self, session: u64, body: SnapshotBody) -> SnapshotFrame {
+        frame(self.begun.group, (self.begun.peer, self.begun.to), session, body)
+    }
+
+    /// Whether a chunk may go out now.
+    pub(super) fn wants_to_send(&self) -> bool {
+        let last = self.first + self.chunks.len() as u64;
+        self.is_accepted && self.next < self.first + WINDOW && (self.next < last || !self.is_read)
+    }
+
+    /// The chunk to send next, read if it has to be.
+    fn next_chunk(&mut self, bytes: usize) -> Result<SnapshotChunk, storage::Error> {
+        let nth = usize::try_from(self.next - self.first).expect("a window is small");
+        if nth == self.chunks.len() {
+            let data = match self.ahead.take() {
+                Some(data) => data,
+                None => self.begun.reader.next(bytes)?.unwrap_or_default(),
+            };
+            self.ahead = self.begun.reader.next(bytes)?;
+            self.is_read = self.ahead.is_none();
+            self.crc = crc32c::crc32c_append(self.crc, &data);
+            let (nth, crc, is_last) = (self.next, self.crc, self.is_read);
+            self.chunks.push_back(SnapshotChunk { nth, data, crc, is_last });
+        }
+        self.next += 1;
+        Ok(self.chunks[nth].clone())
+    }
+}
+
+impl Courier {
+    pub(super) fn start_waiting(&mut self, now: Time, out: &mut CourierEffects) {
+        while self.sending.len() < self.config.snapshots_sent_max
+            && let Some(begun) = self.waiting.pop_front()
+        {
+            let id = self.next_session;
+            self.next_session += 1;
+            let session = Sending::new(begun, now);
+            out.sends.push(session.offer_frame(id));
+            self.sending.insert(id, session);
+        }
+    }
+
+    pub(super) fn on_accept(
+        &mut self,
+        now: Time,
+        from: StoreId,
+        id: u64,
+        next: u64,
+        out: &mut CourierEffects,
+    ) {
+        let Some(session) = self.sending.get_mut(&id) else { return };
+        if session.begun.store != from {
+            return;
+        }
+        let known = session.first + session.chunks.len() as u64;
+        if next < session.first || next > known {
+            // It lost what we have forgotten, or makes things up.
+            return self.end_sending(now, id, false, out);
+        }
+        if next > session.first || !session.is_accepted {
+            session.progress_at = now;
+        }
+        session.is_accepted = true;
+        while session.first < next {
+            session.chunks.pop_front();
+            session.first += 1;
+        }
+        // What was sent behind may be under way, or lost: the repeated offer finds out.
+        let stalled = now >= session.said_at.after(repeat_after(self.config.snapshot_patience) / 2);
+        if session.next < next || stalled {
+            session.next = next;
+        }
+        self.pump(now, out);
+    }
+
+    /// Sends what windows and rate allow.
+    pub(super) fn pump(&mut self, now: Time, out: &mut CourierEffects) {
+        let rate = self.config.snapshot_bytes_per_second;
+        let elapsed = now.since(self.allowed_at).as_micros().min(1_000_000);
+        let earned = u64::try_from(elapsed).unwrap_or(1_000_000).saturating_mul(rate) / 1_000_000;
+        if earned > 0 {
+            self.allowance = self.allowance.saturating_add(earned).min(rate);
+            self.allowed_at = now;
+        }
+        let chunk_bytes = self.config.snapshot_chunk_bytes;
+        let mut failed = Vec::new();
+        for (&id, session) in &mut self.sending {
+            while session.wants_to_send() && self.allowance > 0 {
+                match session.next_chunk(chunk_bytes) {
+                    Ok(chunk) => {
+                        self.allowance = self.allowance.saturating_sub(chunk.data.len() as u64 + 1);
+                        session.said_at = now;
+                        let frame = session.frame(id, SnapshotBody::Chunk(chunk));
+                        out.sends.push((session.begun.store, frame));
+                    }
+                    Err(why) => {
+                        tracing::warn!(group = %session.begun.group, %why, "snapshot not read");
+                        failed.push(id);
+                        break;
+                    }
+                }
+            }
+        }
+        for id in failed {
+            self.end_sending(now, id, false, out);
+        }
+    }
+
+    pub(super) fn finish(
+        &mut self,
+        now: Time,
+        from: StoreId,
+        id: u64,
+        arrived: bool,
+        out: &mut CourierEffects,
+    ) {
+        if self.sending.get(&id).is_some_and(|session| session.begun.store == from) {
+            self.end_sending(now, id, arrived, out);
+        }
+    }
+
+    pub(super) fn end_sending(
+        &mut self,
+        now: Time,
+        id: u64,
+        arrived: bool,
+        out: &mut CourierEffects,
+    ) {
+        let Some(session) = self.sending.remove(&id) else { return };
+        let count =
+            if arrived { &mut self.counts.sent } else { &mut self.counts.failed };
+        *count += 1;
+        let event: Event = ended(&session.begun);
+        out.events.push(event);
+        self.start_waiting(now, out);
+    }
+}
