@@ -14,7 +14,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     config.bytes(["."]);
     // How connections are made is the business of who opens them.
     #[cfg(feature = "services")]
-    config.service_generator(tonic_prost_build::configure().build_transport(false).service_generator());
+    config.service_generator(
+        tonic_prost_build::configure().build_transport(false).service_generator(),
+    );
     config.compile_fds(files)?;
     Ok(())
 }

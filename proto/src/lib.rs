@@ -10,11 +10,8 @@ pub mod crib {
     /// Between stores: Raft messages, liveness, snapshots.
     pub mod raft {
         /// Version 1.
-        #[expect(
-            missing_docs,
-            clippy::all,
-            reason = "generated"
-        )]
+        #[expect(missing_docs, clippy::all, reason = "generated")]
+        #[cfg_attr(feature = "services", expect(unused_qualifications, reason = "generated"))]
         pub mod v1 {
             include!(concat!(env!("OUT_DIR"), "/crib.raft.v1.rs"));
         }

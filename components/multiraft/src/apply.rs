@@ -140,7 +140,7 @@ pub struct ApplyOutput {
     /// For the shards.
     pub applied: Vec<Applied>,
     /// For the callers, whose commands are applied.
-    pub replies: Vec<(Token, Index, Bytes)>,
+    pub replies: Vec<(GroupId, Token, Index, Bytes)>,
     /// For the courier.
     pub snapshots: Vec<SnapshotBegun>,
 }
@@ -171,7 +171,11 @@ pub struct Applier {
     slice_bytes: u64,
     batch: Batch,
     replies: Vec<Bytes>,
+    on_full: OnFull,
 }
+
+/// Asked when the engine is full: whether to try again. It may wait before it answers.
+pub type OnFull = Box<dyn FnMut() -> bool + Send>;
 
 impl Applier {
     /// An applier without groups.
@@ -186,7 +190,13 @@ impl Applier {
             slice_bytes,
             batch: Batch::new(),
             replies: Vec::new(),
+            on_full: Box::new(|| false),
         }
+    }
+
+    /// What to do when the engine is full. Without it that is an error as others are.
+    pub fn when_full(&mut self, on_full: OnFull) {
+        self.on_full = on_full;
     }
 
     /// A group that was there when the store was opened.
@@ -238,8 +248,7 @@ impl Applier {
 
     fn write(&mut self, durability: Durability) -> Result<(), ApplyError> {
         if !self.batch.is_empty() {
-            self.engine.write(&self.batch, durability).map_err(ApplyError::Engine)?;
-            self.batch.clear();
+            write(&*self.engine, &mut self.batch, durability, &mut self.on_full)?;
         }
         Ok(())
     }
@@ -329,8 +338,9 @@ impl Applier {
         }
         let mut entries = entries;
         entries.drain(..count);
-        let entries = (!entries.is_empty() && entries.len() as u64 == range.end.since(index.next()))
-            .then_some(entries);
+        let entries = (!entries.is_empty()
+            && entries.len() as u64 == range.end.since(index.next()))
+        .then_some(entries);
         let work = Work::Entries { range: index.next()..range.end, entries, tokens };
         Ok(Some(ApplyTask { group, peer, work }))
     }
@@ -374,7 +384,7 @@ impl Applier {
             while tokens.front().is_some_and(|&(index, _)| index <= command.index) {
                 let (index, token) = tokens.pop_front().expect("looked at above");
                 assert_eq!(index, command.index, "callers wait for commands alone");
-                out.replies.push((token, index, reply.clone()));
+                out.replies.push((group, token, index, reply.clone()));
             }
         }
         disk::put_applied(batch, group, machine.applied);
@@ -412,16 +422,13 @@ impl Applier {
     ) -> Result<AppliedRoster, ApplyError> {
         let bad = |why: String| ApplyError::Group(group, why);
         let view = self.engine.view();
-        let Applier { engine, groups, batch, .. } = self;
+        let Applier { engine, groups, batch, on_full, .. } = self;
         let machine = groups.get_mut(&group).expect("inserted by the caller");
         machine.machine.clear(batch);
         let mut failed = None;
         disk::scan_chunks(&*view, group, &mut |chunk| {
             let restored = (machine.machine.restore(chunk, batch).map_err(|why| bad(why.0)))
-                .and_then(|()| {
-                    engine.write(batch, Durability::Buffered).map_err(ApplyError::Engine)
-                });
-            batch.clear();
+                .and_then(|()| write(&**engine, batch, Durability::Buffered, on_full));
             failed = restored.err();
             failed.is_none()
         })
@@ -488,6 +495,25 @@ impl Applier {
     }
 }
 
+/// Writes the batch and empties it.
+fn write(
+    engine: &dyn Engine,
+    batch: &mut Batch,
+    durability: Durability,
+    on_full: &mut OnFull,
+) -> Result<(), ApplyError> {
+    loop {
+        match engine.write(batch, durability) {
+            // Nothing was written.
+            Err(storage::Error::Full(_)) if on_full() => {}
+            Err(why) => return Err(ApplyError::Engine(why)),
+            Ok(()) => break,
+        }
+    }
+    batch.clear();
+    Ok(())
+}
+
 impl AppliedRoster {
     /// Nobody is known.
     pub(crate) fn unknown() -> AppliedRoster {
@@ -518,4 +544,3 @@ impl std::fmt::Display for ApplyError {
 }
 
 impl std::error::Error for ApplyError {}
-

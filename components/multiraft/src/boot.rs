@@ -16,7 +16,7 @@ use raft::Run;
 use storage::{Batch, Cf, Direction, Durability, Engine, View};
 use types::{ClusterId, EntryId, GroupId, Index, PeerId, StoreId, Term, Time};
 
-use crate::apply::{Applier, ApplyOutput, ApplyTask, AppliedRoster, Work};
+use crate::apply::{AppliedRoster, Applier, ApplyOutput, ApplyTask, Work};
 use crate::config::Config;
 use crate::disk::{self, ReadError, decode};
 use crate::entry::Payload;
@@ -418,7 +418,10 @@ impl fmt::Display for OpenError {
             }
             OpenError::Engine(why) => write!(f, "{why}"),
             OpenError::Foreign { found: (cluster, store), expected: (c, s) } => {
-                write!(f, "the disk belongs to store s{store} of cluster c{cluster}, not to {s} of {c}")
+                write!(
+                    f,
+                    "the disk belongs to store s{store} of cluster c{cluster}, not to {s} of {c}"
+                )
             }
             OpenError::Format { found, supported } => {
                 write!(f, "the disk has format {found}, this version reads {supported}")

@@ -170,8 +170,10 @@ impl Courier {
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
         let sending = self.sending.values().map(|session| session.deadline(&self.config));
-        let receiving =
-            self.receiving.values().map(|session| session.heard_at.after(self.config.snapshot_patience));
+        let receiving = self
+            .receiving
+            .values()
+            .map(|session| session.heard_at.after(self.config.snapshot_patience));
         sending.chain(receiving).min()
     }
 

@@ -64,7 +64,12 @@ pub(crate) fn entry_id(entry: Option<raft_v1::EntryId>) -> EntryId {
 }
 
 /// Term, vote and commit index.
-pub(crate) fn put_hard_state(batch: &mut Batch, group: GroupId, state: &raft::Receipt, commit: Index) {
+pub(crate) fn put_hard_state(
+    batch: &mut Batch,
+    group: GroupId,
+    state: &raft::Receipt,
+    commit: Index,
+) {
     let state = v1::HardState {
         term: state.term.0,
         vote: state.vote.map_or(0, PeerId::get),
@@ -187,7 +192,8 @@ pub(crate) fn remember(
     }
     let record: v1::Support = decode("support", key, value)?;
     let store = keys::number(key).and_then(StoreId::new);
-    let store = store.ok_or_else(|| ReadError::Damaged(format!("support of no store: {key:02x?}")))?;
+    let store =
+        store.ok_or_else(|| ReadError::Damaged(format!("support of no store: {key:02x?}")))?;
     remembered.support.insert(store, (record.epoch, record.withdrawn));
     Ok(())
 }

@@ -81,7 +81,10 @@ pub(crate) fn chunk(group: GroupId, nth: u64) -> Key {
 
 /// All chunks of a group: start and end.
 pub(crate) fn chunks(group: GroupId) -> (Key, Key) {
-    (chunk(group, 0), Key::new(&[&[Meta::Chunk as u8], &(group.get().wrapping_add(1)).to_be_bytes()]))
+    (
+        chunk(group, 0),
+        Key::new(&[&[Meta::Chunk as u8], &(group.get().wrapping_add(1)).to_be_bytes()]),
+    )
 }
 
 /// All keys of one kind in the meta family: start and end.
@@ -125,9 +128,7 @@ pub(crate) fn raft_key(key: &[u8]) -> Option<RaftKey> {
     let group = GroupId::new(u64::from_be_bytes(*group))?;
     match rest.split_first()? {
         (0, []) => Some(RaftKey::HardState(group)),
-        (1, slot) => {
-            Some(RaftKey::Entry(group, Index(u64::from_be_bytes(slot.try_into().ok()?))))
-        }
+        (1, slot) => Some(RaftKey::Entry(group, Index(u64::from_be_bytes(slot.try_into().ok()?)))),
         _ => None,
     }
 }

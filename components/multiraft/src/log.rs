@@ -99,8 +99,7 @@ impl GroupLog {
         self.evict(base.index);
         let total = self.last().since(self.base.index);
         let stays = self.last().since(base.index);
-        self.log_bytes =
-            if stays == 0 { 0 } else { self.log_bytes / total.max(1) * stays };
+        self.log_bytes = if stays == 0 { 0 } else { self.log_bytes / total.max(1) * stays };
         self.base = base;
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Not here: tables of single faults, see `wire_refusals.rs`.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod wire_parcels;
 
 use bytes::Bytes;

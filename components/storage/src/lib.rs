@@ -19,6 +19,4 @@ pub use error::Error;
 pub use health::{Health, Stall};
 pub use memory::{Counters, Crash, Faults, MemoryDisk, MemoryEngine, SyncFault};
 #[cfg(feature = "rocksdb")]
-pub use rocks::{
-    Audit, AuditedLog, Config, Damage, DamageKind, OpenError, RocksEngine,
-};
+pub use rocks::{Audit, AuditedLog, Config, Damage, DamageKind, OpenError, RocksEngine};

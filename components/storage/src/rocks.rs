@@ -129,12 +129,12 @@ impl RocksEngine {
 
     fn translate(&self, batch: &Batch) -> Result<WriteBatch, Error> {
         let mut out = self.spare().pop().unwrap_or_default();
-        let mut families = [None; Cf::ALL.len()];
+        let mut families: [Option<&ColumnFamily>; Cf::ALL.len()] = [None; Cf::ALL.len()];
         for op in batch.iter() {
             let slot = &mut families[op.size().0.index()];
-            let family: &ColumnFamily = match slot {
-                Some(family) => family,
-                None => slot.insert(family(&self.db, op.size().0)?),
+            let family = match *slot {
+                Some(known) => known,
+                None => *slot.insert(family(&self.db, op.size().0)?),
             };
             match op {
                 Op::Put(_, key, value) => out.put_cf(family, key, value),

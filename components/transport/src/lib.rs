@@ -1,1 +1,64 @@
-//! x
+//! The network between stores: Raft messages, liveness and snapshots over gRPC.
+//!
+//! ```text
+//!  Transport::send ─► queue ═══ Talk ══════► deliver ─┐
+//!                     queue ═══ Snapshots ═► deliver ─┤ Inbox
+//!  another store  ◄─ deliver ◄══ Talk ════════ queue  ┘
+//! ```
+//!
+//! # Lanes
+//!
+//! To each store that something was sent to there are two lanes, of messages and of snapshot
+//! frames, each a connection of its own with one stream on it: no message waits behind a snapshot,
+//! neither in a queue nor in a socket. Whoever has something to say dials; the answering side of a
+//! stream carries a `Hello`, and at the end the reason why it is closed. So two stores that talk
+//! have two connections for messages, one in each direction. Sharing one would save a socket per
+//! pair, and cost a rule for who dials, a rule for two that dial at once, and a state in which a
+//! store that can be reached cannot reach.
+//!
+//! # Guarantees
+//!
+//! - [`multiraft::Transport::send`] never blocks, on any thread; what waits is bounded.
+//! - A parcel is sent only to a process that has said the right cluster, store and protocol
+//!   version, and is delivered only from one.
+//! - Parcels of one kind to a store arrive in order, with gaps; at a gap, [`multiraft::Inbox`] is
+//!   told that something was lost, on the network's own thread. Streams that follow each other
+//!   quickly may overlap at the receiver.
+//! - Whatever arrives was decoded and checked, see [`multiraft::wire`]. Payloads share the buffer
+//!   they arrived in.
+//!
+//! # Not here
+//!
+//! Retry, and what a message means: those of the groups. Where stores live: [`Resolver`]. Binding a
+//! certificate to a store id: any certificate of the signer may speak as any store, see
+//! [`TlsFiles::ca`].
+//!
+//! Reading order: `config`, `lane` with `queue`, `dial`, `serve`, `network`.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod accept;
+mod backoff;
+mod config;
+mod dial;
+mod hello;
+mod lane;
+mod links;
+mod network;
+mod queue;
+mod serve;
+mod tls;
+
+use types::StoreId;
+
+pub use config::{BadConfig, Config, TlsFiles};
+pub use network::{Network, StartError};
+pub use tls::BadTls;
+
+/// Where stores live.
+pub trait Resolver: Send + Sync {
+    /// The address of a store, `host:port`; `None` if none is known. Asked anew each time the store
+    /// is dialed, on the network's thread: it must not block.
+    fn address(&self, store: StoreId) -> Option<String>;
+}

@@ -54,15 +54,8 @@ impl Courier {
         }
         self.discard(group)?;
         out.sends.push(reply(from, &opened_by, SnapshotBody::Accept(0)));
-        let session = Receiving {
-            from,
-            opened_by,
-            offer,
-            next: 0,
-            crc: 0,
-            is_whole: false,
-            heard_at: now,
-        };
+        let session =
+            Receiving { from, opened_by, offer, next: 0, crc: 0, is_whole: false, heard_at: now };
         self.receiving.insert(group, session);
         Ok(())
     }
@@ -132,10 +125,6 @@ impl Courier {
     }
 }
 
-fn reply(
-    store: StoreId,
-    to: &SnapshotFrame,
-    body: SnapshotBody,
-) -> (StoreId, SnapshotFrame) {
+fn reply(store: StoreId, to: &SnapshotFrame, body: SnapshotBody) -> (StoreId, SnapshotFrame) {
     (store, frame(to.group, (to.to, to.from), to.session, body))
 }

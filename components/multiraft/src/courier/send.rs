@@ -185,8 +185,7 @@ impl Courier {
         out: &mut CourierEffects,
     ) {
         let Some(session) = self.sending.remove(&id) else { return };
-        let count =
-            if arrived { &mut self.counts.sent } else { &mut self.counts.failed };
+        let count = if arrived { &mut self.counts.sent } else { &mut self.counts.failed };
         *count += 1;
         let event: Event = ended(&session.begun);
         out.events.push(event);

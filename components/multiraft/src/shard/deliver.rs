@@ -3,9 +3,9 @@
 use raft::{Body as RaftBody, Content, Input, Message, Placed, Refused};
 use types::{GroupId, PeerId, StoreId, Time};
 
+use super::Shard;
 use super::drain::{answer, place};
 use super::event::SnapshotEffect;
-use super::Shard;
 use crate::disk;
 use crate::entry::{Entry, memberships, runs};
 use crate::message::{Body, Envelope, SnapshotBody, SnapshotFrame, SnapshotOffer, SnapshotRefusal};
@@ -209,8 +209,8 @@ impl Shard {
         offer: Box<SnapshotOffer>,
     ) {
         let id = frame.group;
-        let is_here = (self.groups.get(&id))
-            .is_some_and(|group| group.is_live() && group.peer() == frame.to);
+        let is_here =
+            (self.groups.get(&id)).is_some_and(|group| group.is_live() && group.peer() == frame.to);
         let is_placed = is_here && self.install(now, frame, offer);
         self.pending.snapshots.push(if is_placed {
             SnapshotEffect::Taken(id)

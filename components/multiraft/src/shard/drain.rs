@@ -24,8 +24,7 @@ impl Shard {
         debug_assert!(effects.is_empty(), "the effects of the drain before were not taken out");
         std::mem::swap(&mut self.pending, effects);
         let mut batch = std::mem::take(&mut self.records);
-        let mut owed: Vec<Owed> =
-            self.done_when_written.drain(..).map(Owed::Done).collect();
+        let mut owed: Vec<Owed> = self.done_when_written.drain(..).map(Owed::Done).collect();
         // Draining one group may concern it again, but never another.
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable();
@@ -240,11 +239,8 @@ impl Shard {
         self.tell_removed(now, id);
         let group = self.groups.get_mut(&id).expect("looked up above");
         let tells = leads && group.applied_roster.as_ref().is_some_and(|r| !r.removed.is_empty());
-        let deadline = [
-            group.core.deadline(),
-            group.give_up_at,
-            tells.then_some(group.tell_removed_at),
-        ];
+        let deadline =
+            [group.core.deadline(), group.give_up_at, tells.then_some(group.tell_removed_at)];
         let Some(deadline) = deadline.into_iter().flatten().min() else {
             return;
         };
@@ -364,11 +360,7 @@ pub(super) fn place(group: &mut Group, range: &std::ops::Range<Index>, entries: 
 }
 
 /// Where an answer goes that no core sends.
-pub(super) fn answer(
-    to_store: StoreId,
-    envelope: &Envelope,
-    body: Body,
-) -> (StoreId, Envelope) {
+pub(super) fn answer(to_store: StoreId, envelope: &Envelope, body: Body) -> (StoreId, Envelope) {
     let Envelope { group, from, to, .. } = *envelope;
     (to_store, Envelope { group, from: to, to: from, body })
 }

@@ -17,9 +17,9 @@ use std::sync::Arc;
 use raft::{Boot, BootError, Peer};
 use types::{EntryId, GroupId, Index, PeerId, Term, Time};
 
+use super::Shard;
 use super::event::{Beginning, Token};
 use super::group::{Group, Life};
-use super::Shard;
 use crate::apply::{AppliedRoster, ApplyTask, Work};
 use crate::disk;
 use crate::entry::Roster;
@@ -198,7 +198,8 @@ impl Shard {
     pub(super) fn on_roster(&mut self, id: GroupId, roster: Box<AppliedRoster>) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let own = group.peer();
-        let leaves = roster.roster.membership().get(own).is_none() && !roster.roster.membership().is_empty();
+        let leaves =
+            roster.roster.membership().get(own).is_none() && !roster.roster.membership().is_empty();
         group.applied_roster = Some(roster);
         group.tell_removed_at = Time::ZERO;
         if leaves && group.is_live() {

@@ -36,9 +36,7 @@ use std::sync::Arc;
 use raft::{Input, Outbox, Placed, Receipt, Refused};
 use types::{GroupId, Index, PeerId, StoreId, Time};
 
-pub use event::{
-    Beginning, Effects, Event, Fetch, Fetched, ShardWrite, SnapshotEffect, Token,
-};
+pub use event::{Beginning, Effects, Event, Fetch, Fetched, ShardWrite, SnapshotEffect, Token};
 
 use crate::apply::{Applied, Done};
 use crate::config::Config;
@@ -267,8 +265,7 @@ impl Shard {
 
     /// Exactly the groups that have a peer on the store hear of it.
     fn support(&mut self, now: Time, store: StoreId, held: bool) {
-        let changed =
-            if held { self.vouched.insert(store) } else { self.vouched.remove(&store) };
+        let changed = if held { self.vouched.insert(store) } else { self.vouched.remove(&store) };
         if !changed {
             return;
         }

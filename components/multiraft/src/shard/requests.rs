@@ -4,9 +4,9 @@ use bytes::Bytes;
 use raft::{Change, Input, Placed, ReadToken};
 use types::{EntryId, GroupId, Index, StoreId, Time};
 
+use super::Shard;
 use super::drain::refusal;
 use super::event::Token;
-use super::Shard;
 use crate::entry::{Entry, Payload};
 use crate::outcome::{Outcome, Refusal};
 
@@ -74,7 +74,8 @@ impl Shard {
             let was_removed = (group.applied_roster.as_ref())
                 .is_some_and(|roster| roster.removed.iter().any(|gone| gone.peer == peer));
             if was_removed {
-                return self.refuse(token, Refusal::Invalid("the peer was removed: ids are not reused"));
+                return self
+                    .refuse(token, Refusal::Invalid("the peer was removed: ids are not reused"));
             }
             let home = group.home(peer);
             let is_member = group.core.status().membership.1.get(peer).is_some();
@@ -89,9 +90,7 @@ impl Shard {
             }
             let target = store.or(home).expect("one of them is there");
             let taken = group.peers_on(target).find(|&other| other != peer);
-            let leaves = |other| {
-                changes.iter().any(|(change, _)| *change == Change::Remove(other))
-            };
+            let leaves = |other| changes.iter().any(|(change, _)| *change == Change::Remove(other));
             if taken.is_some_and(|other| !leaves(other)) {
                 return self.refuse(token, Refusal::Invalid("another peer lives on that store"));
             }

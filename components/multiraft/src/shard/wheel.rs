@@ -50,7 +50,9 @@ impl Wheel {
     /// When something is due next, if anything is.
     pub(crate) fn next(&self) -> Option<Time> {
         let near = (self.near > 0)
-            .then(|| (self.turn..self.turn + SLOTS).find(|&slot| !self.slots[index(slot)].is_empty()))
+            .then(|| {
+                (self.turn..self.turn + SLOTS).find(|&slot| !self.slots[index(slot)].is_empty())
+            })
             .flatten();
         let far = self.far.keys().next().copied();
         let slot = match (near, far) {

@@ -71,7 +71,9 @@ impl Keeper {
         generation: u64,
         every: Duration,
     ) -> Result<Keeper, Error> {
-        let witness = Witness { generation, ..Witness::default() };
+        // Opening made all of this durable.
+        let sequence = db.latest_sequence_number();
+        let witness = Witness { generation, sequence, ..Witness::default() };
         let file = WitnessFile::create(dir, &witness).map_err(|error| disk(&error))?;
         let shared = Arc::new(Shared {
             db,

@@ -26,10 +26,10 @@
 //! Not set: pipelined and unordered writes (no gain with one writer of the log, and the second breaks
 //! views), direct I/O (not measured), blob files (not measured).
 
+use rocksdb::event_listener::EventListener;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
-    EventListener, IngestExternalFileOptions, LogLevel, Options, ReadOptions, WriteBufferManager,
-    WriteOptions,
+    IngestExternalFileOptions, LogLevel, Options, ReadOptions, WriteBufferManager, WriteOptions,
 };
 
 use super::config::Config;

@@ -14,6 +14,7 @@ pub(super) const BLOCK: usize = 32 * 1024;
 
 const HEADER: usize = 7;
 const HEADER_RECYCLED: usize = 11;
+const ZEROS: [u8; BLOCK] = [0; BLOCK];
 const MASK: u32 = 0xa282_ead8;
 
 /// What a record is part of.
@@ -73,7 +74,15 @@ pub(super) fn record(block: &[u8], at: usize, number: u64) -> At<'_> {
 
 /// The first place from `from` on where a record is, whatever lies before it.
 pub(super) fn find(block: &[u8], from: usize, number: u64) -> Option<usize> {
-    (from..block.len()).find(|at| matches!(record(block, *at, number), At::Record(_)))
+    // What is torn off is mostly zeros, and comparing them is quick.
+    let rest = &block[from..];
+    if *rest == ZEROS[..rest.len()] {
+        return None;
+    }
+    (from..block.len()).find(|at| {
+        block.get(at + HEADER - 1).is_some_and(|kind| meaning(*kind).is_some())
+            && matches!(record(block, *at, number), At::Record(_))
+    })
 }
 
 /// The checksum of what was summed up so far and of more bytes.

@@ -47,8 +47,7 @@ impl World {
 
     fn start(&mut self, nth: usize) {
         self.remembered[nth].epoch += 1;
-        let mut detector =
-            Detector::new(&self.remembered[nth], INTERVAL, SPAN, self.clock(nth));
+        let mut detector = Detector::new(&self.remembered[nth], INTERVAL, SPAN, self.clock(nth));
         for other in (0..self.detectors.len()).filter(|&other| other != nth) {
             detector.watch(store(other as u64 + 1));
         }

@@ -1,0 +1,68 @@
+//! An apply thread: state machines of some groups.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, TryRecvError};
+
+use super::carrier::Cargo;
+use super::{Mail, Shared};
+use crate::apply::{Applier, ApplyOutput, ApplyTask};
+use crate::outcome::Outcome;
+use crate::shard::Event;
+
+/// Groups that get a slice before the results go out.
+const GROUPS_PER_WRITE: usize = 64;
+/// How often a full engine is tried again.
+const TRY_EVERY: Duration = Duration::from_millis(100);
+
+pub(crate) fn run(shared: &Arc<Shared>, mut applier: Applier, tasks: &Receiver<Vec<ApplyTask>>) {
+    let fate = Arc::clone(shared);
+    applier.when_full(Box::new(move || {
+        std::thread::sleep(TRY_EVERY);
+        !fate.fate.is_over()
+    }));
+    let mut out = ApplyOutput::default();
+    loop {
+        if applier.is_idle() {
+            let Ok(first) = tasks.recv() else { return };
+            first.into_iter().for_each(|task| applier.push(task));
+        }
+        loop {
+            match tasks.try_recv() {
+                Ok(more) => more.into_iter().for_each(|task| applier.push(task)),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return,
+            }
+        }
+        if shared.fate.is_over() {
+            return;
+        }
+        if let Err(why) = applier.run(GROUPS_PER_WRITE, &mut out) {
+            return shared.fate.fatal(&format!("a command was not applied: {why}"));
+        }
+        hand_out(shared, &mut out);
+    }
+}
+
+/// Callers are answered from here: their answer does not wait for a worker's turn.
+fn hand_out(shared: &Shared, out: &mut ApplyOutput) {
+    let workers = shared.workers.len();
+    let mut events: Vec<Vec<Event>> = (0..workers).map(|_| Vec::new()).collect();
+    for applied in out.applied.drain(..) {
+        events[shared.worker_of(applied.group)].push(Event::Applied(Box::new(applied)));
+    }
+    let mut replies: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
+    for (group, token, index, reply) in out.replies.drain(..) {
+        replies[shared.worker_of(group)].push((token, Outcome::Applied { index, reply }));
+    }
+    for (worker, replies) in replies.into_iter().enumerate().filter(|(_, list)| !list.is_empty()) {
+        shared.waiters[worker].answer(replies);
+    }
+    for (worker, events) in events.into_iter().enumerate().filter(|(_, list)| !list.is_empty()) {
+        let _ = shared.workers[worker].send(Mail::Events(events));
+    }
+    for begun in out.snapshots.drain(..) {
+        let _ = shared.carrier.send(Cargo::Begun(begun));
+    }
+}

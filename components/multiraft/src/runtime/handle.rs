@@ -1,0 +1,159 @@
+//! How callers and the network reach a store.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use raft::Change;
+use types::{GroupId, PeerId, StoreId};
+
+use super::carrier::Cargo;
+use super::pending::refused;
+use super::pulse::Beat;
+use super::{Counts, Mail, Pending, Shared};
+use crate::message::{Body, Parcel, SnapshotBody};
+use crate::outcome::Refusal;
+use crate::shard::{Beginning, Event, Token};
+use crate::transport::Inbox;
+
+/// A store, for callers. Each method returns at once; what comes of it is in the [`Pending`].
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    pub(super) fn new(shared: Arc<Shared>) -> Handle {
+        Handle { shared }
+    }
+
+    /// Proposes a command to a group that is led from here. Ends as `Applied` with the machine's
+    /// reply, `Refused` (nothing was done), or `Undetermined`.
+    pub fn propose(&self, group: GroupId, command: Bytes) -> Pending {
+        let bytes = command.len();
+        self.ask(group, bytes, |token| Event::Propose { group, token, command })
+    }
+
+    /// Asks for the right to read: once it ends as `Readable`, the state that is applied here
+    /// reflects everything that was answered before this call.
+    pub fn read(&self, group: GroupId) -> Pending {
+        self.ask(group, 0, |token| Event::Read { group, token })
+    }
+
+    /// Changes who belongs to a group; newcomers come with their stores. `Done` says that it has
+    /// begun: it ends by itself, also under another leader. See [`raft::Input::Change`].
+    pub fn change(&self, group: GroupId, changes: Vec<(Change, Option<StoreId>)>) -> Pending {
+        self.ask(group, 0, |token| Event::Change { group, token, changes })
+    }
+
+    /// Hands leadership to a voter. `Done` says that it has begun.
+    pub fn transfer(&self, group: GroupId, to: PeerId) -> Pending {
+        self.ask(group, 0, |token| Event::Transfer { group, token, to })
+    }
+
+    /// Makes the peer here campaign.
+    pub fn campaign(&self, group: GroupId) -> Pending {
+        self.ask(group, 0, |token| Event::Campaign { group, token })
+    }
+
+    /// Looks at a group: ends as `Status`.
+    pub fn status(&self, group: GroupId) -> Pending {
+        self.ask(group, 0, |token| Event::Look { group, token })
+    }
+
+    /// Makes this store host a new group. The same beginning is to be given to all its first
+    /// members. Ends as `Done` once that is durable; to do it twice is to do it once.
+    pub fn create(&self, group: GroupId, beginning: Beginning) -> Pending {
+        let beginning = Box::new(beginning);
+        self.ask(group, 0, |token| Event::Create { group, token, beginning })
+    }
+
+    /// Takes a group off this store, with everything it has here. Does not change who belongs to
+    /// it. Ends as `Done` once a tombstone is durable.
+    pub fn destroy(&self, group: GroupId) -> Pending {
+        self.ask(group, 0, |token| Event::Destroy { group, token })
+    }
+
+    /// Begins to exchange liveness with a store before any group has a peer there.
+    pub fn watch(&self, store: StoreId) {
+        let _ = self.shared.pulse.send(Beat::Watch(store));
+    }
+
+    /// What the store counted since it was opened.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let counters = &self.shared.counters;
+        Counts {
+            syncs: counters.syncs.load(Ordering::Relaxed),
+            log_bytes: counters.log_bytes.load(Ordering::Relaxed),
+            dropped: counters.dropped.load(Ordering::Relaxed),
+            envelopes: counters.envelopes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Why the store could not go on, if so.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.shared.fate.why()
+    }
+
+    fn ask(&self, group: GroupId, bytes: usize, event: impl FnOnce(Token) -> Event) -> Pending {
+        let shared = &self.shared;
+        let worker = shared.worker_of(group);
+        if shared.fate.is_over() {
+            return refused(Refusal::Stopping);
+        }
+        match shared.waiters[worker].enter(bytes) {
+            Ok((token, pending)) => {
+                let _ = shared.workers[worker].send(Mail::Event(event(token)));
+                pending
+            }
+            Err(pending) => pending,
+        }
+    }
+}
+
+impl Inbox for Handle {
+    fn deliver(&self, from: StoreId, parcel: Parcel) {
+        let shared = &self.shared;
+        match parcel {
+            Parcel::Groups(envelopes) => {
+                for envelope in envelopes {
+                    let bytes = match &envelope.body {
+                        Body::Raft(_, entries) => {
+                            entries.iter().map(|entry| entry.payload.bytes()).sum()
+                        }
+                        _ => 0,
+                    };
+                    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+                    let waiting = shared.inbox_bytes.load(Ordering::Relaxed);
+                    if bytes > 0 && waiting.saturating_add(bytes) > shared.config.inbox_bytes_max {
+                        // As a network would lose it.
+                        shared.counters.dropped.fetch_add(1, Ordering::Relaxed);
+                        continue;
+                    }
+                    shared.inbox_bytes.fetch_add(bytes, Ordering::Relaxed);
+                    let worker = &shared.workers[shared.worker_of(envelope.group)];
+                    let _ = worker.send(Mail::Heavy(Event::Deliver { from, envelope }, bytes));
+                }
+            }
+            Parcel::Liveness(message) => {
+                let _ = shared.pulse.send(Beat::Message(from, message));
+            }
+            Parcel::Snapshot(mut frame) => match frame.body {
+                SnapshotBody::Offer(offer) => {
+                    let offer = Box::new(offer);
+                    frame.body = SnapshotBody::Offer((*offer).clone());
+                    shared.post(Event::Offered { from, frame, offer });
+                }
+                _ => {
+                    let _ = shared.carrier.send(Cargo::Frame(from, frame));
+                }
+            },
+        }
+    }
+
+    fn lost(&self, to: StoreId) {
+        self.shared.post(Event::Lost(to));
+    }
+}

@@ -1,0 +1,50 @@
+//! The log writer: what all workers have for the disk, in one batch with one sync.
+//!
+//! While one write is on its way, the next gathers: the slower the disk and the more groups are
+//! busy, the more goes into each. One thread that gathers beats several that leave it to the engine
+//! (docs/perf.md).
+
+use std::sync::atomic::Ordering;
+
+use crossbeam_channel::Receiver;
+use storage::{Batch, Durability};
+
+use super::{Mail, Shared};
+use crate::shard::{Event, ShardWrite};
+
+/// Bytes after which a write does not gather more.
+const GATHER_BYTES: usize = 8 << 20;
+
+/// What reaches the log writer.
+pub(crate) enum Submitted {
+    /// A write of this worker.
+    Write(usize, ShardWrite),
+    /// The store stops.
+    Stop,
+}
+
+pub(crate) fn run(shared: &Shared, submitted: &Receiver<Submitted>) {
+    let mut batch = Batch::new();
+    let mut newest: Vec<Option<u64>> = vec![None; shared.workers.len()];
+    let engine = super::patient::Patient::new(shared);
+    while let Ok(first) = submitted.recv() {
+        batch.clear();
+        let mut next = Some(first);
+        while let Some(message) = next {
+            let Submitted::Write(worker, write) = message else { return };
+            batch.append(&write.batch);
+            newest[worker] = Some(write.number);
+            next = (batch.bytes() < GATHER_BYTES).then(|| submitted.try_recv().ok()).flatten();
+        }
+        if let Err(why) = engine.write(&batch, Durability::Synced) {
+            return shared.fate.fatal(&format!("the log was not written: {why}"));
+        }
+        shared.counters.syncs.fetch_add(1, Ordering::Relaxed);
+        shared.counters.log_bytes.fetch_add(batch.bytes(), Ordering::Relaxed);
+        for (worker, number) in newest.iter_mut().enumerate() {
+            if let Some(number) = number.take() {
+                let _ = shared.workers[worker].send(Mail::Event(Event::Persisted(number)));
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Writing to an engine that may be full: waited for, as nothing was written.
+
+use std::time::Duration;
+
+use storage::{Batch, Durability, Error};
+
+use super::Shared;
+
+/// How often a full engine is tried again.
+const TRY_EVERY: Duration = Duration::from_millis(100);
+
+/// The engine of a store, for those who cannot go on without it.
+pub(crate) struct Patient<'a> {
+    shared: &'a Shared,
+}
+
+impl<'a> Patient<'a> {
+    pub(crate) fn new(shared: &'a Shared) -> Patient<'a> {
+        Patient { shared }
+    }
+
+    /// Writes; waits while there is no room, or until the store stops.
+    pub(crate) fn write(&self, batch: &Batch, durability: Durability) -> Result<(), Error> {
+        let mut is_told = false;
+        loop {
+            match self.shared.engine.write(batch, durability) {
+                Err(Error::Full(why)) if !self.shared.fate.is_over() => {
+                    if !is_told {
+                        tracing::error!(why, "the disk is full: waiting for room");
+                        is_told = true;
+                    }
+                    std::thread::sleep(TRY_EVERY);
+                }
+                written => {
+                    if is_told && written.is_ok() {
+                        tracing::info!("there is room on the disk again");
+                    }
+                    return written;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The pulse: the thread that keeps up store liveness.
+//!
+//! It has a thread of its own since it waits for the disk on purpose: a store whose disk stands
+//! still asks nobody for support.
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use storage::{Batch, Durability};
+use types::StoreId;
+
+use super::{Shared, clock};
+use crate::disk;
+use crate::message::{Liveness, Parcel};
+use crate::shard::Event;
+use crate::shard::liveness::{Detector, LivenessEffects, Remembered};
+
+/// What reaches the pulse.
+pub(crate) enum Beat {
+    /// A message arrived.
+    Message(StoreId, Liveness),
+    /// A store is of interest.
+    Watch(StoreId),
+    /// The store stops.
+    Stop,
+}
+
+pub(crate) fn run(
+    shared: &Shared,
+    remembered: &Remembered,
+    stores: &[StoreId],
+    beats: &Receiver<Beat>,
+) {
+    let config = &shared.config;
+    let (interval, span) = (config.liveness_interval, config.support_span);
+    let mut detector = Detector::new(remembered, interval, span, clock::now());
+    stores.iter().for_each(|&store| detector.watch(store));
+    let mut out = LivenessEffects::default();
+    loop {
+        let got = beats.recv_timeout(clock::until(detector.deadline()));
+        let now = clock::now();
+        match got {
+            Ok(Beat::Message(from, message)) => {
+                detector.on_message(now, from, &message, &mut out);
+            }
+            Ok(Beat::Watch(store)) => detector.watch(store),
+            Ok(Beat::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if detector.deadline() <= now {
+            detector.tick(now, &mut out);
+        }
+        if !carry_out(shared, detector.epoch(), &mut out) {
+            return;
+        }
+    }
+}
+
+/// Returns whether to go on.
+fn carry_out(shared: &Shared, epoch: u64, out: &mut LivenessEffects) -> bool {
+    let LivenessEffects { records, sync, sends, changes } = std::mem::take(out);
+    if sync || !records.is_empty() {
+        let mut batch: Batch = records;
+        if batch.is_empty() {
+            // Something has to be written for the disk to say that it is well.
+            disk::put_own_epoch(&mut batch, epoch);
+        }
+        let engine = super::patient::Patient::new(shared);
+        if let Err(why) = engine.write(&batch, Durability::Synced) {
+            if !shared.fate.is_over() {
+                shared.fate.fatal(&format!("store liveness was not written: {why}"));
+            }
+            return false;
+        }
+    }
+    for (store, message) in sends {
+        shared.transport.send(store, Parcel::Liveness(message));
+    }
+    for (store, held) in changes {
+        shared.post(Event::Support { store, held });
+    }
+    true
+}

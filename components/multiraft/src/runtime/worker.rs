@@ -1,0 +1,164 @@
+//! A worker: the thread that owns a shard.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use types::{StoreId, Time};
+
+use super::carrier::Cargo;
+use super::log_writer::Submitted;
+use super::pulse::Beat;
+use super::{Mail, Shared, clock};
+use crate::boot;
+use crate::message::Parcel;
+use crate::shard::{Effects, Event, Shard};
+
+/// Mail that is taken in before effects are carried out.
+const MAIL_PER_TURN: usize = 4_096;
+/// A write that takes longer means that the disk hangs: the store stops, so that others take over
+/// what it holds on to.
+const DISK_PATIENCE: Duration = Duration::from_secs(60);
+/// How often a worker looks whether the disk hangs.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+struct Worker<'a> {
+    shared: &'a Shared,
+    nth: usize,
+    shard: Shard,
+    effects: Effects,
+    /// Stores that liveness was told of.
+    watched: BTreeSet<StoreId>,
+    /// The oldest write on its way, and since when; the newest.
+    oldest: Option<(u64, Time)>,
+    newest: u64,
+}
+
+pub(crate) fn run(shared: &Shared, nth: usize, shard: Shard, mail: &Receiver<Mail>) {
+    let effects = Effects::new();
+    let watched = BTreeSet::new();
+    let mut worker = Worker { shared, nth, shard, effects, watched, oldest: None, newest: 0 };
+    // What came up while the store was opened.
+    worker.turn();
+    loop {
+        let wait = worker.shard.deadline().map_or(LOOK_EVERY, clock::until).min(LOOK_EVERY);
+        let first = match mail.recv_timeout(wait) {
+            Ok(first) => Some(first),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let mut next = first;
+        for _ in 0..MAIL_PER_TURN {
+            let Some(mail_item) = next else { break };
+            if !worker.take(mail_item) {
+                return worker.stop();
+            }
+            next = mail.try_recv().ok();
+        }
+        if let Some(last) = next
+            && !worker.take(last)
+        {
+            return worker.stop();
+        }
+        worker.turn();
+    }
+}
+
+impl Worker<'_> {
+    /// Returns whether to go on.
+    fn take(&mut self, mail: Mail) -> bool {
+        match mail {
+            Mail::Event(event) => self.handle(event),
+            Mail::Events(events) => events.into_iter().for_each(|event| self.handle(event)),
+            Mail::Heavy(event, bytes) => {
+                self.handle(event);
+                self.shared.inbox_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            }
+            Mail::Stop => return false,
+        }
+        true
+    }
+
+    fn handle(&mut self, event: Event) {
+        let now = clock::now();
+        if let Event::Persisted(number) = event
+            && let Some((oldest, _)) = self.oldest
+            && number >= oldest
+        {
+            self.oldest = (number < self.newest).then_some((number + 1, now));
+        }
+        self.shard.handle(now, event);
+    }
+
+    fn turn(&mut self) {
+        let now = clock::now();
+        if self.shard.deadline().is_some_and(|at| at <= now) {
+            self.shard.wake(now);
+        }
+        if self.oldest.is_some_and(|(_, since)| now >= since.after(DISK_PATIENCE)) {
+            self.shared.fate.fatal("a write of the log takes too long: the disk hangs");
+        }
+        let mut effects = std::mem::take(&mut self.effects);
+        self.shard.drain(now, &mut effects);
+        self.carry_out(now, &mut effects);
+        self.effects = effects;
+    }
+
+    fn carry_out(&mut self, now: Time, effects: &mut Effects) {
+        let shared = self.shared;
+        if shared.fate.is_over() {
+            // What failed may have been durable, or not: nothing is said any more.
+            *effects = Effects::new();
+            return;
+        }
+        // Messages first: they do not wait for our disk.
+        for (store, envelopes) in effects.sends.drain(..) {
+            if self.watched.insert(store) {
+                let _ = shared.pulse.send(Beat::Watch(store));
+            }
+            shared.counters.envelopes.fetch_add(envelopes.len(), Ordering::Relaxed);
+            shared.transport.send(store, Parcel::Groups(envelopes));
+        }
+        if let Some(write) = effects.write.take() {
+            self.newest = write.number;
+            self.oldest = self.oldest.or(Some((write.number, now)));
+            let _ = shared.log.send(Submitted::Write(self.nth, write));
+        }
+        if !effects.apply.is_empty() {
+            self.apply(effects);
+        }
+        for fetch in effects.fetches.drain(..) {
+            let _ = shared.carrier.send(Cargo::Fetch(fetch));
+        }
+        for effect in effects.snapshots.drain(..) {
+            shared.snapshot(effect);
+        }
+        if !effects.replies.is_empty() {
+            shared.waiters[self.nth].answer(effects.replies.drain(..));
+        }
+    }
+
+    fn apply(&self, effects: &mut Effects) {
+        let lanes = &self.shared.appliers;
+        if let [lane] = lanes.as_slice() {
+            let _ = lane.send(std::mem::take(&mut effects.apply));
+            return;
+        }
+        let mut tasks: Vec<Vec<_>> = lanes.iter().map(|_| Vec::new()).collect();
+        for task in effects.apply.drain(..) {
+            tasks[boot::shard_of(task.group, lanes.len())].push(task);
+        }
+        for (lane, tasks) in lanes.iter().zip(tasks).filter(|(_, tasks)| !tasks.is_empty()) {
+            let _ = lane.send(tasks);
+        }
+    }
+
+    fn stop(mut self) {
+        self.shard.stop();
+        let now = clock::now();
+        let mut effects = std::mem::take(&mut self.effects);
+        self.shard.drain(now, &mut effects);
+        self.shared.waiters[self.nth].answer(effects.replies.drain(..));
+    }
+}

@@ -1,0 +1,142 @@
+//! Whole stores with threads in one process, over the engine in memory.
+
+#[path = "store/cluster.rs"]
+mod cluster;
+#[path = "store/ledger.rs"]
+mod ledger;
+
+use cluster::{Cluster, GROUPS, group, peer, store};
+use multiraft::{Outcome, Refusal};
+use raft::{Change, Seat};
+
+#[test]
+fn commands_of_many_groups_are_applied_on_all_stores_in_the_same_order() {
+    let mut cluster = Cluster::start(3);
+    cluster.create_groups(GROUPS);
+    for id in 1..=GROUPS {
+        for nth in 0..20 {
+            cluster.write(id, &format!("{id}-{nth}"));
+        }
+    }
+    for id in 1..=GROUPS {
+        cluster.wait_equal(id, &[1, 2, 3], 20);
+    }
+}
+
+#[test]
+fn stores_that_lose_power_go_on_from_what_they_acknowledged() {
+    let mut cluster = Cluster::start(3);
+    cluster.create_groups(8);
+    for round in 0..6 {
+        for id in 1..=8 {
+            cluster.write(id, &format!("{round}"));
+        }
+        cluster.power_loss(round % 3 + 1);
+    }
+    for id in 1..=8 {
+        cluster.wait_equal(id, &[1, 2, 3], 6);
+    }
+    for down in 1..=3 {
+        cluster.power_loss(down);
+    }
+    for id in 1..=8 {
+        cluster.write(id, "after");
+        cluster.wait_equal(id, &[1, 2, 3], 7);
+    }
+}
+
+#[test]
+fn newcomer_is_caught_up_by_a_snapshot_and_the_removed_one_is_destroyed() {
+    let mut cluster = Cluster::start(4);
+    cluster.create_groups(2);
+    for nth in 0..400 {
+        cluster.write(1, &format!("{nth} {}", "x".repeat(500)));
+    }
+    cluster.change(1, vec![(Change::Set(peer(14), Seat::Learner), Some(store(4)))]);
+    cluster.wait_equal(1, &[1, 2, 3, 4], 400);
+    let changes = vec![
+        (Change::Set(peer(14), Seat::Voter), None),
+        (Change::Remove(peer(11)), None),
+    ];
+    cluster.change(1, changes);
+    cluster.wait_gone(1, 1);
+    cluster.write(1, "last");
+    cluster.wait_equal(1, &[2, 3, 4], 401);
+}
+
+#[test]
+fn failed_sync_stops_the_store_and_acknowledges_nothing() {
+    let mut cluster = Cluster::start(3);
+    cluster.create_groups(1);
+    cluster.write(1, "before");
+    let leader = cluster.leader(1);
+    cluster.fail_next_sync(leader);
+    let outcome = cluster.handle(leader).propose(group(1), "lost".into()).wait();
+    assert!(!matches!(outcome, Outcome::Applied { .. }), "{outcome:?}");
+    cluster.wait_failed(leader);
+    let others: Vec<u64> = (1..=3).filter(|&id| id != leader).collect();
+    cluster.stop(leader);
+    cluster.write(1, "after");
+    cluster.wait_equal(1, &others, 2);
+}
+
+#[test]
+fn full_disk_is_waited_for_and_nothing_is_lost() {
+    let mut cluster = Cluster::start(3);
+    cluster.create_groups(1);
+    cluster.write(1, "before");
+    let leader = cluster.leader(1);
+    cluster.set_room(leader, Some(0));
+    cluster.write(1, "others take over");
+    assert_ne!(cluster.leader(1), leader);
+    cluster.set_room(leader, None);
+    cluster.write(1, "after");
+    cluster.wait_equal(1, &[1, 2, 3], 3);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_at_once() {
+    let mut cluster = Cluster::start(3);
+    cluster.create_groups(1);
+    let leader = cluster.leader(1);
+    let handle = cluster.handle(leader);
+    let none = handle.propose(group(99), "x".into()).wait();
+    assert_eq!(none, Outcome::Refused(Refusal::NoGroup(group(99))));
+    let large = handle.propose(group(1), vec![0; 9 << 20].into()).wait();
+    assert!(matches!(large, Outcome::Refused(Refusal::TooLarge { .. })), "{large:?}");
+    let follower = if leader == 1 { 2 } else { 1 };
+    let elsewhere = cluster.handle(follower).propose(group(1), "x".into()).wait();
+    let Outcome::Refused(Refusal::NotLeader(Some((_, home)))) = elsewhere else {
+        panic!("{elsewhere:?}")
+    };
+    assert_eq!(home, Some(store(leader)));
+}
+
+#[test]
+fn idle_groups_send_nothing_and_find_leaders_when_a_store_dies() {
+    let mut cluster = Cluster::start(3);
+    cluster.create_groups(32);
+    for id in 1..=32 {
+        cluster.write(id, "x");
+    }
+    cluster.wait_asleep(32);
+    cluster.stop(2);
+    for id in 1..=32 {
+        cluster.wait_leader_among(id, &[1, 3]);
+    }
+}
+
+#[test]
+fn destroyed_group_stays_gone_and_its_name_can_be_used_by_a_later_peer() {
+    let mut cluster = Cluster::start(3);
+    cluster.create_groups(1);
+    cluster.write(1, "x");
+    for id in 1..=3 {
+        assert_eq!(cluster.handle(id).destroy(group(1)).wait(), Outcome::Done);
+    }
+    let again = cluster.create(1, &[(11, 1), (12, 2), (13, 3)]);
+    assert!(matches!(again, Outcome::Refused(Refusal::Destroyed(_))), "{again:?}");
+    assert_eq!(cluster.create(1, &[(21, 1), (22, 2), (23, 3)]), Outcome::Done);
+    cluster.write(1, "y");
+    cluster.wait_equal(1, &[1, 2, 3], 1);
+}

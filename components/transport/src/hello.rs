@@ -1,0 +1,117 @@
+//! The first message of a stream, in both directions: who speaks, and whom it takes the other for.
+//!
+//! Invariant: no parcel is sent or delivered on a stream before the other end has said a `Hello`
+//! that fits. So a process of another store or cluster behind an address is never handed one.
+
+use proto::crib::raft::v1;
+use tonic::Status;
+use types::{ClusterId, StoreId};
+
+/// Version of the protocol. Equal versions talk.
+pub(crate) const VERSION: u32 = 1;
+
+/// Who we are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Me {
+    pub(crate) cluster: ClusterId,
+    pub(crate) store: StoreId,
+}
+
+impl Me {
+    /// What we say first to `to`.
+    pub(crate) fn hello(self, to: StoreId) -> v1::Bundle {
+        let hello = v1::Hello {
+            version: VERSION,
+            cluster: self.cluster.get(),
+            from_store: self.store.get(),
+            to_store: to.get(),
+        };
+        v1::Bundle { hello: Some(hello), ..v1::Bundle::default() }
+    }
+
+    /// Who says this to us first. `expected` is whom we dialed, if it was us who dialed.
+    ///
+    /// The status tells the stranger what does not fit, but not which cluster this is.
+    pub(crate) fn check(
+        self,
+        first: Option<v1::Bundle>,
+        expected: Option<StoreId>,
+    ) -> Result<StoreId, Status> {
+        let hello = first.and_then(|bundle| bundle.hello);
+        let Some(v1::Hello { version, cluster, from_store, to_store }) = hello else {
+            return Err(Status::invalid_argument("the first message is no hello"));
+        };
+        if version != VERSION {
+            let what = format!("protocol version {version}, this store speaks {VERSION}");
+            return Err(Status::failed_precondition(what));
+        }
+        if cluster != self.cluster.get() {
+            return Err(Status::failed_precondition("hello from another cluster"));
+        }
+        let Some(from) = StoreId::new(from_store) else {
+            return Err(Status::invalid_argument("hello from store 0, which names nobody"));
+        };
+        if to_store != self.store.get() {
+            let what = format!("hello to store {to_store}, this is {}", self.store);
+            return Err(Status::failed_precondition(what));
+        }
+        if from == self.store {
+            let what = format!("hello from {from}, which is this store");
+            return Err(Status::failed_precondition(what));
+        }
+        match expected {
+            Some(expected) if expected != from => Err(Status::failed_precondition(format!(
+                "{from} answers at the address of {expected}"
+            ))),
+            _ => Ok(from),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(id: u64) -> StoreId {
+        StoreId::new(id).unwrap()
+    }
+
+    fn me(cluster: u64, id: u64) -> Me {
+        Me { cluster: ClusterId::new(cluster).unwrap(), store: store(id) }
+    }
+
+    fn refusal(change: impl FnOnce(&mut v1::Hello), expected: Option<StoreId>) -> String {
+        let mut bundle = me(7, 2).hello(store(1));
+        change(bundle.hello.as_mut().unwrap());
+        match me(7, 1).check(Some(bundle), expected) {
+            Ok(from) => format!("taken from {from}"),
+            Err(status) => status.message().to_owned(),
+        }
+    }
+
+    #[test]
+    fn hello_that_fits_taken_any_other_refused() {
+        let two = Some(store(2));
+        assert_eq!(refusal(|_| {}, None), "taken from s2");
+        assert_eq!(refusal(|_| {}, two), "taken from s2");
+        assert_eq!(refusal(|_| {}, Some(store(3))), "s2 answers at the address of s3");
+        assert_eq!(
+            refusal(|hello| hello.version = 2, None),
+            "protocol version 2, this store speaks 1"
+        );
+        assert_eq!(refusal(|hello| hello.cluster = 8, None), "hello from another cluster");
+        assert_eq!(refusal(|hello| hello.cluster = 0, None), "hello from another cluster");
+        assert_eq!(refusal(|hello| hello.to_store = 3, None), "hello to store 3, this is s1");
+        assert_eq!(
+            refusal(|hello| hello.from_store = 0, None),
+            "hello from store 0, which names nobody"
+        );
+        assert_eq!(
+            refusal(|hello| hello.from_store = 1, None),
+            "hello from s1, which is this store"
+        );
+        let absent = me(7, 1).check(Some(v1::Bundle::default()), None).unwrap_err();
+        assert_eq!(absent.message(), "the first message is no hello");
+        assert!(me(7, 1).check(None, None).is_err());
+    }
+}
