@@ -45,6 +45,14 @@ pub struct Config {
     /// answered as undetermined.
     /// Default: 10 s. Not zero.
     pub undetermined_after: Duration,
+    /// A write of the log that takes longer makes the store give up what it leads: without its disk
+    /// it can answer nobody, while others can.
+    /// Default: 2 s. Not zero.
+    pub disk_stall_after: Duration,
+    /// A write of the log that takes longer, though there is room, means that the disk hangs: the
+    /// store stops.
+    /// Default: 60 s. More than `disk_stall_after`.
+    pub disk_hang_after: Duration,
     /// How often a store lets another hear from it; with it goes one sync of the disk.
     /// Default: 500 ms. Not zero.
     pub liveness_interval: Duration,
@@ -84,6 +92,8 @@ impl Default for Config {
             lag_bytes_max: 64 << 20,
             cache_bytes: 1 << 20,
             undetermined_after: Duration::from_secs(10),
+            disk_stall_after: Duration::from_secs(2),
+            disk_hang_after: Duration::from_secs(60),
             liveness_interval: Duration::from_millis(500),
             support_span: Duration::from_millis(2_500),
             snapshots_sent_max: 2,
@@ -122,6 +132,12 @@ impl Config {
             ("compact-bytes", "more than zero", self.compact_bytes > 0),
             ("compact-entries", "more than zero", self.compact_entries > 0),
             ("undetermined-after", "more than zero", !self.undetermined_after.is_zero()),
+            ("disk-stall-after", "more than zero", !self.disk_stall_after.is_zero()),
+            (
+                "disk-hang-after",
+                "more than disk-stall-after",
+                self.disk_hang_after > self.disk_stall_after,
+            ),
             ("liveness-interval", "more than zero", !self.liveness_interval.is_zero()),
             ("support-span", "at least three liveness intervals", self.support_span >= three),
             ("snapshots-sent-max", "at least 1", self.snapshots_sent_max > 0),

@@ -117,11 +117,6 @@ impl GroupLog {
         }
     }
 
-    /// The first slot in memory, or the one behind the last.
-    pub(crate) fn first_cached(&self) -> Index {
-        self.before.next()
-    }
-
     /// The entries of `range` that are in memory, if all of them are.
     pub(crate) fn slice(&self, range: &Range<Index>) -> Option<impl Iterator<Item = &Entry>> {
         if range.start <= self.before && range.start < range.end {

@@ -36,7 +36,9 @@ pub type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 ///
 /// Writes are durable as a prefix: if a write survives, so does every write that returned before it
 /// began, in every column family, each as a whole. A write with [`Durability::Synced`] survives
-/// once it has returned. An ingest is durable once it has returned, and everything before it.
+/// once it has returned. A flush and an ingest are durable once they have returned, and everything
+/// before them. What an engine shows after it was opened is durable: nobody builds on what was read
+/// and then loses it.
 ///
 /// # Errors
 ///
@@ -59,7 +61,8 @@ pub trait Engine: Send + Sync {
     /// If it cannot be read.
     fn get(&self, cf: Cf, key: &[u8]) -> Result<Option<Vec<u8>>, Error>;
 
-    /// Moves what is in memory of this column family to tables on disk.
+    /// Moves what is in memory of this column family to tables on disk. Everything written before,
+    /// in all column families, is durable then.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -82,7 +85,9 @@ pub trait Engine: Send + Sync {
     /// moved away from where they were.
     ///
     /// # Errors
-    /// If a file is no table, or the tables overlap.
+    /// If a file is no table, or cannot be taken over. Tables of one call that overlap are a
+    /// mistake of the caller, which an engine may refuse; one that does not lets the later table
+    /// win.
     fn ingest(&self, cf: Cf, tables: &[PathBuf]) -> Result<(), Error>;
 
     /// How it is: stalled, failed, what is in memory and on disk.

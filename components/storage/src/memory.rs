@@ -1,9 +1,9 @@
 //! The engine in memory: for tests, for simulation, and as the plainest statement of the contract.
 //!
 //! It keeps its state on a [`MemoryDisk`] that outlives it. Buffered writes are visible at once and
-//! durable with the next synced one; [`MemoryDisk::crash`] takes a suffix of them. There is no clock
-//! and no thread here, so what one thread does with it is the same each time; a lock makes it usable
-//! from many.
+//! durable with the next synced one; [`MemoryDisk::crash`] takes a suffix of them. There is no
+//! clock and no thread here, so what one thread does with it is the same each time; a lock makes it
+//! usable from many.
 //!
 //! Invariant: the lock is never held while a caller's code runs.
 

@@ -5,9 +5,9 @@
 //! Fail     the first failure is kept (`pulse`), and every later write is refused.
 //! Close    the last witness is written, then RocksDB closes.
 //!
-//! What survives a crash: everything up to the last synced write, and of the buffered ones after it a
-//! prefix. What survives only the process: all writes. What a start shows is durable, because RocksDB
-//! writes what it recovered to tables before it opens.
+//! What survives a crash: everything up to the last synced write, and of the buffered ones after it
+//! a prefix. What survives only the process: all writes. What a start shows is durable, because
+//! RocksDB writes what it recovered to tables before it opens.
 //!
 //! Invariant: nothing in the directory is changed before the audit has ended well.
 //!
@@ -159,7 +159,8 @@ impl RocksEngine {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The error of something that writes; unless there is no room, nothing may be written after it.
+    /// The error of something that writes; unless there is no room, nothing may be written after
+    /// it.
     fn failed(&self, e: &rocksdb::Error) -> Error {
         let error = error(e);
         if let Error::Disk(why) | Error::Corrupt(why) = &error {
@@ -279,8 +280,8 @@ fn io_error(path: &Path, e: &io::Error) -> Error {
     if e.kind() == io::ErrorKind::StorageFull { Error::Full(why) } else { Error::Disk(why) }
 }
 
-/// Makes a directory and those above it, each durable in the one above: RocksDB does not see to that,
-/// and after a loss of power the whole engine could be gone.
+/// Makes a directory and those above it, each durable in the one above: RocksDB does not see to
+/// that, and after a loss of power the whole engine could be gone.
 fn make_durable_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());

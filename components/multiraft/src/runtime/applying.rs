@@ -39,7 +39,7 @@ pub(crate) fn run(shared: &Arc<Shared>, mut applier: Applier, tasks: &Receiver<V
             return;
         }
         if let Err(why) = applier.run(GROUPS_PER_WRITE, &mut out) {
-            return shared.fate.fatal(&format!("a command was not applied: {why}"));
+            return shared.fatal(&format!("a command was not applied: {why}"));
         }
         hand_out(shared, &mut out);
     }

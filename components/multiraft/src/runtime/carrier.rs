@@ -70,7 +70,7 @@ pub(crate) fn run(shared: &Shared, life: u64, cargo: &Receiver<Cargo>) {
         if let Err(why) = done
             && !matches!(why, storage::Error::Full(_))
         {
-            return shared.fate.fatal(&format!("a snapshot was not staged: {why}"));
+            return shared.fatal(&format!("a snapshot was not staged: {why}"));
         }
         for (store, frame) in out.sends.drain(..) {
             shared.transport.send(store, Parcel::Snapshot(frame));

@@ -37,7 +37,7 @@ pub(crate) fn run(shared: &Shared, submitted: &Receiver<Submitted>) {
             next = (batch.bytes() < GATHER_BYTES).then(|| submitted.try_recv().ok()).flatten();
         }
         if let Err(why) = engine.write(&batch, Durability::Synced) {
-            return shared.fate.fatal(&format!("the log was not written: {why}"));
+            return shared.fatal(&format!("the log was not written: {why}"));
         }
         shared.counters.syncs.fetch_add(1, Ordering::Relaxed);
         shared.counters.log_bytes.fetch_add(batch.bytes(), Ordering::Relaxed);

@@ -32,7 +32,7 @@ mod pulse;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, unbounded};
@@ -104,6 +104,8 @@ pub(crate) struct Shared {
     carrier: Sender<Cargo>,
     pulse: Sender<Beat>,
     inbox_bytes: AtomicUsize,
+    /// There is no room on the disk: the log waits.
+    is_full: AtomicBool,
     fate: Fate,
     pub(crate) counters: Counters,
 }
@@ -165,6 +167,7 @@ impl Store {
             carrier,
             pulse,
             inbox_bytes: AtomicUsize::new(0),
+            is_full: AtomicBool::new(false),
             fate: Fate::new(on_fatal),
             counters: Counters::default(),
         });
@@ -261,11 +264,17 @@ struct Guard(Arc<Shared>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.fate.fatal("a thread of the store panicked");
+        self.0.fatal("a thread of the store panicked");
     }
 }
 
 impl Shared {
+    /// The store cannot go on: whoever waits hears that nobody knows.
+    fn fatal(&self, why: &str) {
+        self.fate.fatal(why);
+        self.waiters.iter().for_each(Waiters::abandon);
+    }
+
     fn worker_of(&self, group: GroupId) -> usize {
         boot::shard_of(group, self.workers.len())
     }

@@ -1,5 +1,6 @@
 //! Writing to an engine that may be full: waited for, as nothing was written.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use storage::{Batch, Durability, Error};
@@ -28,12 +29,14 @@ impl<'a> Patient<'a> {
                     if !is_told {
                         tracing::error!(why, "the disk is full: waiting for room");
                         is_told = true;
+                        self.shared.is_full.store(true, Ordering::Relaxed);
                     }
                     std::thread::sleep(TRY_EVERY);
                 }
                 written => {
-                    if is_told && written.is_ok() {
-                        tracing::info!("there is room on the disk again");
+                    if is_told {
+                        self.shared.is_full.store(false, Ordering::Relaxed);
+                        tracing::info!("the disk is not full any more");
                     }
                     return written;
                 }

@@ -66,7 +66,7 @@ fn carry_out(shared: &Shared, epoch: u64, out: &mut LivenessEffects) -> bool {
         let engine = super::patient::Patient::new(shared);
         if let Err(why) = engine.write(&batch, Durability::Synced) {
             if !shared.fate.is_over() {
-                shared.fate.fatal(&format!("store liveness was not written: {why}"));
+                shared.fatal(&format!("store liveness was not written: {why}"));
             }
             return false;
         }

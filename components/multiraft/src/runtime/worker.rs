@@ -17,9 +17,6 @@ use crate::shard::{Effects, Event, Shard};
 
 /// Mail that is taken in before effects are carried out.
 const MAIL_PER_TURN: usize = 4_096;
-/// A write that takes longer means that the disk hangs: the store stops, so that others take over
-/// what it holds on to.
-const DISK_PATIENCE: Duration = Duration::from_secs(60);
 /// How often a worker looks whether the disk hangs.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -42,7 +39,11 @@ pub(crate) fn run(shared: &Shared, nth: usize, shard: Shard, mail: &Receiver<Mai
     // What came up while the store was opened.
     worker.turn();
     loop {
-        let wait = worker.shard.deadline().map_or(LOOK_EVERY, clock::until).min(LOOK_EVERY);
+        let look = match worker.oldest {
+            Some(_) => shared.config.disk_stall_after / 2,
+            None => LOOK_EVERY,
+        };
+        let wait = worker.shard.deadline().map_or(look, clock::until).min(look);
         let first = match mail.recv_timeout(wait) {
             Ok(first) => Some(first),
             Err(RecvTimeoutError::Timeout) => None,
@@ -96,8 +97,14 @@ impl Worker<'_> {
         if self.shard.deadline().is_some_and(|at| at <= now) {
             self.shard.wake(now);
         }
-        if self.oldest.is_some_and(|(_, since)| now >= since.after(DISK_PATIENCE)) {
-            self.shared.fate.fatal("a write of the log takes too long: the disk hangs");
+        if let Some((_, since)) = self.oldest {
+            let config = &self.shared.config;
+            let is_full = self.shared.is_full.load(Ordering::Relaxed);
+            if now >= since.after(config.disk_hang_after) && !is_full {
+                self.shared.fatal("a write of the log takes too long: the disk hangs");
+            } else if now >= since.after(config.disk_stall_after) {
+                self.shard.stand_down(now);
+            }
         }
         let mut effects = std::mem::take(&mut self.effects);
         self.shard.drain(now, &mut effects);

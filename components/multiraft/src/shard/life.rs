@@ -77,8 +77,10 @@ impl Shard {
         for (_, roster) in &stored.rosters {
             group.learn_homes(roster);
         }
-        group.applied_roster = Some(Box::new(stored.roster.clone()));
+        let id = group.id;
         self.insert(group);
+        // Whoever was left out, and stopped before it was gone, goes now.
+        self.on_roster(id, Box::new(stored.roster.clone()));
         Ok(())
     }
 
@@ -194,7 +196,7 @@ impl Shard {
         }
     }
 
-    /// A membership was applied. A peer that is not in it has done its part.
+    /// A membership was applied. A peer that it left out has done its part.
     pub(super) fn on_roster(&mut self, id: GroupId, roster: Box<AppliedRoster>) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let own = group.peer();

@@ -152,6 +152,22 @@ impl Shard {
         self.due = due;
     }
 
+    /// The disk does not answer: whatever is led from here had better be led from elsewhere. This
+    /// store does not lead again before its disk does answer, as votes wait for it.
+    pub fn stand_down(&mut self, now: Time) {
+        let led: Vec<(GroupId, PeerId)> = (self.groups.values())
+            .filter(|group| group.is_live() && group.led)
+            .map(|group| (group.id, group.peer()))
+            .collect();
+        for (id, peer) in led {
+            // Alone, there is nobody to lead instead.
+            if self.groups[&id].core.status().membership.1.len() > 1 {
+                tracing::warn!(group = %id, "leadership given up: the disk does not answer");
+                self.step_live(now, id, peer, Input::StepDown);
+            }
+        }
+    }
+
     /// The earliest instant at which [`Shard::wake`] matters.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
@@ -318,7 +334,7 @@ impl Shard {
         }
         match done {
             Done::Upto { index, roster, .. } => {
-                self.on_applied_upto(now, id, index);
+                self.on_applied_upto(id, index);
                 if let Some(roster) = roster {
                     self.on_roster(id, roster);
                 }
@@ -326,7 +342,7 @@ impl Shard {
             Done::Installed(roster, covers) => {
                 group.installing = None;
                 group.installs = false;
-                self.on_applied_upto(now, id, covers.index);
+                self.on_applied_upto(id, covers.index);
                 self.on_roster(id, roster);
             }
             Done::Compacted(base) => {
@@ -340,7 +356,7 @@ impl Shard {
         }
     }
 
-    fn on_applied_upto(&mut self, now: Time, id: GroupId, index: Index) {
+    fn on_applied_upto(&mut self, id: GroupId, index: Index) {
         let group = self.groups.get_mut(&id).expect("looked up by the caller");
         group.applied = group.applied.max(index);
         let applied = group.applied;
@@ -352,7 +368,6 @@ impl Shard {
             }
             waits
         });
-        let _ = now;
         self.mark(id);
     }
 }

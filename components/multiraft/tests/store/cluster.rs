@@ -13,11 +13,11 @@ use types::{ClusterId, EntryId, GroupId, Index, PeerId, StoreId, Term};
 use crate::ledger::{Ledgers, commands};
 
 /// Groups of a test that wants many.
-pub const GROUPS: u64 = 48;
+pub(crate) const GROUPS: u64 = 48;
 /// How long anything may take. Far above what it takes: a machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct Cluster {
+pub(crate) struct Cluster {
     network: LocalNetwork,
     nodes: Vec<Node>,
 }
@@ -28,15 +28,15 @@ struct Node {
     store: Option<Store>,
 }
 
-pub fn group(id: u64) -> GroupId {
+pub(crate) fn group(id: u64) -> GroupId {
     GroupId::new(id).expect("ids of a test are not zero")
 }
 
-pub fn peer(id: u64) -> PeerId {
+pub(crate) fn peer(id: u64) -> PeerId {
     PeerId::new(id).expect("ids of a test are not zero")
 }
 
-pub fn store(id: u64) -> StoreId {
+pub(crate) fn store(id: u64) -> StoreId {
     StoreId::new(id).expect("ids of a test are not zero")
 }
 
@@ -61,6 +61,7 @@ fn config() -> Config {
         liveness_interval: Duration::from_millis(100),
         support_span: Duration::from_millis(500),
         undetermined_after: Duration::from_secs(2),
+        disk_stall_after: Duration::from_millis(500),
         ..Config::default()
     }
 }
@@ -79,7 +80,7 @@ fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 }
 
 impl Cluster {
-    pub fn start(stores: u64) -> Cluster {
+    pub(crate) fn start(stores: u64) -> Cluster {
         let network = LocalNetwork::new();
         let mut cluster = Cluster { network, nodes: Vec::new() };
         for _ in 0..stores {
@@ -114,7 +115,7 @@ impl Cluster {
         self.network.join(store(id), inbox);
     }
 
-    pub fn handle(&self, id: u64) -> Handle {
+    pub(crate) fn handle(&self, id: u64) -> Handle {
         let node = &self.nodes[usize::try_from(id - 1).expect("few stores")];
         node.store.as_ref().expect("the store runs").handle()
     }
@@ -124,14 +125,14 @@ impl Cluster {
     }
 
     /// Groups of three voters on stores 1 to 3.
-    pub fn create_groups(&mut self, count: u64) {
+    pub(crate) fn create_groups(&mut self, count: u64) {
         for id in 1..=count {
             let created = self.create(id, &[(id * 10 + 1, 1), (id * 10 + 2, 2), (id * 10 + 3, 3)]);
             assert_eq!(created, Outcome::Done);
         }
     }
 
-    pub fn create(&mut self, id: u64, peers: &[(u64, u64)]) -> Outcome {
+    pub(crate) fn create(&mut self, id: u64, peers: &[(u64, u64)]) -> Outcome {
         let voters: Vec<_> = peers.iter().map(|&(p, s)| (peer(p), store(s))).collect();
         let roster = Roster::of_voters(&voters).expect("voters");
         for &(p, s) in peers {
@@ -153,7 +154,7 @@ impl Cluster {
     }
 
     /// The store that leads the latest term.
-    pub fn leader(&self, id: u64) -> u64 {
+    pub(crate) fn leader(&self, id: u64) -> u64 {
         until("a leader", || {
             (self.running().into_iter())
                 .filter_map(|at| Some((at, self.status(at, id)?)))
@@ -163,14 +164,14 @@ impl Cluster {
         })
     }
 
-    pub fn wait_leader_among(&self, id: u64, stores: &[u64]) {
+    pub(crate) fn wait_leader_among(&self, id: u64, stores: &[u64]) {
         until("a leader among the living", || {
             stores.iter().any(|&at| self.status(at, id).is_some_and(|s| s.leads)).then_some(())
         });
     }
 
     /// Writes until it is acknowledged. What is undetermined is looked for, not written again.
-    pub fn write(&self, id: u64, command: &str) {
+    pub(crate) fn write(&self, id: u64, command: &str) {
         let bytes = bytes::Bytes::copy_from_slice(command.as_bytes());
         until("the write", || {
             let leader = self.leader(id);
@@ -198,7 +199,7 @@ impl Cluster {
     }
 
     /// Waits until these stores have applied the same commands, so many.
-    pub fn wait_equal(&self, id: u64, stores: &[u64], count: usize) {
+    pub(crate) fn wait_equal(&self, id: u64, stores: &[u64], count: usize) {
         until("equal states", || {
             let first = self.commands(stores[0], id);
             let are_equal = stores[1..].iter().all(|&at| self.commands(at, id) == first);
@@ -206,7 +207,25 @@ impl Cluster {
         });
     }
 
-    pub fn change(&self, id: u64, changes: Vec<(Change, Option<StoreId>)>) {
+    /// Waits until these stores have applied the same: these commands, perhaps the others too.
+    pub(crate) fn wait_equal_among(
+        &self,
+        id: u64,
+        stores: &[u64],
+        must: &[&str],
+        may: &[&str],
+    ) {
+        until("equal states", || {
+            let first = self.commands(stores[0], id);
+            let are_equal = stores[1..].iter().all(|&at| self.commands(at, id) == first);
+            let mut certain = first.clone();
+            certain.retain(|command| !may.iter().any(|text| text.as_bytes() == command));
+            (are_equal && certain.iter().map(Vec::as_slice).eq(must.iter().map(|m| m.as_bytes())))
+                .then_some(())
+        });
+    }
+
+    pub(crate) fn change(&self, id: u64, changes: Vec<(Change, Option<StoreId>)>) {
         until("the change", || {
             let outcome = self.handle(self.leader(id)).change(group(id), changes.clone()).wait();
             match outcome {
@@ -217,13 +236,13 @@ impl Cluster {
         });
     }
 
-    pub fn wait_gone(&self, id: u64, at: u64) {
+    pub(crate) fn wait_gone(&self, id: u64, at: u64) {
         until("the removed replica to go", || {
             (self.status(at, id).is_none() && self.commands(at, id).is_empty()).then_some(())
         });
     }
 
-    pub fn wait_asleep(&self, count: u64) {
+    pub(crate) fn wait_asleep(&self, count: u64) {
         for id in 1..=count {
             until("sleep", || self.status(self.leader(id), id)?.is_asleep.then_some(()));
         }
@@ -241,7 +260,7 @@ impl Cluster {
     }
 
     /// The process ends at once; what the disk was not made to keep is lost.
-    pub fn power_loss(&mut self, id: u64) {
+    pub(crate) fn power_loss(&mut self, id: u64) {
         self.network.leave(store(id));
         let node = self.node(id);
         node.disk.crash(Crash::Keep(0));
@@ -250,21 +269,21 @@ impl Cluster {
         self.open(id);
     }
 
-    pub fn stop(&mut self, id: u64) {
+    pub(crate) fn stop(&mut self, id: u64) {
         self.network.leave(store(id));
         drop(self.node(id).store.take());
     }
 
-    pub fn fail_next_sync(&mut self, id: u64) {
+    pub(crate) fn fail_next_sync(&mut self, id: u64) {
         let faults = Faults { sync: Some(SyncFault::Lost), ..Faults::default() };
         self.node(id).disk.set_faults(faults);
     }
 
-    pub fn wait_failed(&self, id: u64) {
+    pub(crate) fn wait_failed(&self, id: u64) {
         until("the store to stop", || self.handle(id).failure());
     }
 
-    pub fn set_room(&mut self, id: u64, room_bytes: Option<u64>) {
+    pub(crate) fn set_room(&mut self, id: u64, room_bytes: Option<u64>) {
         self.node(id).disk.set_faults(Faults { room_bytes, ..Faults::default() });
     }
 }

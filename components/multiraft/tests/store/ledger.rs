@@ -9,7 +9,7 @@ use storage::{Batch, Cf, Direction, Engine, Error, View};
 use types::GroupId;
 
 /// Makes ledgers.
-pub struct Ledgers;
+pub(crate) struct Ledgers;
 
 struct Ledger {
     group: GroupId,
@@ -26,7 +26,7 @@ fn bounds(group: GroupId) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// The commands of a group, in order.
-pub fn commands(engine: &dyn Engine, group: GroupId) -> Vec<Vec<u8>> {
+pub(crate) fn commands(engine: &dyn Engine, group: GroupId) -> Vec<Vec<u8>> {
     let (start, end) = bounds(group);
     let bounds = (Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()));
     let mut found = Vec::new();

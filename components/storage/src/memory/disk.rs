@@ -4,7 +4,8 @@
 //! what lies between is lost in a crash, from some write on. A test says how many survive, so that
 //! every outcome that a real disk allows can be had, and had again.
 //!
-//! Invariant: `durable <= visible <= versions.last()`; the last two differ only after a failed sync.
+//! Invariant: `durable <= visible <= versions.last()`; the last two differ only after a failed
+//! sync.
 //!
 //! Not here: time. [`Faults::slow`] is a number for whoever keeps a virtual clock.
 

@@ -1,8 +1,8 @@
 //! The audit: are the logs what was written, before RocksDB may change anything?
 //!
 //! RocksDB reads its log up to the first record that makes no sense. That is right for the torn end
-//! of a crash, and wrong for a bit that rotted: what follows was acknowledged, and is dropped without
-//! a word. So we read the logs first, by these rules, and refuse to open on damage.
+//! of a crash, and wrong for a bit that rotted: what follows was acknowledged, and is dropped
+//! without a word. So we read the logs first, by these rules, and refuse to open on damage.
 //!
 //! A log that the manifest does not need any more is not looked at. Of the others:
 //!

@@ -9,12 +9,12 @@ pub struct Config {
     /// Memory for blocks of tables, of all column families. More means fewer reads of the disk.
     /// Default: 256 MiB. At least 1 MiB.
     pub block_cache_bytes: usize,
-    /// Memory for what is not in tables yet, of all column families. When it is reached, the largest
-    /// is written out. Default: 384 MiB. At least 1 MiB.
+    /// Memory for what is not in tables yet, of all column families. When it is reached, the
+    /// largest is written out. Default: 384 MiB. At least 1 MiB.
     pub memory_bytes_max: usize,
-    /// The same of the Raft log alone. Log entries that are deleted before this is written out never
-    /// cost a table, so it should hold what groups keep of their logs. Default: 128 MiB. At least
-    /// 64 KiB.
+    /// The same of the Raft log alone. Log entries that are deleted before this is written out
+    /// never cost a table, so it should hold what groups keep of their logs. Default: 128 MiB. At
+    /// least 64 KiB.
     pub raft_memory_bytes: usize,
     /// The same of each column family of data. Default: 64 MiB. At least 64 KiB.
     pub data_memory_bytes: usize,
@@ -28,8 +28,8 @@ pub struct Config {
     pub background_bytes_per_s_max: Option<u64>,
     /// How many tables may be open. Default: 4096. At least 64.
     pub open_files_max: u32,
-    /// How far the witness may lag behind synced writes. Shorter means less that can rot unseen, and
-    /// two more syncs each time. Default: 1 s. From 1 ms to one minute.
+    /// How far the witness may lag behind synced writes. Shorter means less that can rot unseen,
+    /// and two more syncs each time. Default: 1 s. From 1 ms to one minute.
     pub witness_every: Duration,
 }
 

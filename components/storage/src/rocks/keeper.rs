@@ -1,5 +1,5 @@
-//! Keeps the witness: once in a while it lets the log be synced, reads what is new of it, and writes
-//! down how far it goes.
+//! Keeps the witness: once in a while it lets the log be synced, reads what is new of it, and
+//! writes down how far it goes.
 //!
 //! Write    a synced write returns and marks that there is something to witness.
 //! Beat     at most once per interval: note the lengths of the logs, sync them, read and sum up
@@ -8,8 +8,8 @@
 //! Close    one last beat.
 //!
 //! The bytes are read back through the file system, not taken from the writer, so that the witness
-//! says what is in the file. They are in the page cache, and reading and summing them up costs a few
-//! hundredths of what writing them cost.
+//! says what is in the file. They are in the page cache, and reading and summing them up costs a
+//! few hundredths of what writing them cost.
 //!
 //! Invariant: what a slot says was synced before the slot was written.
 

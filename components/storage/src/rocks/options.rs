@@ -1,30 +1,38 @@
-//! Every option of RocksDB that differs from its default, and why. What [`Config`] sets is there.
+//! Every option of RocksDB that differs from its default, and why.
 //!
-//! | option | value | why |
-//! |---|---|---|
-//! | recovery of the log | point in time | drops a torn end and keeps a prefix; the audit has ruled out rot before |
-//! | track logs in manifest | yes | a closed log that is lost or cut is refused, and the audit uses the same record |
-//! | recycled logs | none | bytes of an older log behind the end would look like good records behind bad ones |
-//! | compression of the log | none | entries are compressed by clients or not worth it; the audit counts batches |
-//! | paranoid checks, verified checksums | yes | what is on disk is refused, never guessed |
-//! | resuming after an error | never | a second sync may succeed without having written what the first one lost |
-//! | flush while recovering | yes | what is shown after a start is durable, see [`crate::Engine`] |
-//! | memory of all column families | one budget | a few busy ones may use what idle ones leave; counted in the block cache's size of its own |
-//! | sync of tables every 1 MiB | yes | no burst of writes at the end of a table that delays a sync of the log |
-//! | levels sized dynamically | yes | less space lost to old versions |
-//! | info log | warnings, 4 files of 16 MiB | it is bounded |
-//! | statistics dump | off | nobody reads it; metrics have [`crate::Health`] |
+//! What [`Config`] sets is explained there. Of the whole engine:
+//!
+//! - **Recovery of the log: point in time.** It drops a torn end and keeps a prefix. That a bit did
+//!   not rot is what the audit has found out before.
+//! - **Logs are tracked in the manifest.** A closed log that is lost or cut is refused, and the
+//!   audit reads the same record.
+//! - **Logs are not recycled.** Bytes of an older log behind the end would look like good records
+//!   behind bad ones.
+//! - **Paranoid checks; checksums are verified.** What is on disk is refused, never guessed.
+//! - **No resuming after an error.** A second sync may succeed without having written what the
+//!   first one lost. (A full disk is not such an error: RocksDB waits for room.)
+//! - **Flush while recovering.** What a start shows is durable, as [`crate::Engine`] promises.
+//! - **One memory budget for all column families.** A few busy ones may use what idle ones leave.
+//!   It stalls nobody: writing out begins at seven eighths.
+//! - **Tables are synced every 1 MiB.** No burst at the end of a table delays a sync of the log.
+//! - **Info log: warnings, four files of 16 MiB. No dump of statistics.** Both are bounded, and
+//!   metrics are made from [`crate::Health`].
+//!
+//! Of the column families:
 //!
 //! | | `raft` | `meta` | `default` `lock` `write` |
 //! |---|---|---|---|
-//! | compression | none at first, LZ4 below: entries rarely get there | LZ4 | LZ4, at the last level Zstandard |
-//! | filter | none: read by ranges and in order | 10 bits per key | 10 bits per key |
-//! | block | 32 KiB: entries are read in runs | 4 KiB | 16 KiB |
-//! | memory | large, so that entries are deleted before they are written out | 8 MiB | as configured |
-//! | tables before a merge | 4 | 2: small and read at each start | 4 |
+//! | compression | none at first, then LZ4 | LZ4 | LZ4, at last Zstandard |
+//! | filter | none: it is read in order | 10 bits a key | 10 bits a key |
+//! | block | 32 KiB: read in runs | 4 KiB | 16 KiB |
+//! | memory | large | 8 MiB | middling |
+//! | tables at level 0 before a merge | 4 | 2: read at each start | 4 |
 //!
-//! Not set: pipelined and unordered writes (no gain with one writer of the log, and the second breaks
-//! views), direct I/O (not measured), blob files (not measured).
+//! The memory of `raft` is large so that log entries are deleted before they are written out: then
+//! they never cost a table.
+//!
+//! Not set: pipelined and unordered writes (no gain with one writer of the log, and the second
+//! breaks views), compression of the log, direct I/O, blob files (not measured yet).
 
 use rocksdb::event_listener::EventListener;
 use rocksdb::{
@@ -127,8 +135,8 @@ pub(super) fn write(durability: Durability) -> WriteOptions {
     options
 }
 
-/// Options of a scan: it does not push what others read again out of the cache, and reads ahead once
-/// it proves to be long (RocksDB does that by itself, from the third block on).
+/// Options of a scan: it does not push what others read again out of the cache, and reads ahead
+/// once it proves to be long (RocksDB does that by itself, from the third block on).
 pub(super) fn scan() -> ReadOptions {
     let mut options = ReadOptions::default();
     options.set_verify_checksums(true);
@@ -136,7 +144,8 @@ pub(super) fn scan() -> ReadOptions {
     options
 }
 
-/// Options of an ingest: the files are moved, checked, and hide what is older; views stay as they are.
+/// Options of an ingest: the files are moved, checked, and hide what is older; views stay as they
+/// are.
 pub(super) fn ingest() -> IngestExternalFileOptions {
     let mut options = IngestExternalFileOptions::default();
     options.set_move_files(true);

@@ -14,7 +14,7 @@ pub(super) const BLOCK: usize = 32 * 1024;
 
 const HEADER: usize = 7;
 const HEADER_RECYCLED: usize = 11;
-const ZEROS: [u8; BLOCK] = [0; BLOCK];
+static ZEROS: [u8; BLOCK] = [0; BLOCK];
 const MASK: u32 = 0xa282_ead8;
 
 /// What a record is part of.

@@ -1,5 +1,7 @@
 //! Tables that are written outside of the engine on disk.
 
+#![expect(clippy::mem_forget, reason = "inside of what self_cell expands to")]
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! Reads of the engine on disk at an instant.
 
+#![expect(clippy::mem_forget, reason = "inside of what self_cell expands to")]
+
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -39,8 +41,8 @@ impl View for RocksView {
         direction: Direction,
         each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), Error> {
-        // RocksDB's bounds are from a key on and before a key. A key that ends in a zero byte is the
-        // very next one.
+        // RocksDB's bounds are from a key on and before a key. A key that ends in a zero byte is
+        // the very next one.
         let lower = match bounds.0 {
             Bound::Included(key) => Some(key.to_vec()),
             Bound::Excluded(key) => Some(after(key)),

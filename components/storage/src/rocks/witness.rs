@@ -1,12 +1,13 @@
 //! The witness: a small file that says how far the logs were durable, at most a second ago.
 //!
-//! RocksDB cannot tell a bit that rotted in the middle of its log from the torn end of one, and goes
-//! on without what follows. The witness is the second opinion: for each log how many bytes of it
-//! were on the disk, and their checksum.
+//! RocksDB cannot tell a bit that rotted in the middle of its log from the torn end of one, and
+//! goes on without what follows. The witness is the second opinion: for each log how many bytes of
+//! it were on the disk, and their checksum.
 //!
 //! ```text
-//! file    slot 0 (4096 bytes)  slot 1 (4096 bytes)
-//! slot    mark (8)  generation (8)  sequence (8)  logs (4)  { number (8) bytes (8) crc (4) }…  crc (4)
+//! file    slot 0 (4096)  slot 1 (4096)
+//! slot    mark (8)  generation (8)  sequence (8)  logs (4)  log…  crc (4)
+//! log     number (8)  bytes (8)  crc (4)
 //! ```
 //!
 //! Slots are written in turn, so a torn write costs the newer one and the other still counts. The
@@ -30,8 +31,8 @@ const MARK: &[u8; 8] = b"CRIBWIT1";
 const HEAD: usize = 8 + 8 + 8 + 4;
 const ENTRY: usize = 8 + 8 + 4;
 
-/// How many logs a slot has room for. Of more, the newest count: an older one was closed and synced,
-/// and RocksDB keeps its length in the manifest.
+/// How many logs a slot has room for. Of more, the newest count: an older one was closed and
+/// synced, and RocksDB keeps its length in the manifest.
 const LOGS_MAX: usize = (SLOT - HEAD - 4) / ENTRY;
 
 /// What a slot says.

@@ -1,5 +1,5 @@
-//! Sequences of steps, drawn, carried out on an engine and on the model, and made small when the two
-//! differ.
+//! Sequences of steps, drawn, carried out on an engine and on the model, and made small when the
+//! two differ.
 
 use std::marker::PhantomData;
 use std::ops::Bound;
@@ -7,7 +7,7 @@ use std::ops::Bound;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
-use storage::{Cf, Direction, Durability, Engine, View};
+use storage::{Cf, Direction, Durability, View};
 
 use crate::model::{Model, ModelOp, Pairs, batch, scan};
 use crate::rig::Rig;

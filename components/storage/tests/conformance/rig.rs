@@ -16,8 +16,8 @@ pub(crate) trait Rig: Sized + std::fmt::Debug {
     /// Called after each write, so that the rig can note where the log ends.
     fn on_write(&mut self, is_durable: bool);
 
-    /// Loses power, so that `keep` of the writes that are not durable survive, and opens again. If it
-    /// is torn, part of the next one survives too.
+    /// Loses power, so that `keep` of the writes that are not durable survive, and opens again. If
+    /// it is torn, part of the next one survives too.
     fn crash(&mut self, keep: usize, is_torn: bool);
 
     /// Ends the process as it is, and opens again.

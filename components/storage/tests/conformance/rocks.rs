@@ -18,7 +18,8 @@ pub(crate) struct RocksRig {
     home: TempDir,
     engine: Option<RocksEngine>,
     lives: usize,
-    /// Where the log ended after each write since the last that is durable; the first is that one's.
+    /// Where the log ended after each write since the last that is durable; the first is that
+    /// one's.
     ends: Vec<u64>,
 }
 
@@ -118,7 +119,7 @@ pub(crate) fn newest_log(dir: &Path) -> PathBuf {
 fn names(dir: &Path) -> Vec<(PathBuf, u64)> {
     let mut names: Vec<_> = fs::read_dir(dir)
         .unwrap()
-        .filter_map(|entry| entry.ok())
+        .filter_map(Result::ok)
         .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.len())))
         .collect();
     names.sort();

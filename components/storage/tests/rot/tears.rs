@@ -35,7 +35,7 @@ fn a_torn_end_after_the_witness_is_never_damage() {
         let at = world.witnessed + draw.below(world.log.len() as u64 - world.witnessed + 1);
         for way in WAYS {
             let audit = world.audit(&tear(&world.log, usize::try_from(at).unwrap(), way)).unwrap();
-            assert_eq!(audit.logs[0].batches as usize, world.whole_before(at), "{way:?} at {at}");
+            assert_eq!(audit.logs[0].batches, world.whole_before(at) as u64, "{way:?} at {at}");
         }
     }
 }
