@@ -11,7 +11,15 @@ pub mod crib {
     pub mod raft {
         /// Version 1.
         #[expect(missing_docs, clippy::all, reason = "generated")]
-        #[cfg_attr(feature = "services", expect(unused_qualifications, reason = "generated"))]
+        #[cfg_attr(
+            feature = "services",
+            expect(
+                unused_qualifications,
+                clippy::allow_attributes_without_reason,
+                clippy::too_many_lines,
+                reason = "generated"
+            )
+        )]
         pub mod v1 {
             include!(concat!(env!("OUT_DIR"), "/crib.raft.v1.rs"));
         }

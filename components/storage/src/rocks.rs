@@ -163,8 +163,10 @@ impl RocksEngine {
     /// it.
     fn failed(&self, e: &rocksdb::Error) -> Error {
         let error = error(e);
-        if let Error::Disk(why) | Error::Corrupt(why) = &error {
-            self.pulse.fail(why);
+        match &error {
+            Error::Disk(why) | Error::Corrupt(why) => self.pulse.fail(why),
+            Error::Full(_) => self.pulse.found_full(),
+            Error::Invalid(_) => {}
         }
         error
     }
@@ -190,6 +192,7 @@ impl Engine for RocksEngine {
         let result = self.db.write_opt(&out, options);
         self.give_back(out);
         result.map_err(|e| self.failed(&e))?;
+        self.pulse.wrote();
         if durability == Durability::Synced {
             self.keeper.mark();
         }
@@ -205,7 +208,7 @@ impl Engine for RocksEngine {
     }
 
     fn flush(&self, cf: Cf) -> Result<(), Error> {
-        self.pulse.check()?;
+        self.pulse.check_room()?;
         self.db.flush_wal(true).map_err(|e| self.failed(&e))?;
         self.db.flush_cf(family(&self.db, cf)?).map_err(|e| self.failed(&e))?;
         self.keeper.mark();
@@ -213,7 +216,7 @@ impl Engine for RocksEngine {
     }
 
     fn checkpoint(&self, to: &Path) -> Result<(), Error> {
-        self.pulse.check()?;
+        self.pulse.check_room()?;
         if to.exists() {
             return Err(Error::Invalid(format!("{} exists", to.display())));
         }
@@ -226,12 +229,12 @@ impl Engine for RocksEngine {
     }
 
     fn table(&self, cf: Cf, path: &Path) -> Result<Box<dyn TableWriter>, Error> {
-        self.pulse.check()?;
+        self.pulse.check_room()?;
         Ok(Box::new(RocksTable::create(cf, path)?))
     }
 
     fn ingest(&self, cf: Cf, tables: &[PathBuf]) -> Result<(), Error> {
-        self.pulse.check()?;
+        self.pulse.check_room()?;
         if tables.is_empty() {
             return Ok(());
         }

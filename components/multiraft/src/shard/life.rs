@@ -200,8 +200,8 @@ impl Shard {
     pub(super) fn on_roster(&mut self, id: GroupId, roster: Box<AppliedRoster>) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let own = group.peer();
-        let leaves =
-            roster.roster.membership().get(own).is_none() && !roster.roster.membership().is_empty();
+        // Not being a member proves nothing: a newcomer's snapshot may be older than its membership.
+        let leaves = roster.removed.iter().any(|gone| gone.peer == own);
         group.applied_roster = Some(roster);
         group.tell_removed_at = Time::ZERO;
         if leaves && group.is_live() {

@@ -67,14 +67,18 @@ fn config() -> Config {
 }
 
 /// Asks again and again until there is an answer. The pause is a wait on a channel.
-fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+fn until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    until_or(|| what.to_owned(), ask)
+}
+
+fn until_or<T>(what: impl Fn() -> String, mut ask: impl FnMut() -> Option<T>) -> T {
     let (_keep, pause) = std::sync::mpsc::channel::<()>();
     let start = Instant::now();
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(start.elapsed() < PATIENCE, "{what} does not come about");
+        assert!(start.elapsed() < PATIENCE, "{} does not come about", what());
         let _ = pause.recv_timeout(Duration::from_millis(5));
     }
 }
@@ -200,7 +204,15 @@ impl Cluster {
 
     /// Waits until these stores have applied the same commands, so many.
     pub(crate) fn wait_equal(&self, id: u64, stores: &[u64], count: usize) {
-        until("equal states", || {
+        let states = || {
+            let state = |&at| {
+                let count = self.commands(at, id).len();
+                let failure = self.handle(at).failure();
+                format!("\n  s{at}: {count} commands, {failure:?}, {:?}", self.status(at, id))
+            };
+            format!("equal states of {count} commands:{}", stores.iter().map(state).collect::<String>())
+        };
+        until_or(states, || {
             let first = self.commands(stores[0], id);
             let are_equal = stores[1..].iter().all(|&at| self.commands(at, id) == first);
             (are_equal && first.len() == count).then_some(())

@@ -123,7 +123,8 @@ impl Shared {
             let stop = lock(&self.stop);
             let wait = self.stopped.wait_timeout_while(stop, every, |stop| !*stop);
             let stop = *wait.unwrap_or_else(PoisonError::into_inner).0;
-            if self.is_due.swap(false, Ordering::AcqRel) && self.pulse.check().is_ok() {
+            // Without room the log cannot be synced either; the next write that goes well is due.
+            if self.pulse.check_room().is_ok() && self.is_due.swap(false, Ordering::AcqRel) {
                 // A failure is noted there, and refuses the next write.
                 _ = self.beat();
             }
@@ -135,7 +136,7 @@ impl Shared {
 
     fn beat(&self) -> Result<(), Error> {
         let mut state = lock(&self.state);
-        self.pulse.check()?;
+        self.pulse.check_room()?;
         let sequence = self.db.latest_sequence_number();
         let lengths = self.lengths().map_err(|error| self.failed(&error.to_string()))?;
         self.db.flush_wal(true).map_err(|error| self.failed(error.as_ref()))?;

@@ -36,6 +36,28 @@ impl Pulse {
         }
     }
 
+    /// Refuses what is no write while there is no room. A write may try: RocksDB answers by itself, and
+    /// its first success says that there is room again.
+    pub(super) fn check_room(&self) -> Result<(), Error> {
+        self.check()?;
+        if self.is_full.load(Ordering::Relaxed) {
+            return Err(Error::Full("writes wait for room".into()));
+        }
+        Ok(())
+    }
+
+    /// A write found no room.
+    pub(super) fn found_full(&self) {
+        self.is_full.store(true, Ordering::Relaxed);
+    }
+
+    /// A write went well.
+    pub(super) fn wrote(&self) {
+        if self.is_full.load(Ordering::Relaxed) {
+            self.is_full.store(false, Ordering::Relaxed);
+        }
+    }
+
     /// Notes a failure, after which all writes are refused.
     pub(super) fn fail(&self, why: &str) {
         // Only the first says why; the others follow from it.
@@ -133,6 +155,17 @@ mod tests {
         assert!(is_full(append));
         assert!(!is_full("IO error: No space left on device: While fdatasync: 000004.log"));
         assert!(!is_full("IO error: Input/output error: While appending to file: 000004.log"));
+    }
+
+    #[test]
+    fn a_write_that_goes_well_ends_a_full_disk() {
+        let pulse = Pulse::default();
+        pulse.found_full();
+        assert!(pulse.check().is_ok());
+        assert!(matches!(pulse.check_room(), Err(Error::Full(_))));
+        assert_eq!(pulse.stall(), Stall::Stopped);
+        pulse.wrote();
+        assert!(pulse.check_room().is_ok());
     }
 
     #[test]
