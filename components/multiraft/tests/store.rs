@@ -54,10 +54,8 @@ fn newcomer_is_caught_up_by_a_snapshot_and_the_removed_one_is_destroyed() {
     }
     cluster.change(1, vec![(Change::Set(peer(14), Seat::Learner), Some(store(4)))]);
     cluster.wait_equal(1, &[1, 2, 3, 4], 400);
-    let changes = vec![
-        (Change::Set(peer(14), Seat::Voter), None),
-        (Change::Remove(peer(11)), None),
-    ];
+    let changes =
+        vec![(Change::Set(peer(14), Seat::Voter), None), (Change::Remove(peer(11)), None)];
     cluster.change(1, changes);
     cluster.wait_gone(1, 1);
     cluster.write(1, "last");

@@ -36,7 +36,7 @@ pub(crate) fn run(shared: &Shared, life: u64, cargo: &Receiver<Cargo>) {
     loop {
         let got = match courier.deadline() {
             Some(at) => cargo.recv_timeout(clock::until(at)),
-            None => cargo.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            None => cargo.recv().map_err(RecvTimeoutError::from),
         };
         let now = clock::now();
         let done = match got {

@@ -251,9 +251,8 @@ impl Threads<'_> {
         let shared = Arc::clone(self.shared);
         let body = move || {
             // A thread that panics takes the store with it, also where panics do not abort.
-            let guard = Guard(Arc::clone(&shared));
+            let _guard = Guard(Arc::clone(&shared));
             run(shared);
-            std::mem::forget(guard);
         };
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
         self.list.push(thread.expect("the system gives us a thread"));
@@ -264,7 +263,9 @@ struct Guard(Arc<Shared>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.fatal("a thread of the store panicked");
+        if std::thread::panicking() {
+            self.0.fatal("a thread of the store panicked");
+        }
     }
 }
 

@@ -63,10 +63,13 @@ impl Future for Awaited {
     }
 }
 
+/// One who waits, and the bytes of what it asked for.
+type Waiter = (oneshot::Sender<Outcome>, usize);
+
 /// Those who wait for one worker. Invariant: every sender in it is used once, then it is out.
 pub(crate) struct Waiters {
     /// `None` once nobody is answered any more.
-    slab: Mutex<Option<Slab<(oneshot::Sender<Outcome>, usize)>>>,
+    slab: Mutex<Option<Slab<Waiter>>>,
     /// Bytes of requests under way on the whole store.
     bytes: Arc<AtomicUsize>,
     bytes_max: usize,

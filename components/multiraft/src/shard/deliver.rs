@@ -6,6 +6,7 @@ use types::{GroupId, PeerId, StoreId, Time};
 use super::Shard;
 use super::drain::{answer, place};
 use super::event::SnapshotEffect;
+use super::group::Installing;
 use crate::disk;
 use crate::entry::{Entry, memberships, runs};
 use crate::message::{Body, Envelope, SnapshotBody, SnapshotFrame, SnapshotOffer, SnapshotRefusal};
@@ -188,7 +189,7 @@ impl Shard {
         }
         let group = self.groups.get_mut(&id).expect("the receiver is here");
         group.learn_home(frame.from, from);
-        if group.installing.is_some() {
+        if group.is_installing() {
             let (store, frame) = refuse(SnapshotRefusal::Busy);
             self.pending.snapshots.push(SnapshotEffect::Answer(store, frame));
         } else if group.core.wants_snapshot(offer.covers) {
@@ -238,7 +239,7 @@ impl Shard {
                 group.log.install(offer.covers);
                 // What waited for slots that the snapshot covers is not told apart any more.
                 group.superseded(offer.covers.index, &mut pending.replies);
-                group.installing = Some(offer);
+                group.installing = Installing::Placed(offer);
                 true
             }
             Ok(_) => false,

@@ -4,7 +4,7 @@ use raft::{Body as RaftBody, Event as News, Input, Message, RoleStatus};
 use types::{GroupId, Index, PeerId, StoreId, Time};
 
 use super::event::{Effects, Fetch, Fetched, ShardWrite};
-use super::group::{Group, Life};
+use super::group::{Group, Installing, Life};
 use super::wheel::Wheel;
 use super::{Owed, Shard};
 use crate::apply::{ApplyTask, Work};
@@ -80,12 +80,12 @@ impl Shard {
             Life::Ending(_) | Life::Buried(_) => return,
         }
         // Before anything that the core hands out behind the snapshot.
-        if let Some(offer) = &group.installing
-            && !group.installs
+        if let Installing::Placed(_) = group.installing
             && !group.core.status().log.is_installing()
+            && let Installing::Placed(offer) =
+                std::mem::replace(&mut group.installing, Installing::Begun)
         {
-            group.installs = true;
-            let (peer, work) = (group.peer(), Work::Install(offer.clone()));
+            let (peer, work) = (group.peer(), Work::Install(offer));
             self.pending.apply.push(ApplyTask { group: id, peer, work });
         }
         if group.core.is_dirty() {
@@ -159,7 +159,10 @@ impl Shard {
     fn write(group: &mut Group, write: &raft::Write, batch: &mut storage::Batch) {
         let id = group.id;
         if write.install.is_some() {
-            disk::put_live(batch, id, group.peer(), group.installing.as_deref());
+            let Installing::Placed(offer) = &group.installing else {
+                unreachable!("the core installs what was placed")
+            };
+            disk::put_live(batch, id, group.peer(), Some(offer));
             // What the snapshot covers may still be read by the apply lane, and goes with the
             // install; what lies behind was another log's.
             disk::cut_entries(batch, id, group.log.base().index.next());
@@ -189,7 +192,6 @@ impl Shard {
                 (false, false) => Some(now.after(self.config.undetermined_after)),
                 _ => None,
             };
-            group.led = leads;
         }
         let members: Vec<PeerId> = if leads {
             status.membership.1.iter().map(|member| member.id).filter(|&peer| peer != own).collect()
@@ -227,7 +229,7 @@ impl Shard {
             || entries >= self.config.compact_entries;
         if is_long
             && !group.compacts
-            && group.installing.is_none()
+            && !group.is_installing()
             && let Some(upto) = group.compactable(self.config.lag_bytes_max)
             && upto.index.since(group.log.base().index) * 2 >= entries
         {

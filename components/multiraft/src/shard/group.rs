@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use raft::{Membership, Peer};
+use raft::{Membership, Peer, RoleStatus};
 use types::{EntryId, GroupId, Index, PeerId, StoreId, Term, Time};
 
 use super::event::Token;
@@ -29,10 +29,7 @@ pub(crate) struct Group {
     pub reads: Vec<(Index, Token)>,
     /// When proposals of a leadership that ended are given up.
     pub give_up_at: Option<Time>,
-    /// A snapshot whose place in the log is taken; installed when that is durable.
-    pub installing: Option<Box<SnapshotOffer>>,
-    /// It is in the apply lane.
-    pub installs: bool,
+    pub installing: Installing,
     /// Members whose replica is not there, though their stores are.
     pub absent: Vec<PeerId>,
     /// Removed peers to be told, and when next.
@@ -47,8 +44,17 @@ pub(crate) struct Group {
     /// The instant under which the group is in the wheel.
     pub armed: Option<Time>,
     pub is_dirty: bool,
-    /// Whether the core led when it was last looked at.
-    pub led: bool,
+}
+
+/// A snapshot on its way into a group.
+#[derive(Debug)]
+pub(crate) enum Installing {
+    /// There is none.
+    No,
+    /// Its place in the log is taken. It is installed when that is durable.
+    Placed(Box<SnapshotOffer>),
+    /// It is in the apply lane.
+    Begun,
 }
 
 /// What a group is going through on this store.
@@ -74,8 +80,7 @@ impl Group {
             proposals: VecDeque::new(),
             reads: Vec::new(),
             give_up_at: None,
-            installing: None,
-            installs: false,
+            installing: Installing::No,
             absent: Vec::new(),
             applied_roster: None,
             tell_removed_at: Time::ZERO,
@@ -84,12 +89,19 @@ impl Group {
             compacts: false,
             armed: None,
             is_dirty: false,
-            led: false,
         }
     }
 
     pub(crate) fn peer(&self) -> PeerId {
         self.core.status().id
+    }
+
+    pub(crate) fn leads(&self) -> bool {
+        self.core.status().role == RoleStatus::Leader
+    }
+
+    pub(crate) fn is_installing(&self) -> bool {
+        !matches!(self.installing, Installing::No)
     }
 
     pub(crate) fn is_live(&self) -> bool {
@@ -175,7 +187,7 @@ impl Group {
             group: self.id,
             peer: status.id,
             term: status.term,
-            leads: status.leader == Some(status.id),
+            leads: status.role == RoleStatus::Leader,
             leader: status.leader,
             commit: status.commit,
             applied: self.applied,

@@ -200,7 +200,7 @@ impl Shard {
     pub(super) fn on_roster(&mut self, id: GroupId, roster: Box<AppliedRoster>) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let own = group.peer();
-        // Not being a member proves nothing: a newcomer's snapshot may be older than its membership.
+        // Not to be a member proves nothing: a newcomer's snapshot may be older than its seat.
         let leaves = roster.removed.iter().any(|gone| gone.peer == own);
         group.applied_roster = Some(roster);
         group.tell_removed_at = Time::ZERO;

@@ -52,8 +52,9 @@ pub struct Remembered {
     pub support: BTreeMap<StoreId, (u64, bool)>,
 }
 
-/// What liveness wants done, in this order: make the records durable (with [`LivenessEffects::sync`]
-/// sync the disk even if there are none), then send, then tell the shards.
+/// What liveness wants done, in this order: make the records durable, and where
+/// [`LivenessEffects::sync`] says so sync the disk even if there are none; then send; then tell the
+/// shards.
 #[derive(Debug, Default)]
 pub struct LivenessEffects {
     /// To be written.

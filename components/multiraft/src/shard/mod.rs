@@ -42,7 +42,7 @@ use crate::apply::{Applied, Done};
 use crate::config::Config;
 use crate::entry::{Entry, own_payload};
 use crate::outcome::{Outcome, Refusal};
-use group::{Group, Life};
+use group::{Group, Installing, Life};
 use wheel::Wheel;
 
 /// Many groups of one store.
@@ -156,7 +156,7 @@ impl Shard {
     /// store does not lead again before its disk does answer, as votes wait for it.
     pub fn stand_down(&mut self, now: Time) {
         let led: Vec<(GroupId, PeerId)> = (self.groups.values())
-            .filter(|group| group.is_live() && group.led)
+            .filter(|group| group.is_live() && group.leads())
             .map(|group| (group.id, group.peer()))
             .collect();
         for (id, peer) in led {
@@ -340,8 +340,7 @@ impl Shard {
                 }
             }
             Done::Installed(roster, covers) => {
-                group.installing = None;
-                group.installs = false;
+                group.installing = Installing::No;
                 self.on_applied_upto(id, covers.index);
                 self.on_roster(id, roster);
             }

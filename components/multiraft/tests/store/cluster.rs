@@ -210,7 +210,10 @@ impl Cluster {
                 let failure = self.handle(at).failure();
                 format!("\n  s{at}: {count} commands, {failure:?}, {:?}", self.status(at, id))
             };
-            format!("equal states of {count} commands:{}", stores.iter().map(state).collect::<String>())
+            format!(
+                "equal states of {count} commands:{}",
+                stores.iter().map(state).collect::<String>()
+            )
         };
         until_or(states, || {
             let first = self.commands(stores[0], id);
@@ -220,13 +223,7 @@ impl Cluster {
     }
 
     /// Waits until these stores have applied the same: these commands, perhaps the others too.
-    pub(crate) fn wait_equal_among(
-        &self,
-        id: u64,
-        stores: &[u64],
-        must: &[&str],
-        may: &[&str],
-    ) {
+    pub(crate) fn wait_equal_among(&self, id: u64, stores: &[u64], must: &[&str], may: &[&str]) {
         until("equal states", || {
             let first = self.commands(stores[0], id);
             let are_equal = stores[1..].iter().all(|&at| self.commands(at, id) == first);

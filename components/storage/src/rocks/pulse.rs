@@ -36,8 +36,8 @@ impl Pulse {
         }
     }
 
-    /// Refuses what is no write while there is no room. A write may try: RocksDB answers by itself, and
-    /// its first success says that there is room again.
+    /// Refuses what is no write while there is no room. A write may try: RocksDB answers by itself,
+    /// and its first success says that there is room again.
     pub(super) fn check_room(&self) -> Result<(), Error> {
         self.check()?;
         if self.is_full.load(Ordering::Relaxed) {

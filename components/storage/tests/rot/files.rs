@@ -9,9 +9,13 @@ use storage::{Batch, Cf, Config, DamageKind, Durability, Engine, OpenError, Rock
 use crate::world::{config, copy, damage, log_path, logs};
 
 fn put(engine: &RocksEngine, cf: Cf, key: &[u8]) {
+    put_as(engine, cf, key, Durability::Synced);
+}
+
+fn put_as(engine: &RocksEngine, cf: Cf, key: &[u8], durability: Durability) {
     let mut batch = Batch::new();
     batch.put(cf, key, &[7; 1000]);
-    engine.write(&batch, Durability::Synced).unwrap();
+    engine.write(&batch, durability).unwrap();
 }
 
 fn kind(dir: &Path) -> Option<DamageKind> {
@@ -39,6 +43,44 @@ fn a_log_that_was_flushed_and_deleted_is_not_missed() {
     let (engine, audit) = RocksEngine::open(&crashed, &config()).unwrap();
     assert!(audit.witnessed.is_some() && !audit.is_torn());
     assert!(engine.get(Cf::Raft, b"later").unwrap().is_some());
+}
+
+#[test]
+fn an_engine_that_flushes_and_merges_all_the_time_is_never_called_damaged() {
+    let home = tempfile::tempdir().unwrap();
+    let (alive, crashed) = (home.path().join("alive"), home.path().join("crashed"));
+    let restless = Config {
+        memory_bytes_max: 1 << 20,
+        raft_memory_bytes: 64 << 10,
+        data_memory_bytes: 64 << 10,
+        log_bytes_max: 256 << 10,
+        ..config()
+    };
+    let (engine, _) = RocksEngine::open(&alive, &restless).unwrap();
+    let mut several = 0;
+    for round in 0..60u8 {
+        for number in 0..40u8 {
+            let durability = [Durability::Buffered, Durability::Synced][usize::from(number / 39)];
+            put_as(&engine, Cf::ALL[usize::from(number) % 5], &[round, number], durability);
+        }
+        if round % 3 == 0 {
+            engine.witness().unwrap();
+        }
+        copy(&alive, &crashed);
+        let audit = RocksEngine::audit(&crashed).unwrap();
+        assert!(!audit.is_torn());
+        several += usize::from(audit.logs.len() > 1);
+        if round % 10 == 9 {
+            let (copy, _) = RocksEngine::open(&crashed, &restless).unwrap();
+            for number in 0..40u8 {
+                let cf = Cf::ALL[usize::from(number) % 5];
+                assert!(copy.get(cf, &[round, number]).unwrap().is_some());
+            }
+        }
+        fs::remove_dir_all(&crashed).unwrap();
+    }
+    let health = engine.health();
+    assert!(health.flushes > 20 && several > 10, "{health:?}, {several}");
 }
 
 #[test]

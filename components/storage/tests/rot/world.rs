@@ -134,14 +134,30 @@ pub(crate) fn logs(dir: &Path) -> Vec<PathBuf> {
     logs
 }
 
+/// Copies a directory at an instant: again, if RocksDB changed it meanwhile.
 pub(crate) fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        if path.file_name().unwrap() != "LOCK" {
-            fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    loop {
+        fs::create_dir(to).unwrap();
+        let before = lengths(from);
+        let all = before.iter().all(|(path, _)| {
+            let name = path.file_name().unwrap();
+            name == "LOCK" || fs::copy(path, to.join(name)).is_ok()
+        });
+        if all && lengths(from) == before {
+            return;
         }
+        fs::remove_dir_all(to).unwrap();
     }
+}
+
+fn lengths(dir: &Path) -> Vec<(PathBuf, u64)> {
+    let mut lengths: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .filter_map(Result::ok)
+        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.len())))
+        .collect();
+    lengths.sort();
+    lengths
 }
 
 /// All files and what is in them.

@@ -57,7 +57,7 @@ impl World {
     fn carry_out(&mut self, from: usize, out: LivenessEffects) {
         for op in out.records.iter() {
             let storage::Op::Put(_, key, value) = op else { panic!("only puts") };
-            crate::disk::remember(&mut self.remembered[from], key, value).unwrap();
+            disk::remember(&mut self.remembered[from], key, value).unwrap();
         }
         self.changes.extend(out.changes.iter().map(|&(store, held)| (from, store, held)));
         for (to, message) in out.sends {
