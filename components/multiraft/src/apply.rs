@@ -274,10 +274,7 @@ impl Applier {
                 return Ok(None);
             }
             Work::Install(offer) => self.install((group, peer), &offer)?,
-            Work::Compact(upto) => match self.compact(group, upto)? {
-                Some(base) => Done::Compacted(base),
-                None => return Ok(None),
-            },
+            Work::Compact(upto) => Done::Compacted(self.compact(group, upto)?),
             Work::Snapshot(wanted, store) => {
                 // The view must show what was applied before.
                 self.write(Durability::Buffered)?;
@@ -447,20 +444,19 @@ impl Applier {
         Ok(machine.roster.clone())
     }
 
-    fn compact(&mut self, group: GroupId, upto: EntryId) -> Result<Option<EntryId>, ApplyError> {
+    /// Returns where the log begins afterwards: where it did, if the machine's state is not durable
+    /// as far as that.
+    fn compact(&mut self, group: GroupId, upto: EntryId) -> Result<EntryId, ApplyError> {
         let Applier { groups, batch, engine, .. } = self;
-        let Some(machine) = groups.get_mut(&group) else { return Ok(None) };
-        let applied = machine.applied;
-        let durable = machine.machine.persist(applied.index, batch);
-        if durable < upto.index || upto.index > applied.index {
-            return Ok(None);
-        }
-        let base = disk::base(&**engine, group).map_err(ApplyError::Engine)?;
-        if base.is_some_and(|base| base.index >= upto.index) {
-            return Ok(None);
+        let base = disk::base(&**engine, group).map_err(ApplyError::Engine)?.unwrap_or_default();
+        let Some(machine) = groups.get_mut(&group) else { return Ok(base) };
+        let applied = machine.applied.index;
+        let durable = machine.machine.persist(applied, batch);
+        if upto.index > durable.min(applied) || upto.index <= base.index {
+            return Ok(base);
         }
         disk::drop_entries(batch, group, upto);
-        Ok(Some(upto))
+        Ok(upto)
     }
 
     fn begin_snapshot(

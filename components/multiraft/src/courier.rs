@@ -170,10 +170,8 @@ impl Courier {
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
         let sending = self.sending.values().map(|session| session.deadline(&self.config));
-        let receiving = self
-            .receiving
-            .values()
-            .map(|session| session.heard_at.after(self.config.snapshot_patience));
+        let patience = self.config.snapshot_patience;
+        let receiving = self.receiving.values().filter_map(|session| session.ends_at(patience));
         sending.chain(receiving).min()
     }
 
@@ -199,7 +197,7 @@ impl Courier {
             }
         }
         let silent: Vec<GroupId> = (self.receiving.iter())
-            .filter(|(_, session)| now >= session.heard_at.after(patience))
+            .filter(|(_, session)| session.ends_at(patience).is_some_and(|at| now >= at))
             .map(|(&group, _)| group)
             .collect();
         for group in silent {

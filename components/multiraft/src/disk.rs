@@ -16,7 +16,7 @@ use types::{EntryId, GroupId, Index, PeerId, StoreId, Term};
 use crate::apply::AppliedRoster;
 use crate::entry::Entry;
 use crate::keys::{self, Meta};
-use crate::message::SnapshotOffer;
+use crate::message::{SnapshotChunk, SnapshotOffer};
 use crate::shard::liveness::Remembered;
 use crate::wire;
 
@@ -158,9 +158,12 @@ pub(crate) fn put_roster(batch: &mut Batch, group: GroupId, roster: &AppliedRost
     put(batch, &keys::of_group(Meta::Roster, group), &record);
 }
 
-/// A chunk of a snapshot that arrives.
-pub(crate) fn put_chunk(batch: &mut Batch, group: GroupId, nth: u64, data: &Bytes) {
-    batch.put(Cf::Meta, keys::chunk(group, nth).as_slice(), data);
+/// A chunk of a snapshot that arrives: its data, behind a byte that says whether it is the last.
+pub(crate) fn put_chunk(batch: &mut Batch, group: GroupId, chunk: &SnapshotChunk) {
+    let mut value = Vec::with_capacity(chunk.data.len() + 1);
+    value.push(u8::from(chunk.is_last));
+    value.extend_from_slice(&chunk.data);
+    batch.put(Cf::Meta, keys::chunk(group, chunk.nth).as_slice(), &value);
 }
 
 /// Forgets the chunks of a group.
@@ -208,6 +211,9 @@ pub(crate) fn base(engine: &dyn Engine, group: GroupId) -> Result<Option<EntryId
 }
 
 /// Calls with each staged chunk in order, until told to stop.
+///
+/// # Errors
+/// If the engine cannot read, or not all chunks are there.
 pub(crate) fn scan_chunks(
     view: &dyn View,
     group: GroupId,
@@ -215,7 +221,24 @@ pub(crate) fn scan_chunks(
 ) -> Result<(), storage::Error> {
     let (start, end) = keys::chunks(group);
     let bounds = (Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()));
-    view.scan(Cf::Meta, bounds, Direction::Forward, &mut |_, value| each(value))
+    let mut next = 0;
+    let mut is_whole = false;
+    let mut is_stopped = false;
+    view.scan(Cf::Meta, bounds, Direction::Forward, &mut |key, value| {
+        let Some((&last, data)) = value.split_first() else { return false };
+        if keys::chunk(group, next).as_slice() != key {
+            return false;
+        }
+        next += 1;
+        is_whole = last == 1;
+        is_stopped = !each(data);
+        !is_stopped && !is_whole
+    })?;
+    if is_whole || is_stopped {
+        Ok(())
+    } else {
+        Err(storage::Error::Corrupt(format!("chunk {next} of the snapshot of {group} is missing")))
+    }
 }
 
 /// The entries of a range of slots, at least one and then as many as fit into `bytes_max`, without

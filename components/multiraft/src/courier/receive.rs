@@ -1,5 +1,7 @@
 //! The receiving half of a courier.
 
+use std::time::Duration;
+
 use storage::{Batch, Durability};
 use types::{StoreId, Time};
 
@@ -20,6 +22,13 @@ pub(super) struct Receiving {
     /// All of it was handed to the shard.
     is_whole: bool,
     pub(super) heard_at: Time,
+}
+
+impl Receiving {
+    /// When it is given up; never once all of it is here, since it may be on its way into the log.
+    pub(super) fn ends_at(&self, patience: Duration) -> Option<Time> {
+        (!self.is_whole).then(|| self.heard_at.after(patience))
+    }
 }
 
 impl Courier {
@@ -83,7 +92,7 @@ impl Courier {
             out.sends.push(reply(from, &frame, SnapshotBody::Accept(next)));
             return Ok(());
         }
-        let SnapshotChunk { nth, data, crc, is_last } = chunk;
+        let SnapshotChunk { data, crc, is_last, .. } = chunk;
         session.crc = crc32c::crc32c_append(session.crc, data);
         if session.crc != *crc {
             self.counts.failed += 1;
@@ -93,7 +102,7 @@ impl Courier {
             return Ok(());
         }
         let mut batch = Batch::new();
-        disk::put_chunk(&mut batch, frame.group, *nth, data);
+        disk::put_chunk(&mut batch, frame.group, chunk);
         match self.engine.write(&batch, Durability::Buffered) {
             Ok(()) => {}
             Err(storage::Error::Full(_)) => {

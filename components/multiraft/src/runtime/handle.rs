@@ -11,7 +11,7 @@ use super::carrier::Cargo;
 use super::pending::refused;
 use super::pulse::Beat;
 use super::{Counts, Mail, Pending, Shared};
-use crate::message::{Body, Parcel, SnapshotBody};
+use crate::message::{Body, Envelope, Parcel, SnapshotBody};
 use crate::outcome::Refusal;
 use crate::shard::{Beginning, Event, Token};
 use crate::transport::Inbox;
@@ -116,30 +116,42 @@ impl Handle {
     }
 }
 
+impl Handle {
+    /// One mail for each worker that is concerned.
+    fn take_in(&self, from: StoreId, envelopes: Vec<Envelope>) {
+        let shared = &self.shared;
+        let mut mails: Vec<(Vec<Event>, usize)> =
+            shared.workers.iter().map(|_| (Vec::new(), 0)).collect();
+        for envelope in envelopes {
+            let bytes = match &envelope.body {
+                Body::Raft(_, entries) => entries.iter().map(|entry| entry.payload.bytes()).sum(),
+                _ => 0,
+            };
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+            let waiting = shared.inbox_bytes.load(Ordering::Relaxed);
+            if bytes > 0 && waiting.saturating_add(bytes) > shared.config.inbox_bytes_max {
+                // As a network would lose it.
+                shared.counters.dropped.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            shared.inbox_bytes.fetch_add(bytes, Ordering::Relaxed);
+            let (events, total) = &mut mails[shared.worker_of(envelope.group)];
+            events.push(Event::Deliver { from, envelope });
+            *total += bytes;
+        }
+        for (worker, (events, bytes)) in shared.workers.iter().zip(mails) {
+            if !events.is_empty() {
+                let _ = worker.send(Mail::Heavy(events, bytes));
+            }
+        }
+    }
+}
+
 impl Inbox for Handle {
     fn deliver(&self, from: StoreId, parcel: Parcel) {
         let shared = &self.shared;
         match parcel {
-            Parcel::Groups(envelopes) => {
-                for envelope in envelopes {
-                    let bytes = match &envelope.body {
-                        Body::Raft(_, entries) => {
-                            entries.iter().map(|entry| entry.payload.bytes()).sum()
-                        }
-                        _ => 0,
-                    };
-                    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-                    let waiting = shared.inbox_bytes.load(Ordering::Relaxed);
-                    if bytes > 0 && waiting.saturating_add(bytes) > shared.config.inbox_bytes_max {
-                        // As a network would lose it.
-                        shared.counters.dropped.fetch_add(1, Ordering::Relaxed);
-                        continue;
-                    }
-                    shared.inbox_bytes.fetch_add(bytes, Ordering::Relaxed);
-                    let worker = &shared.workers[shared.worker_of(envelope.group)];
-                    let _ = worker.send(Mail::Heavy(Event::Deliver { from, envelope }, bytes));
-                }
-            }
+            Parcel::Groups(envelopes) => self.take_in(from, envelopes),
             Parcel::Liveness(message) => {
                 let _ = shared.pulse.send(Beat::Message(from, message));
             }

@@ -84,9 +84,9 @@ pub struct Store {
 pub(crate) enum Mail {
     /// Something happened.
     Event(Event),
-    /// The same, and it carries so many bytes of entries.
-    Heavy(Event, usize),
-    /// Several things of one kind happened.
+    /// Messages arrived, with so many bytes of entries.
+    Heavy(Vec<Event>, usize),
+    /// Several things happened.
     Events(Vec<Event>),
     /// The store stops.
     Stop,

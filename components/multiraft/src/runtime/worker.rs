@@ -72,8 +72,8 @@ impl Worker<'_> {
         match mail {
             Mail::Event(event) => self.handle(event),
             Mail::Events(events) => events.into_iter().for_each(|event| self.handle(event)),
-            Mail::Heavy(event, bytes) => {
-                self.handle(event);
+            Mail::Heavy(events, bytes) => {
+                events.into_iter().for_each(|event| self.handle(event));
                 self.shared.inbox_bytes.fetch_sub(bytes, Ordering::Relaxed);
             }
             Mail::Stop => return false,

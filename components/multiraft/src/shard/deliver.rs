@@ -123,7 +123,14 @@ impl Shard {
                 false
             }
             // A later peer lives here, so this one does not.
-            Some(group) => group.peer() > to,
+            Some(group) if group.peer() > to => true,
+            // An earlier one does: ids rise, so it was removed before.
+            Some(group) => {
+                if group.is_live() {
+                    self.end(id, None);
+                }
+                false
+            }
             None => {
                 if self.tombstones.get(&id).is_none_or(|&buried| buried < to) {
                     // It never was here; late messages must not bring it about.
@@ -236,6 +243,7 @@ impl Shard {
                 let Shard { groups, pending, .. } = self;
                 let group = groups.get_mut(&id).expect("it was just stepped");
                 group.learn_homes(&offer.roster.1);
+                group.displace(offer.covers.index.next());
                 group.log.install(offer.covers);
                 // What waited for slots that the snapshot covers is not told apart any more.
                 group.superseded(offer.covers.index, &mut pending.replies);

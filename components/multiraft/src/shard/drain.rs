@@ -135,6 +135,7 @@ impl Shard {
         }
         for (token, result) in out.reads.drain(..) {
             let token = super::Token(token.0);
+            group.asked.remove(&token);
             match result {
                 Ok(index) if index <= group.applied => {
                     pending.replies.push((token, Outcome::Readable(index)));
@@ -188,10 +189,11 @@ impl Shard {
         let leads = status.role == RoleStatus::Leader;
         if let News::Leader { term, leader } = news {
             tracing::debug!(group = %id, term = %term, leader = ?leader, "leader");
-            group.give_up_at = match (leads, group.proposals.is_empty()) {
-                (false, false) => Some(now.after(self.config.undetermined_after)),
-                _ => None,
-            };
+            group.give_up_at =
+                match (leads, group.proposals.is_empty() && group.displaced.is_empty()) {
+                    (false, false) => Some(now.after(self.config.undetermined_after)),
+                    _ => None,
+                };
         }
         let members: Vec<PeerId> = if leads {
             status.membership.1.iter().map(|member| member.id).filter(|&peer| peer != own).collect()
@@ -352,6 +354,7 @@ pub(super) fn refusal(group: &Group, why: raft::Refused) -> Refusal {
 
 /// Entries of an append that fell into the range that was placed.
 pub(super) fn place(group: &mut Group, range: &std::ops::Range<Index>, entries: Vec<Entry>) {
+    group.displace(range.start);
     group.log.cut(range.start);
     for entry in entries.into_iter().filter(|entry| range.contains(&entry.id.index)) {
         if let Payload::Roster(roster) = &entry.payload {

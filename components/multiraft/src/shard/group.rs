@@ -1,6 +1,6 @@
 //! One group of a shard: its core, the part of its log in memory, and who waits for what.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use raft::{Membership, Peer, RoleStatus};
 use types::{EntryId, GroupId, Index, PeerId, StoreId, Term, Time};
@@ -10,7 +10,7 @@ use crate::apply::AppliedRoster;
 use crate::entry::Roster;
 use crate::log::GroupLog;
 use crate::message::SnapshotOffer;
-use crate::outcome::{GroupStatus, Outcome};
+use crate::outcome::{GroupStatus, Outcome, Refusal};
 
 /// A group hosted by this store.
 #[derive(Debug)]
@@ -25,6 +25,10 @@ pub(crate) struct Group {
     pub applied: Index,
     /// Proposals by the entry they became.
     pub proposals: VecDeque<(EntryId, Token)>,
+    /// Proposals whose entries are not in the log any more. Another may have them.
+    pub displaced: Vec<(EntryId, Token)>,
+    /// Reads that the core confirms.
+    pub asked: BTreeSet<Token>,
     /// Reads that wait for this slot to be applied.
     pub reads: Vec<(Index, Token)>,
     /// When proposals of a leadership that ended are given up.
@@ -78,6 +82,8 @@ impl Group {
             life: Life::Live,
             applied,
             proposals: VecDeque::new(),
+            displaced: Vec::new(),
+            asked: BTreeSet::new(),
             reads: Vec::new(),
             give_up_at: None,
             installing: Installing::No,
@@ -140,22 +146,39 @@ impl Group {
             .map(|&(peer, _)| peer)
     }
 
-    /// Ends proposals whose outcome is known now that everything up to `commit` is: those whose
-    /// entries were superseded. Those that were committed stay, for the apply lane.
+    /// The log is cut at `from`, or new entries stand there.
+    pub(crate) fn displace(&mut self, from: Index) {
+        while let Some(&(id, token)) = self.proposals.back()
+            && id.index >= from
+        {
+            self.proposals.pop_back();
+            self.displaced.push((id, token));
+        }
+    }
+
+    /// Ends proposals whose outcome is known now that everything up to `commit` is committed and in
+    /// the log, or covered by a snapshot. Those that are in the log stay, for the apply lane.
     pub(crate) fn superseded(&mut self, commit: Index, lost: &mut Vec<(Token, Outcome)>) {
         let log = self.core.status().log;
-        self.proposals.retain(|&(id, token)| {
-            if id.index > commit || log.term(id.index) == Some(id.term) {
+        let base = log.base().index;
+        self.displaced.retain(|&(id, token)| {
+            if id.index > commit {
                 return true;
             }
             let outcome = match log.term(id.index) {
-                Some(_) => Outcome::Refused(crate::outcome::Refusal::Superseded),
-                // Compacted, or covered by a snapshot: nothing is known any more.
-                None => Outcome::Undetermined,
+                Some(term) if term != id.term => Outcome::Refused(Refusal::Superseded),
+                // It came back, and was applied without us; or a snapshot covers it.
+                _ => Outcome::Undetermined,
             };
             lost.push((token, outcome));
             false
         });
+        while let Some(&(id, token)) = self.proposals.front()
+            && id.index <= base
+        {
+            self.proposals.pop_front();
+            lost.push((token, Outcome::Undetermined));
+        }
     }
 
     /// Those who wait for the slots up to `last`, ascending.
@@ -172,11 +195,17 @@ impl Group {
 
     /// Everyone who waits is told that nobody knows, or that nothing was done.
     pub(crate) fn abandon(&mut self, replies: &mut Vec<(Token, Outcome)>) {
-        let proposals = self.proposals.drain(..);
+        self.give_up(replies);
+        let reads = self.reads.drain(..).map(|(_, token)| token);
+        let asked = std::mem::take(&mut self.asked);
+        let refused = Outcome::Refused(Refusal::NoGroup(self.id));
+        replies.extend(reads.chain(asked).map(|token| (token, refused.clone())));
+    }
+
+    /// Proposals are not waited for any more.
+    pub(crate) fn give_up(&mut self, replies: &mut Vec<(Token, Outcome)>) {
+        let proposals = self.proposals.drain(..).chain(self.displaced.drain(..));
         replies.extend(proposals.map(|(_, token)| (token, Outcome::Undetermined)));
-        let refused = crate::outcome::Refusal::NoGroup(self.id);
-        let reads = self.reads.drain(..);
-        replies.extend(reads.map(|(_, token)| (token, Outcome::Refused(refused.clone()))));
     }
 
     pub(crate) fn status(&self) -> GroupStatus {

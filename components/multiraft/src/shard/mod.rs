@@ -223,9 +223,7 @@ impl Shard {
         let Some(group) = self.groups.get_mut(&id) else { return };
         if group.give_up_at.is_some_and(|at| at <= now) {
             group.give_up_at = None;
-            let proposals = group.proposals.drain(..);
-            let answers = proposals.map(|(_, token)| (token, Outcome::Undetermined));
-            self.pending.replies.extend(answers);
+            group.give_up(&mut self.pending.replies);
         }
         let peer = group.peer();
         self.step_live(now, id, peer, Input::Timer);
@@ -251,6 +249,7 @@ impl Shard {
         if let Ok(Placed::Own(entry_id, own)) = &placed {
             let payload = own_payload(own.clone(), |peer| group.home(peer))
                 .expect("the core names only members, and their stores came with them");
+            group.displace(entry_id.index);
             group.log.push(Entry { id: *entry_id, payload });
         }
         // Answers that need nothing durable are in the outbox already: they belong to this group.

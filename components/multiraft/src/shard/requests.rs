@@ -24,6 +24,7 @@ impl Shard {
             Ok(Placed::Payloads(range)) => {
                 let group = self.groups.get_mut(&id).expect("it was just stepped");
                 let entry_id = EntryId::new(group.core.status().term, range.start);
+                group.displace(entry_id.index);
                 group.log.push(Entry { id: entry_id, payload });
                 group.proposals.push_back((entry_id, token));
             }
@@ -53,8 +54,9 @@ impl Shard {
         }
         if let Err(why) = self.step(now, id, Input::Read(ReadToken(token.0))) {
             let why = refusal(&self.groups[&id], why);
-            self.refuse(token, why);
+            return self.refuse(token, why);
         }
+        self.groups.get_mut(&id).expect("it lives").asked.insert(token);
     }
 
     /// A newcomer's store is learnt before the membership is appended, since the entry says it.
