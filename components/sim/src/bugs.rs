@@ -1,0 +1,117 @@
+//! Planted bugs: what a checker must find. None of them is in shipped code; each is something that a
+//! store's shell, or its disk, does wrong.
+
+use storage::{Batch, Cf, Durability, Engine, Op};
+
+/// A planted bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// Writes of the log are not synced.
+    NoSync,
+    /// Writes are reported durable before they are.
+    AckBeforeWrite,
+    /// Term and vote are not written after the first time.
+    VoteNotWritten,
+    /// Entries are not deleted when others take their place.
+    SuffixKept,
+    /// After a restart the last applied slots are applied as if they were new ones.
+    AppliedForgotten,
+    /// The last entry of a log is lost at a restart.
+    LastEntryLost,
+    /// A tombstone is lost at a restart.
+    TombstoneLost,
+    /// Entries are written without those before them.
+    FirstEntryOfWriteLost,
+    /// The note of an installed snapshot's place is lost.
+    InstallForgotten,
+    /// The commands of a replica are lost at a restart, but not that they were applied.
+    DataLost,
+    /// What was said of the log's beginning is lost at a restart.
+    BaseLost,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Bug; 11] = [
+        Bug::NoSync,
+        Bug::AckBeforeWrite,
+        Bug::VoteNotWritten,
+        Bug::SuffixKept,
+        Bug::AppliedForgotten,
+        Bug::LastEntryLost,
+        Bug::TombstoneLost,
+        Bug::FirstEntryOfWriteLost,
+        Bug::InstallForgotten,
+        Bug::DataLost,
+        Bug::BaseLost,
+    ];
+
+    /// What becomes of a write of the log.
+    pub(crate) fn in_write(self, batch: &Batch) -> (Batch, Durability) {
+        let is_hard_state = |key: &[u8]| key.len() == 9 && key[8] == 0;
+        let is_entry = |key: &[u8]| key.len() == 17 && key[8] == 1;
+        let mut seen_entry = false;
+        let kept = |op: &Op<'_>| match (self, *op) {
+            (Bug::VoteNotWritten, Op::Put(Cf::Raft, key, _)) => !is_hard_state(key),
+            (Bug::SuffixKept, Op::DeleteRange(Cf::Raft, ..)) => false,
+            (Bug::InstallForgotten, Op::Put(Cf::Meta, key, value)) => {
+                !(key.first() == Some(&b'g') && value.len() > 16)
+            }
+            (Bug::FirstEntryOfWriteLost, Op::Put(Cf::Raft, key, _)) if is_entry(key) => {
+                std::mem::replace(&mut seen_entry, true)
+            }
+            _ => true,
+        };
+        let durability = match self {
+            Bug::NoSync => Durability::Buffered,
+            _ => Durability::Synced,
+        };
+        (filtered(batch, kept), durability)
+    }
+
+    /// What happens to a disk before it is read.
+    pub(crate) fn at_start(self, engine: &dyn Engine) {
+        let mut batch = Batch::new();
+        let mut last: Option<Vec<u8>> = None;
+        let (cf, wanted): (Cf, &dyn Fn(&[u8]) -> bool) = match self {
+            Bug::AppliedForgotten => (Cf::Meta, &|key| key.first() == Some(&b'a')),
+            Bug::TombstoneLost => (Cf::Meta, &|key| key.first() == Some(&b'g')),
+            Bug::BaseLost => (Cf::Meta, &|key| key.first() == Some(&b'b')),
+            Bug::LastEntryLost => (Cf::Raft, &|key| key.len() == 17 && key[8] == 1),
+            Bug::DataLost => (Cf::Default, &|key| key.len() == 16),
+            _ => return,
+        };
+        let all = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+        engine
+            .view()
+            .scan(cf, all, storage::Direction::Forward, &mut |key, value| {
+                if !wanted(key) {
+                    return true;
+                }
+                match self {
+                    // Life 2 is that of a tombstone.
+                    Bug::TombstoneLost if !value.windows(2).any(|pair| pair == [16, 2]) => {}
+                    Bug::LastEntryLost | Bug::DataLost => last = Some(key.to_vec()),
+                    _ => batch.delete(cf, key),
+                }
+                true
+            })
+            .expect("a healthy disk can be read");
+        if let Some(key) = last {
+            batch.delete(cf, &key);
+        }
+        engine.write(&batch, Durability::Synced).expect("a healthy disk can be written");
+    }
+}
+
+fn filtered(batch: &Batch, mut kept: impl FnMut(&Op<'_>) -> bool) -> Batch {
+    let mut out = Batch::new();
+    for op in batch.iter().filter(|op| kept(op)) {
+        match op {
+            Op::Put(cf, key, value) => out.put(cf, key, value),
+            Op::Delete(cf, key) => out.delete(cf, key),
+            Op::DeleteRange(cf, start, end) => out.delete_range(cf, start, end),
+        }
+    }
+    out
+}

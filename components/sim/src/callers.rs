@@ -1,0 +1,158 @@
+//! Callers: they create groups, propose, read, change memberships and move leadership.
+
+use std::collections::BTreeMap;
+
+use multiraft::shard::{Beginning, Event, Token};
+use multiraft::Roster;
+use raft::{Change, RoleStatus, Seat};
+use types::{EntryId, GroupId, Index, PeerId, StoreId, Term};
+
+use crate::check::{Asked, What};
+use crate::report::Count;
+use crate::world::{Happening, World};
+
+/// What callers know.
+#[derive(Default)]
+pub(crate) struct Callers {
+    next_token: u64,
+    next_peer: u64,
+    next_command: u64,
+    /// Groups, with the stores of their first members.
+    pub groups: BTreeMap<GroupId, Vec<(PeerId, StoreId)>>,
+}
+
+impl World<'_> {
+    pub(crate) fn begin_groups(&mut self) {
+        for id in 1..=self.plan.groups {
+            self.create_group(id);
+        }
+    }
+
+    fn create_group(&mut self, id: u64) {
+        let group = GroupId::new(id).expect("not zero");
+        let first = self.rng.below(self.nodes.len() as u64);
+        let mut voters = Vec::new();
+        for nth in 0..3 {
+            let at = usize::try_from((first + nth) % self.nodes.len() as u64).expect("few");
+            self.callers.next_peer += 1;
+            let peer = PeerId::new(self.callers.next_peer).expect("not zero");
+            voters.push((peer, self.nodes[at].id));
+        }
+        let roster = Roster::of_voters(&voters).expect("three voters");
+        for &(peer, store) in &voters {
+            let at = EntryId::new(Term(1), Index(1));
+            let beginning = Box::new(Beginning { peer, at, roster: roster.clone() });
+            let node = self.nodes.iter().position(|node| node.id == store).expect("it is there");
+            self.ask(node, group, What::Other, |token| Event::Create { group, token, beginning });
+        }
+        self.callers.groups.insert(group, voters);
+        self.report.add(Count::Create, 1);
+    }
+
+    /// Asks a store something.
+    pub(crate) fn ask(
+        &mut self,
+        at: usize,
+        group: GroupId,
+        what: What,
+        event: impl FnOnce(Token) -> Event,
+    ) {
+        if self.nodes[at].up.is_none() {
+            return;
+        }
+        self.callers.next_token += 1;
+        let token = self.callers.next_token;
+        let store = self.nodes[at].id.get();
+        self.checks.lock().asked(token, Asked { store, group, what });
+        let event = event(Token(token));
+        self.with(at, None, |node, clock, _| {
+            node.shard.handle(clock, event);
+            Ok(())
+        });
+    }
+
+    pub(crate) fn call(&mut self) {
+        if self.healed {
+            return;
+        }
+        let wait = self.rng.between((1, self.plan.requests * 2));
+        self.after(wait, Happening::Caller);
+        let groups: Vec<GroupId> = self.callers.groups.keys().copied().collect();
+        let Some(group) = self.rng.pick(&groups) else { return };
+        let at = match self.leader(group) {
+            Some(at) if self.rng.chance(900) => at,
+            _ => usize::try_from(self.rng.below(self.nodes.len() as u64)).expect("few"),
+        };
+        let mean = self.plan.requests;
+        let rate = |every: u64| if every == 0 { 0 } else { (1_000 * mean / every).min(300) };
+        let (change, transfer) = (rate(self.plan.changes), rate(self.plan.transfers));
+        let dice = self.rng.below(1_000);
+        if dice < change {
+            self.change_membership(at, group);
+        } else if dice < change + transfer {
+            self.transfer(at, group);
+        } else if dice < change + transfer + 150 {
+            let before = self.checks.lock().states.last_acknowledged(group);
+            self.ask(at, group, What::Read(before), |token| Event::Read { group, token });
+        } else {
+            self.propose(at, group);
+        }
+    }
+
+    pub(crate) fn propose(&mut self, at: usize, group: GroupId) {
+        self.callers.next_command += 1;
+        let mut command = format!("{}:{}", group.get(), self.callers.next_command).into_bytes();
+        let size = usize::try_from(self.rng.between(self.plan.command)).expect("short");
+        command.resize(size.max(command.len()), b'.');
+        let bytes = bytes::Bytes::from(command.clone());
+        self.ask(at, group, What::Command(command), |token| Event::Propose {
+            group,
+            token,
+            command: bytes,
+        });
+    }
+
+    /// The store whose peer leads the latest term.
+    pub(crate) fn leader(&self, group: GroupId) -> Option<usize> {
+        let statuses = self.nodes.iter().enumerate().filter_map(|(at, node)| {
+            let status = node.up.as_ref()?.shard.core(group)?.status();
+            (status.role == RoleStatus::Leader).then_some((status.term, at))
+        });
+        statuses.max().map(|(_, at)| at)
+    }
+
+    fn transfer(&mut self, at: usize, group: GroupId) {
+        let Some(node) = &self.nodes[at].up else { return };
+        let Some(core) = node.shard.core(group) else { return };
+        let peers: Vec<PeerId> = core.status().membership.1.iter().map(|m| m.id).collect();
+        let Some(to) = self.rng.pick(&peers) else { return };
+        self.report.add(Count::Transfer, 1);
+        self.ask(at, group, What::Other, |token| Event::Transfer { group, token, to });
+    }
+
+    /// A learner comes, is promoted, and another goes; or one is demoted.
+    fn change_membership(&mut self, at: usize, group: GroupId) {
+        let Some(node) = &self.nodes[at].up else { return };
+        let Some(core) = node.shard.core(group) else { return };
+        let members: Vec<raft::Member> = core.status().membership.1.iter().collect();
+        let learner = members.iter().find(|m| m.seat == Some(Seat::Learner)).map(|m| m.id);
+        let voters: Vec<PeerId> =
+            members.iter().filter(|m| m.seat == Some(Seat::Voter)).map(|m| m.id).collect();
+        let changes = match learner {
+            Some(learner) if self.rng.chance(700) => {
+                let Some(leaves) = self.rng.pick(&voters) else { return };
+                vec![(Change::Set(learner, Seat::Voter), None), (Change::Remove(leaves), None)]
+            }
+            Some(learner) => vec![(Change::Remove(learner), None)],
+            None => {
+                let stores: Vec<StoreId> = self.nodes.iter().map(|node| node.id).collect();
+                let Some(store) = self.rng.pick(&stores) else { return };
+                self.callers.next_peer += 1;
+                let peer = PeerId::new(self.callers.next_peer).expect("not zero");
+                vec![(Change::Set(peer, Seat::Learner), Some(store))]
+            }
+        };
+        self.report.add(Count::Change, 1);
+        self.ask(at, group, What::Other, |token| Event::Change { group, token, changes });
+    }
+}

@@ -1,0 +1,107 @@
+//! What goes wrong, as often as the plan says.
+
+use storage::{Crash, Faults, SyncFault};
+use types::Time;
+
+use crate::plan::MS;
+use crate::report::Count;
+use crate::world::{Happening, World};
+
+/// How often the dice are thrown.
+const EVERY: u64 = 20 * MS;
+
+impl World<'_> {
+    pub(crate) fn fault(&mut self) {
+        if self.healed {
+            return;
+        }
+        self.after(EVERY, Happening::Fault);
+        let at = usize::try_from(self.rng.below(self.nodes.len() as u64)).expect("few");
+        if self.strikes(self.plan.crashes) {
+            self.crash(at);
+        }
+        if self.strikes(self.plan.cuts) {
+            self.cut_links(at);
+        }
+        if self.rng.chance(15) {
+            self.cut.iter_mut().for_each(|row| row.fill(false));
+        }
+        if self.strikes(self.plan.stalls) {
+            self.report.add(Count::Stall, 1);
+            let wait = self.rng.between((50 * MS, 4_000 * MS));
+            self.nodes[at].stalled_until = Time(self.now.0 + wait);
+        }
+        if self.strikes(self.plan.sync_faults) {
+            let kind = if self.rng.chance(500) { SyncFault::Lost } else { SyncFault::Unknown };
+            self.nodes[at].disk.set_faults(Faults { sync: Some(kind), ..Faults::default() });
+        }
+        if self.strikes(self.plan.full) {
+            self.report.add(Count::Full, 1);
+            let room = self.rng.below(4_000);
+            let faults = Faults { room_bytes: Some(room), ..Faults::default() };
+            self.nodes[at].disk.set_faults(faults);
+        } else if self.rng.chance(30) {
+            self.nodes[at].disk.set_faults(Faults::default());
+        }
+        if self.rng.chance(40) && !self.old.is_empty() {
+            let nth = usize::try_from(self.rng.below(self.old.len() as u64)).expect("few");
+            let (from, to, parcel) = self.old.swap_remove(nth);
+            self.report.add(Count::Replay, 1);
+            self.after(0, Happening::Deliver { from, to, parcel });
+        }
+    }
+
+    /// Whether something of this mean distance happens in this throw.
+    fn strikes(&mut self, mean: u64) -> bool {
+        mean > 0 && self.rng.below(mean) < EVERY
+    }
+
+    fn crash(&mut self, at: usize) {
+        if self.nodes[at].up.is_none() {
+            return;
+        }
+        self.stop(at);
+        if self.rng.chance(500) {
+            // The process alone: what it gave to the system stays.
+            self.report.add(Count::Kill, 1);
+            let all = self.nodes[at].disk.unsynced();
+            self.nodes[at].disk.crash(Crash::Keep(all));
+        } else {
+            self.report.add(Count::PowerLoss, 1);
+            self.lose_power(at);
+        }
+        self.say(|world| format!("{} crashes", world.nodes[at].id));
+        let wait = self.rng.between((MS, 2_500 * MS));
+        self.after(wait, Happening::Start { at });
+    }
+
+    /// A part of what was not synced is lost, perhaps in the middle of a write.
+    pub(crate) fn lose_power(&mut self, at: usize) {
+        let unsynced = self.nodes[at].disk.unsynced() as u64;
+        let keep = usize::try_from(self.rng.below(unsynced + 1)).expect("few");
+        let torn = self.rng.chance(500);
+        let crash = if torn { Crash::KeepAndTear(keep) } else { Crash::Keep(keep) };
+        let disk = &self.nodes[at].disk;
+        let lost = disk.crash(crash);
+        disk.set_faults(Faults::default());
+        self.report.add(Count::LostWrite, lost as u64);
+        self.nodes[at].stalled_until = Time::ZERO;
+    }
+
+    fn cut_links(&mut self, at: usize) {
+        self.report.add(Count::Cut, 1);
+        let kind = self.rng.below(3);
+        for other in 0..self.nodes.len() {
+            match kind {
+                // Alone.
+                0 => {
+                    self.cut[at][other] = true;
+                    self.cut[other][at] = true;
+                }
+                // Not heard, but hears.
+                1 => self.cut[at][other] = true,
+                _ => self.cut[at][other] = self.rng.chance(500),
+            }
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! One store: the real shard, apply lane, courier and liveness, carried out step by step.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use multiraft::apply::{Applier, ApplyOutput};
+use multiraft::courier::{Courier, CourierCounts, CourierEffects};
+use multiraft::shard::liveness::{Detector, LivenessEffects};
+use multiraft::shard::{Effects, Event, Fetch, Shard, ShardWrite, SnapshotEffect, Token};
+use multiraft::{Config, Outcome, Parcel, SnapshotBody};
+use parking_lot::Mutex;
+use storage::{Batch, Cf, Durability, Engine, MemoryDisk, MemoryEngine};
+use types::{ClusterId, StoreId, Time};
+
+use crate::bugs::Bug;
+use crate::check::Checks;
+use crate::machine::Ledgers;
+
+/// One store, running or not.
+pub(crate) struct Node {
+    pub id: StoreId,
+    pub disk: MemoryDisk,
+    pub up: Option<Running>,
+    pub life: u64,
+    /// What the clock shows when the true time is zero, and how fast it runs, in parts per million
+    /// of true time.
+    pub ahead: u64,
+    pub rate_ppm: u64,
+    /// Nothing is written before that.
+    pub stalled_until: Time,
+}
+
+/// A store that runs.
+pub(crate) struct Running {
+    pub engine: Arc<dyn Engine>,
+    pub shard: Shard,
+    applier: Applier,
+    courier: Courier,
+    pub detector: Detector,
+    effects: Effects,
+    writes: VecDeque<ShardWrite>,
+    /// What is scheduled already.
+    pub disk_is_busy: bool,
+    pub apply_is_due: bool,
+    pub wakes_at: Option<Time>,
+    pub pulses_at: Option<Time>,
+    pub couriers_at: Option<Time>,
+    bug: Option<Bug>,
+}
+
+/// What a store wants of the world.
+#[derive(Default)]
+pub(crate) struct Wants {
+    pub sends: Vec<(StoreId, Parcel)>,
+    pub fetches: Vec<Fetch>,
+    pub answers: Vec<(Token, Outcome)>,
+}
+
+/// Why a store stopped by itself.
+#[derive(Debug)]
+pub(crate) struct Died(pub String);
+
+pub(crate) fn config(small: bool) -> Config {
+    let raft = raft::Config {
+        append_bytes_max: if small { 256 } else { 16 << 10 },
+        window_bytes: if small { 1 << 10 } else { 64 << 10 },
+        ..raft::Config::default()
+    };
+    Config {
+        raft: Arc::new(raft),
+        compact_bytes: if small { 512 } else { 4 << 10 },
+        compact_entries: 24,
+        lag_bytes_max: if small { 1 << 10 } else { 8 << 10 },
+        cache_bytes: if small { 64 } else { 2 << 10 },
+        apply_slice_bytes: if small { 64 } else { 4 << 10 },
+        snapshot_chunk_bytes: 200,
+        snapshot_patience: Duration::from_secs(3),
+        undetermined_after: Duration::from_secs(3),
+        ..Config::default()
+    }
+}
+
+impl Node {
+    pub(crate) fn clock(&self, now: Time) -> Time {
+        let elapsed = u128::from(now.0) * u128::from(self.rate_ppm) / 1_000_000;
+        Time(self.ahead + u64::try_from(elapsed).expect("a run is short"))
+    }
+
+    /// The true time at which the clock shows `at`.
+    pub(crate) fn when(&self, at: Time) -> Time {
+        let elapsed = u128::from(at.0.saturating_sub(self.ahead)) * 1_000_000;
+        let exact = elapsed.div_ceil(u128::from(self.rate_ppm));
+        Time(u64::try_from(exact).unwrap_or(u64::MAX))
+    }
+
+    /// Opens the store from its disk.
+    pub(crate) fn start(
+        &mut self,
+        now: Time,
+        config: &Arc<Config>,
+        checks: &Arc<Mutex<Checks>>,
+        bug: Option<Bug>,
+    ) -> Result<(), String> {
+        self.life += 1;
+        let engine = MemoryEngine::open(self.disk.clone()).map_err(|why| why.to_string())?;
+        let engine: Arc<dyn Engine> = Arc::new(engine);
+        if let Some(bug) = bug {
+            bug.at_start(&*engine);
+        }
+        let machines: Arc<dyn multiraft::Machines> =
+            Arc::new(Ledgers { checks: Arc::clone(checks) });
+        let cluster = ClusterId::new(1).expect("not zero");
+        let clock = self.clock(now);
+        let mut opened = multiraft::open(config, &engine, &machines, (cluster, self.id), clock)
+            .map_err(|why| why.to_string())?;
+        if let Some((group, why)) = opened.damaged.first() {
+            return Err(format!("group {group} is set aside: {why}"));
+        }
+        let (interval, span) = (config.liveness_interval, config.support_span);
+        let mut detector = Detector::new(&opened.remembered, interval, span, clock);
+        opened.stores.iter().for_each(|&store| detector.watch(store));
+        self.up = Some(Running {
+            shard: opened.shards.pop().expect("there is one worker"),
+            applier: opened.appliers.pop().expect("there is one applier"),
+            courier: Courier::new(
+                Arc::clone(config),
+                Arc::clone(&engine),
+                opened.life << 32,
+                clock,
+            ),
+            detector,
+            engine,
+            effects: Effects::new(),
+            writes: VecDeque::new(),
+            disk_is_busy: false,
+            apply_is_due: false,
+            wakes_at: None,
+            pulses_at: None,
+            couriers_at: None,
+            bug,
+        });
+        Ok(())
+    }
+}
+
+impl Running {
+    pub(crate) fn deliver(
+        &mut self,
+        clock: Time,
+        from: StoreId,
+        parcel: Parcel,
+        wants: &mut Wants,
+    ) -> Result<(), Died> {
+        match parcel {
+            Parcel::Groups(envelopes) => {
+                for envelope in envelopes {
+                    self.shard.handle(clock, Event::Deliver { from, envelope });
+                }
+            }
+            Parcel::Liveness(message) => {
+                let mut out = LivenessEffects::default();
+                self.detector.on_message(clock, from, &message, &mut out);
+                return self.carry_liveness(clock, out, wants);
+            }
+            Parcel::Snapshot(frame) => match &frame.body {
+                SnapshotBody::Offer(offer) => {
+                    let offer = Box::new(offer.clone());
+                    self.shard.handle(clock, Event::Offered { from, frame, offer });
+                }
+                _ => {
+                    let mut out = CourierEffects::default();
+                    let done = self.courier.on_frame(clock, from, frame, &mut out);
+                    return self.carry_courier(clock, done, out, wants);
+                }
+            },
+        }
+        Ok(())
+    }
+
+    pub(crate) fn pulse(&mut self, clock: Time, wants: &mut Wants) -> Result<(), Died> {
+        let mut out = LivenessEffects::default();
+        self.detector.tick(clock, &mut out);
+        self.carry_liveness(clock, out, wants)
+    }
+
+    fn carry_liveness(
+        &mut self,
+        clock: Time,
+        out: LivenessEffects,
+        wants: &mut Wants,
+    ) -> Result<(), Died> {
+        if out.sync || !out.records.is_empty() {
+            let mut batch: Batch = out.records;
+            if batch.is_empty() {
+                batch.put(Cf::Default, b"", b"");
+            }
+            match self.engine.write(&batch, Durability::Synced) {
+                Ok(()) => {}
+                // Nobody is asked for support.
+                Err(storage::Error::Full(_)) => return Ok(()),
+                Err(why) => return Err(Died(why.to_string())),
+            }
+        }
+        let sends = out.sends.into_iter();
+        wants.sends.extend(sends.map(|(store, message)| (store, Parcel::Liveness(message))));
+        for (store, held) in out.changes {
+            self.shard.handle(clock, Event::Support { store, held });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn tick_courier(&mut self, clock: Time, wants: &mut Wants) -> Result<(), Died> {
+        let mut out = CourierEffects::default();
+        let done = self.courier.tick(clock, &mut out);
+        self.carry_courier(clock, done, out, wants)
+    }
+
+    pub(crate) fn courier_deadline(&self) -> Option<Time> {
+        self.courier.deadline()
+    }
+
+    pub(crate) fn courier_counts(&self) -> CourierCounts {
+        self.courier.counts()
+    }
+
+    fn carry_courier(
+        &mut self,
+        clock: Time,
+        done: Result<(), storage::Error>,
+        out: CourierEffects,
+        wants: &mut Wants,
+    ) -> Result<(), Died> {
+        match done {
+            Ok(()) | Err(storage::Error::Full(_)) => {}
+            Err(why) => return Err(Died(why.to_string())),
+        }
+        let sends = out.sends.into_iter();
+        wants.sends.extend(sends.map(|(store, frame)| (store, Parcel::Snapshot(frame))));
+        for event in out.events {
+            self.shard.handle(clock, event);
+        }
+        Ok(())
+    }
+
+    /// The oldest write of the log is carried out. Returns whether it was; a full disk waits.
+    pub(crate) fn write(&mut self, clock: Time) -> Result<bool, Died> {
+        let Some(write) = self.writes.front() else { return Ok(true) };
+        let (batch, durability) = match self.bug {
+            Some(bug) => bug.in_write(&write.batch),
+            None => (write.batch.clone(), Durability::Synced),
+        };
+        match self.engine.write(&batch, durability) {
+            Ok(()) => {}
+            Err(storage::Error::Full(_)) => return Ok(false),
+            Err(why) => return Err(Died(why.to_string())),
+        }
+        let number = write.number;
+        self.writes.pop_front();
+        self.shard.handle(clock, Event::Persisted(number));
+        Ok(true)
+    }
+
+    pub(crate) fn has_writes(&self) -> bool {
+        !self.writes.is_empty()
+    }
+
+    pub(crate) fn has_work(&self) -> bool {
+        !self.applier.is_idle()
+    }
+
+    /// Some groups get a slice.
+    pub(crate) fn apply(&mut self, clock: Time, wants: &mut Wants) -> Result<(), Died> {
+        let mut out = ApplyOutput::default();
+        if let Err(why) = self.applier.run(3, &mut out) {
+            return Err(Died(why.to_string()));
+        }
+        let replies = out.replies.into_iter();
+        wants.answers.extend(
+            replies.map(|(_, token, index, reply)| (token, Outcome::Applied { index, reply })),
+        );
+        for applied in out.applied {
+            self.shard.handle(clock, Event::Applied(Box::new(applied)));
+        }
+        for begun in out.snapshots {
+            let mut out = CourierEffects::default();
+            self.courier.begin(clock, begun, &mut out);
+            self.carry_courier(clock, Ok(()), out, wants)?;
+        }
+        Ok(())
+    }
+
+    /// Drains the shard until it wants nothing more.
+    pub(crate) fn turn(&mut self, clock: Time, wants: &mut Wants) -> Result<(), Died> {
+        loop {
+            let mut effects = std::mem::take(&mut self.effects);
+            self.shard.drain(clock, &mut effects);
+            if effects.is_empty() {
+                self.effects = effects;
+                return Ok(());
+            }
+            for (store, envelopes) in effects.sends.drain(..) {
+                self.detector.watch(store);
+                wants.sends.push((store, Parcel::Groups(envelopes)));
+            }
+            if let Some(write) = effects.write.take() {
+                if self.bug == Some(Bug::AckBeforeWrite) {
+                    self.shard.handle(clock, Event::Persisted(write.number));
+                }
+                self.writes.push_back(write);
+            }
+            for task in effects.apply.drain(..) {
+                self.applier.push(task);
+            }
+            wants.fetches.append(&mut effects.fetches);
+            wants.answers.append(&mut effects.replies);
+            for effect in std::mem::take(&mut effects.snapshots) {
+                self.snapshot(clock, effect, wants)?;
+            }
+            self.effects = effects;
+        }
+    }
+
+    fn snapshot(
+        &mut self,
+        clock: Time,
+        effect: SnapshotEffect,
+        wants: &mut Wants,
+    ) -> Result<(), Died> {
+        let mut out = CourierEffects::default();
+        let done = match effect {
+            SnapshotEffect::Receive { from, frame, offer } => {
+                self.courier.receive(clock, from, frame, offer, &mut out)
+            }
+            SnapshotEffect::Answer(store, frame) => {
+                out.sends.push((store, frame));
+                Ok(())
+            }
+            SnapshotEffect::Discard(group) => self.courier.discard(group),
+            SnapshotEffect::Taken(group) => {
+                self.courier.taken_over(group);
+                Ok(())
+            }
+        };
+        self.carry_courier(clock, done, out, wants)
+    }
+}

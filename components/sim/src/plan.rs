@@ -1,0 +1,92 @@
+//! What a run is like: drawn from the seed, so that runs differ in what may go wrong.
+
+use raft_world::Rng;
+use types::Time;
+
+/// A millisecond of virtual time.
+pub(crate) const MS: u64 = 1_000_000;
+
+/// The plan of a run. Chances are per mille.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Stores.
+    pub stores: u64,
+    /// Groups at the beginning.
+    pub groups: u64,
+    /// When things stop going wrong.
+    pub safety_until: Time,
+    /// Bounds of the delay of a parcel.
+    pub delay: (u64, u64),
+    /// Parcels that are lost.
+    pub loss: u64,
+    /// Parcels that arrive twice.
+    pub twice: u64,
+    /// Parcels that overtake.
+    pub overtakes: u64,
+    /// Bounds of the time a write of the log takes.
+    pub disk: (u64, u64),
+    /// Bounds of the pause before the apply lane goes on.
+    pub apply: (u64, u64),
+    /// Mean time between troubles of a kind; 0 for never.
+    pub crashes: u64,
+    /// Partitions.
+    pub cuts: u64,
+    /// Disks that stand still.
+    pub stalls: u64,
+    /// Syncs that fail.
+    pub sync_faults: u64,
+    /// Disks that fill up.
+    pub full: u64,
+    /// Membership changes.
+    pub changes: u64,
+    /// Transfers of leadership.
+    pub transfers: u64,
+    /// Requests of callers.
+    pub requests: u64,
+    /// Bytes of commands.
+    pub command: (u64, u64),
+    /// How far clocks run fast or slow, in parts per million.
+    pub drift_ppm: u64,
+}
+
+impl Plan {
+    pub(crate) fn draw(rng: &mut Rng) -> Plan {
+        let mut trouble = |mean_ms: u64| if rng.chance(600) { mean_ms * MS } else { 0 };
+        let (crashes, cuts) = (trouble(1_500), trouble(2_000));
+        let (stalls, sync_faults) = (trouble(3_000), trouble(9_000));
+        let (full, changes, transfers) = (trouble(6_000), trouble(700), trouble(1_000));
+        let slow_disk = if rng.chance(300) { 40 } else { 4 };
+        let slow_apply = if rng.chance(300) { 60 } else { 3 };
+        Plan {
+            stores: rng.between((3, 5)),
+            groups: rng.between((1, 12)),
+            safety_until: Time(rng.between((6_000, 14_000)) * MS),
+            delay: (MS / 10, rng.between((1, 20)) * MS),
+            loss: if rng.chance(500) { rng.below(80) } else { 0 },
+            twice: if rng.chance(500) { rng.below(80) } else { 0 },
+            overtakes: if rng.chance(300) { rng.below(200) } else { 0 },
+            disk: (MS / 10, slow_disk * MS),
+            apply: (MS / 50, slow_apply * MS),
+            crashes,
+            cuts,
+            stalls,
+            sync_faults,
+            full,
+            changes,
+            transfers,
+            requests: rng.between((1, 20)) * MS,
+            command: (8, if rng.chance(300) { 2_000 } else { 60 }),
+            drift_ppm: rng.below(400),
+        }
+    }
+
+    /// Everything heals.
+    pub(crate) fn heal(&mut self) {
+        self.loss = 0;
+        self.twice = 0;
+        self.overtakes = 0;
+        self.delay = (MS / 10, 2 * MS);
+        self.disk = (MS / 10, 2 * MS);
+        self.apply = (MS / 50, MS);
+    }
+}

@@ -1,0 +1,148 @@
+//! What a run went through.
+
+use std::fmt;
+
+use types::Time;
+
+use crate::check::Violation;
+
+/// Things that happen in runs, and are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Count {
+    /// Steps of the world.
+    Step,
+    /// Commands acknowledged.
+    Applied,
+    /// Reads answered.
+    Read,
+    /// Requests refused.
+    Refused,
+    /// Requests that ended as undetermined.
+    Undetermined,
+    /// Terms with a leader.
+    Leader,
+    /// Processes killed.
+    Kill,
+    /// Stores that lost power.
+    PowerLoss,
+    /// Unsynced writes lost by that.
+    LostWrite,
+    /// Stores that stopped by themselves, as their disk failed.
+    Death,
+    /// Links cut.
+    Cut,
+    /// Disks that stood still.
+    Stall,
+    /// Disks that were full.
+    Full,
+    /// Membership changes begun.
+    Change,
+    /// Groups created while others ran.
+    Create,
+    /// Transfers begun.
+    Transfer,
+    /// Appends whose entries were read back.
+    Fetch,
+    /// Snapshots that arrived.
+    Snapshot,
+    /// Snapshots that did not.
+    SnapshotFailed,
+    /// Messages that were refused.
+    RefusedMessage,
+    /// Groups asleep at the end.
+    Asleep,
+    /// Old messages delivered again, long after.
+    Replay,
+}
+
+/// How many kinds there are.
+const KINDS: usize = 22;
+
+impl Count {
+    /// All of them, with their names.
+    pub const ALL: [(Count, &'static str); KINDS] = [
+        (Count::Step, "steps"),
+        (Count::Applied, "commands"),
+        (Count::Read, "reads"),
+        (Count::Refused, "refusals"),
+        (Count::Undetermined, "undetermined"),
+        (Count::Leader, "leaders"),
+        (Count::Kill, "kills"),
+        (Count::PowerLoss, "power losses"),
+        (Count::LostWrite, "lost writes"),
+        (Count::Death, "deaths"),
+        (Count::Cut, "cuts"),
+        (Count::Stall, "stalls"),
+        (Count::Full, "full disks"),
+        (Count::Change, "changes"),
+        (Count::Create, "groups created"),
+        (Count::Transfer, "transfers"),
+        (Count::Fetch, "fetches"),
+        (Count::Snapshot, "snapshots"),
+        (Count::SnapshotFailed, "snapshots failed"),
+        (Count::RefusedMessage, "messages refused"),
+        (Count::Asleep, "groups asleep"),
+        (Count::Replay, "replays"),
+    ];
+}
+
+/// What a run, or many, went through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Hash over every step.
+    pub trace: u64,
+    counts: [u64; KINDS],
+}
+
+/// Why a run failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The seed that shows it again.
+    pub seed: u64,
+    /// When, in virtual time.
+    pub at: Time,
+    /// What does not hold.
+    pub violation: Violation,
+}
+
+impl Report {
+    /// How often something happened.
+    #[must_use]
+    pub fn count(&self, count: Count) -> u64 {
+        self.counts[count as usize]
+    }
+
+    pub(crate) fn add(&mut self, count: Count, times: u64) {
+        self.counts[count as usize] += times;
+    }
+
+    pub(crate) fn note(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    /// Adds another run's counts.
+    pub fn merge(&mut self, other: &Report) {
+        self.trace ^= other.trace;
+        for (sum, count) in self.counts.iter_mut().zip(other.counts) {
+            *sum += count;
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (count, name) in Count::ALL {
+            write!(f, "{} {name}, ", self.count(count))?;
+        }
+        write!(f, "trace {:016x}", self.trace)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed {} at {}: {}", self.seed, self.at, self.violation)
+    }
+}

@@ -1,0 +1,406 @@
+//! The world: stores, what is under way between them, and one queue of what happens when.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+
+use multiraft::shard::{Event, Fetch};
+use multiraft::{Config, Parcel};
+use parking_lot::Mutex;
+use raft::RoleStatus;
+use raft_world::Rng;
+use storage::MemoryDisk;
+use types::{StoreId, Time};
+
+use crate::bugs::Bug;
+use crate::callers::Callers;
+use crate::check::{Checks, Violation};
+use crate::node::{Died, Node, Wants, config};
+use crate::plan::{MS, Plan};
+use crate::report::{Count, Failure, Report};
+
+/// Something that happens at an instant, to a store in one of its lives.
+pub(crate) enum Happening {
+    Deliver { from: StoreId, to: usize, parcel: Parcel },
+    Write { at: usize, life: u64 },
+    Apply { at: usize, life: u64 },
+    Fetched { at: usize, life: u64, fetch: Box<Fetch> },
+    Wake { at: usize, life: u64 },
+    Pulse { at: usize, life: u64 },
+    Courier { at: usize, life: u64 },
+    Start { at: usize },
+    Fault,
+    Caller,
+}
+
+pub(crate) struct World<'a> {
+    pub now: Time,
+    pub plan: Plan,
+    pub rng: Rng,
+    pub nodes: Vec<Node>,
+    pub config: Arc<Config>,
+    /// `cut[a][b]`: what `a` sends to `b` is lost.
+    pub cut: Vec<Vec<bool>>,
+    arrives: Vec<Vec<Time>>,
+    queue: BinaryHeap<Reverse<(Time, u64)>>,
+    happenings: BTreeMap<u64, Happening>,
+    serial: u64,
+    pub checks: Arc<Mutex<Checks>>,
+    pub callers: Callers,
+    pub report: Report,
+    /// Parcels to be delivered again.
+    pub old: Vec<(StoreId, usize, Parcel)>,
+    pub bug: Option<Bug>,
+    pub healed: bool,
+    /// Messages of groups sent since it was last set to zero.
+    pub envelopes: u64,
+    tell: Option<&'a dyn Fn(String)>,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(seed: u64, bug: Option<Bug>, tell: Option<&'a dyn Fn(String)>) -> World<'a> {
+        let mut rng = Rng::new(seed);
+        let plan = Plan::draw(&mut rng);
+        let stores = usize::try_from(plan.stores).expect("few");
+        let nodes = (1..=plan.stores).map(|id| Node {
+            id: StoreId::new(id).expect("not zero"),
+            disk: MemoryDisk::new(),
+            up: None,
+            life: 0,
+            ahead: rng.below(1_000_000) * MS,
+            rate_ppm: 1_000_000 + rng.below(plan.drift_ppm + 1) - rng.below(plan.drift_ppm + 1),
+            stalled_until: Time::ZERO,
+        });
+        let nodes = nodes.collect();
+        let small = rng.chance(300);
+        let mut world = World {
+            now: Time::ZERO,
+            nodes,
+            config: Arc::new(config(small)),
+            cut: vec![vec![false; stores]; stores],
+            arrives: vec![vec![Time::ZERO; stores]; stores],
+            queue: BinaryHeap::new(),
+            happenings: BTreeMap::new(),
+            serial: 0,
+            checks: Arc::default(),
+            callers: Callers::default(),
+            report: Report::default(),
+            old: Vec::new(),
+            bug,
+            healed: false,
+            envelopes: 0,
+            tell,
+            rng,
+            plan,
+        };
+        world.say(|world| format!("{:?}", world.plan));
+        for at in 0..stores {
+            world.start(at);
+        }
+        world.begin_groups();
+        world.after(0, Happening::Fault);
+        world.after(MS, Happening::Caller);
+        world
+    }
+
+    pub(crate) fn say(&self, line: impl FnOnce(&World<'_>) -> String) {
+        if let Some(tell) = self.tell {
+            tell(format!("{} {}", self.now, line(self)));
+        }
+    }
+
+    pub(crate) fn after(&mut self, nanos: u64, happening: Happening) {
+        self.at(Time(self.now.0 + nanos), happening);
+    }
+
+    fn at(&mut self, time: Time, happening: Happening) {
+        self.serial += 1;
+        self.queue.push(Reverse((time.max(self.now), self.serial)));
+        self.happenings.insert(self.serial, happening);
+    }
+
+    pub(crate) fn safety(&mut self) -> Result<(), Violation> {
+        self.run_until(self.plan.safety_until)
+    }
+
+    pub(crate) fn run_until(&mut self, end: Time) -> Result<(), Violation> {
+        while let Some(&Reverse((time, serial))) = self.queue.peek()
+            && time <= end
+        {
+            self.queue.pop();
+            self.now = time;
+            let happening = self.happenings.remove(&serial).expect("queued with its serial");
+            self.report.add(Count::Step, 1);
+            self.report.note(&time.0.to_le_bytes());
+            self.happen(happening);
+            if let Some(violation) = self.checks.lock().violation() {
+                return Err(violation);
+            }
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Deliver { from, to, parcel } => {
+                if self.plan.twice > 0 && self.old.len() < 64 && self.rng.chance(20) {
+                    self.old.push((from, to, parcel.clone()));
+                }
+                self.with(to, None, |node, clock, wants| node.deliver(clock, from, parcel, wants));
+            }
+            Happening::Write { at, life } => self.write(at, life),
+            Happening::Apply { at, life } => {
+                self.with(at, Some(life), |node, clock, wants| {
+                    node.apply_is_due = false;
+                    node.apply(clock, wants)
+                });
+            }
+            Happening::Fetched { at, life, fetch } => {
+                self.report.add(Count::Fetch, 1);
+                self.with(at, Some(life), |node, clock, _| {
+                    let fetched = multiraft::fetch(&*node.engine, *fetch);
+                    node.shard.handle(clock, Event::Fetched(Box::new(fetched)));
+                    Ok(())
+                });
+            }
+            Happening::Wake { at, life } => {
+                self.with(at, Some(life), |node, clock, _| {
+                    node.wakes_at = None;
+                    node.shard.wake(clock);
+                    Ok(())
+                });
+            }
+            Happening::Pulse { at, life } => {
+                // Its sync waits with the disk.
+                let stalled = self.nodes[at].stalled_until;
+                if stalled > self.now {
+                    return self.at(stalled, Happening::Pulse { at, life });
+                }
+                self.with(at, Some(life), |node, clock, wants| {
+                    node.pulses_at = None;
+                    node.pulse(clock, wants)
+                });
+            }
+            Happening::Courier { at, life } => {
+                self.with(at, Some(life), |node, clock, wants| {
+                    node.couriers_at = None;
+                    node.tick_courier(clock, wants)
+                });
+            }
+            Happening::Start { at } => self.start(at),
+            Happening::Fault => self.fault(),
+            Happening::Caller => self.call(),
+        }
+    }
+
+    fn write(&mut self, at: usize, life: u64) {
+        let stalled = self.nodes[at].stalled_until;
+        if stalled > self.now {
+            if self.nodes[at].life == life {
+                self.with(at, Some(life), |node, clock, _| {
+                    node.shard.stand_down(clock);
+                    Ok(())
+                });
+            }
+            return self.at(stalled, Happening::Write { at, life });
+        }
+        let mut is_full = false;
+        self.with(at, Some(life), |node, clock, _| {
+            node.disk_is_busy = false;
+            is_full = !node.write(clock)?;
+            if is_full {
+                node.shard.stand_down(clock);
+                node.disk_is_busy = true;
+            }
+            Ok(())
+        });
+        if is_full {
+            self.after(50 * MS, Happening::Write { at, life });
+        }
+    }
+
+    /// Does something with a store that runs, in this life if one is said, and carries out what it
+    /// wants.
+    pub(crate) fn with(
+        &mut self,
+        at: usize,
+        life: Option<u64>,
+        what: impl FnOnce(&mut crate::node::Running, Time, &mut Wants) -> Result<(), Died>,
+    ) {
+        let node = &mut self.nodes[at];
+        let clock = node.clock(self.now);
+        if life.is_some_and(|life| life != node.life) {
+            return;
+        }
+        let Some(running) = &mut node.up else { return };
+        let mut wants = Wants::default();
+        let done = what(running, clock, &mut wants)
+            .and_then(|()| running.turn(clock, &mut wants));
+        if let Err(Died(why)) = done {
+            return self.died(at, &why);
+        }
+        self.carry_out(at, clock, wants);
+    }
+
+    fn carry_out(&mut self, at: usize, clock: Time, wants: Wants) {
+        let store = self.nodes[at].id;
+        for (token, outcome) in wants.answers {
+            self.say(|_| format!("{store} answers {} {outcome:?}", token.0));
+            self.checks.lock().answered(token.0, &outcome);
+        }
+        for (to, parcel) in wants.sends {
+            self.send(at, to, parcel);
+        }
+        let life = self.nodes[at].life;
+        for fetch in wants.fetches {
+            let wait = self.rng.between(self.plan.apply);
+            self.after(wait, Happening::Fetched { at, life, fetch: Box::new(fetch) });
+        }
+        self.look(at);
+        self.schedule(at, life, clock);
+    }
+
+    /// Who leads, as the store itself sees it.
+    fn look(&self, at: usize) {
+        let Some(node) = &self.nodes[at].up else { return };
+        let mut checks = self.checks.lock();
+        for group in node.shard.groups() {
+            let Some(core) = node.shard.core(group) else { continue };
+            let status = core.status();
+            if status.role == RoleStatus::Leader {
+                checks.leads(group, status.term, status.id);
+            }
+        }
+    }
+
+    fn schedule(&mut self, at: usize, life: u64, clock: Time) {
+        let node = &mut self.nodes[at];
+        let Some(running) = &mut node.up else { return };
+        let writes = running.has_writes() && !running.disk_is_busy;
+        running.disk_is_busy |= writes;
+        let applies = running.has_work() && !running.apply_is_due;
+        running.apply_is_due |= applies;
+        let earlier = |due: &mut Option<Time>, wanted: Option<Time>| {
+            let wanted = wanted?.max(clock);
+            if due.is_some_and(|at| at <= wanted) {
+                return None;
+            }
+            *due = Some(wanted);
+            Some(wanted)
+        };
+        let wake = earlier(&mut running.wakes_at, running.shard.deadline());
+        let pulse = earlier(&mut running.pulses_at, Some(running.detector.deadline()));
+        let deadline = running.courier_deadline();
+        let courier = earlier(&mut running.couriers_at, deadline);
+        let wake = wake.map(|time| node.when(time));
+        let pulse = pulse.map(|time| node.when(time));
+        let courier = courier.map(|time| node.when(time));
+        if writes {
+            let wait = self.rng.between(self.plan.disk);
+            self.after(wait, Happening::Write { at, life });
+        }
+        if applies {
+            let wait = self.rng.between(self.plan.apply);
+            self.after(wait, Happening::Apply { at, life });
+        }
+        for (time, happening) in [
+            (wake, Happening::Wake { at, life }),
+            (pulse, Happening::Pulse { at, life }),
+            (courier, Happening::Courier { at, life }),
+        ] {
+            if let Some(time) = time {
+                self.at(time, happening);
+            }
+        }
+    }
+
+    fn send(&mut self, at: usize, to: StoreId, parcel: Parcel) {
+        if let Parcel::Groups(envelopes) = &parcel {
+            self.envelopes += envelopes.len() as u64;
+            self.say(|world| {
+                let what: Vec<String> = envelopes.iter().map(|e| format!("{e:?}")).collect();
+                format!("{} to {to}: {}", world.nodes[at].id, what.join(" | "))
+            });
+        }
+        let from = self.nodes[at].id;
+        let Some(to) = self.nodes.iter().position(|node| node.id == to) else { return };
+        if self.cut[at][to] || self.rng.chance(self.plan.loss) {
+            return;
+        }
+        let copies = if self.rng.chance(self.plan.twice) { 2 } else { 1 };
+        for _ in 0..copies {
+            let mut time = Time(self.now.0 + self.rng.between(self.plan.delay));
+            if !self.rng.chance(self.plan.overtakes) {
+                time = time.max(self.arrives[at][to]);
+                self.arrives[at][to] = time;
+            }
+            self.at(time, Happening::Deliver { from, to, parcel: parcel.clone() });
+        }
+    }
+
+    pub(crate) fn start(&mut self, at: usize) {
+        if self.nodes[at].up.is_some() {
+            return;
+        }
+        // A monotonic clock begins anew with the machine.
+        self.nodes[at].ahead = self.rng.below(1_000_000) * MS;
+        let (now, config, checks) =
+            (self.now, Arc::clone(&self.config), Arc::clone(&self.checks));
+        let bug = self.bug;
+        if let Err(why) = self.nodes[at].start(now, &config, &checks, bug) {
+            let store = self.nodes[at].id;
+            let violation = Violation { check: "stores open again", what: format!("{store}: {why}") };
+            return self.checks.lock().report(Err(violation));
+        }
+        self.say(|world| format!("{} starts", world.nodes[at].id));
+        self.with(at, None, |_, _, _| Ok(()));
+    }
+
+    /// The process of a store is gone.
+    pub(crate) fn stop(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        if let Some(running) = node.up.take() {
+            let counts = running.courier_counts();
+            self.report.add(Count::Snapshot, counts.received);
+            self.report.add(Count::SnapshotFailed, counts.failed);
+            self.report.add(Count::RefusedMessage, running.shard.refused());
+        }
+        self.checks.lock().forget(node.id.get());
+    }
+
+    fn died(&mut self, at: usize, why: &str) {
+        self.say(|world| format!("{} dies: {why}", world.nodes[at].id));
+        if !why.contains("disk failed") {
+            let store = self.nodes[at].id;
+            let violation =
+                Violation { check: "stores go on", what: format!("{store} stopped: {why}") };
+            self.checks.lock().report(Err(violation));
+        }
+        self.report.add(Count::Death, 1);
+        self.stop(at);
+        self.lose_power(at);
+        let wait = self.rng.between((MS, 500 * MS));
+        self.after(wait, Happening::Start { at });
+    }
+
+    pub(crate) fn finish(
+        mut self,
+        seed: u64,
+        outcome: Result<(), Violation>,
+    ) -> Result<Report, Failure> {
+        for at in 0..self.nodes.len() {
+            self.stop(at);
+        }
+        let checks = self.checks.lock();
+        self.report.add(Count::Applied, checks.answers.applied);
+        self.report.add(Count::Read, checks.answers.read);
+        self.report.add(Count::Refused, checks.answers.refused);
+        self.report.add(Count::Undetermined, checks.answers.undetermined);
+        self.report.add(Count::Leader, checks.leader_terms());
+        match outcome {
+            Ok(()) => Ok(self.report),
+            Err(violation) => Err(Failure { seed, at: self.now, violation }),
+        }
+    }
+}

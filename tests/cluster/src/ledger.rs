@@ -1,0 +1,114 @@
+//! The state machine of a node: an append-only list that keeps every command, under group and slot.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use multiraft::{Command, Corrupt, Machines, SnapshotReader, StateMachine};
+use storage::{Batch, Cf, Direction, Engine, Error, View};
+use types::{GroupId, Index};
+
+/// Makes ledgers.
+#[derive(Clone, Copy, Debug)]
+pub struct Ledgers;
+
+struct Ledger {
+    group: GroupId,
+}
+
+struct Reader {
+    view: Box<dyn View>,
+    next: Vec<u8>,
+    end: Vec<u8>,
+}
+
+fn bounds(group: GroupId) -> (Vec<u8>, Vec<u8>) {
+    (group.get().to_be_bytes().to_vec(), (group.get() + 1).to_be_bytes().to_vec())
+}
+
+/// The commands of a group, in order, each with its slot.
+///
+/// # Errors
+/// If the engine cannot be read.
+pub fn commands(engine: &dyn Engine, group: GroupId) -> Result<Vec<(Index, Vec<u8>)>, Error> {
+    let (start, end) = bounds(group);
+    let bounds = (Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()));
+    let mut found = Vec::new();
+    let each = &mut |key: &[u8], value: &[u8]| {
+        let slot = key[8..].try_into().expect("keys of a ledger are 16 bytes");
+        found.push((Index(u64::from_be_bytes(slot)), value.to_vec()));
+        true
+    };
+    engine.view().scan(Cf::Default, bounds, Direction::Forward, each)?;
+    Ok(found)
+}
+
+impl StateMachine for Ledger {
+    fn apply(
+        &mut self,
+        commands: &[Command<'_>],
+        _view: &dyn View,
+        batch: &mut Batch,
+        replies: &mut Vec<Bytes>,
+    ) {
+        for command in commands {
+            let mut key = self.group.get().to_be_bytes().to_vec();
+            key.extend(command.index.0.to_be_bytes());
+            batch.put(Cf::Default, &key, command.data);
+            replies.push(command.data.clone());
+        }
+    }
+
+    fn snapshot(&mut self, view: Box<dyn View>) -> Box<dyn SnapshotReader> {
+        let (next, end) = bounds(self.group);
+        Box::new(Reader { view, next, end })
+    }
+
+    fn clear(&mut self, batch: &mut Batch) {
+        let (start, end) = bounds(self.group);
+        batch.delete_range(Cf::Default, &start, &end);
+    }
+
+    fn restore(&mut self, chunk: &[u8], batch: &mut Batch) -> Result<(), Corrupt> {
+        let mut rest = chunk;
+        while let Some((head, tail)) = rest.split_at_checked(20) {
+            let len = u32::from_be_bytes(head[16..].try_into().expect("four bytes")) as usize;
+            let value = tail.get(..len).ok_or_else(|| Corrupt("a pair is cut off".to_owned()))?;
+            batch.put(Cf::Default, &head[..16], value);
+            rest = &tail[len..];
+        }
+        if rest.is_empty() { Ok(()) } else { Err(Corrupt("a head is cut off".to_owned())) }
+    }
+}
+
+impl SnapshotReader for Reader {
+    fn next(&mut self, bytes: usize) -> Result<Option<Bytes>, Error> {
+        let mut chunk = Vec::new();
+        let bounds = (Bound::Included(self.next.as_slice()), Bound::Excluded(self.end.as_slice()));
+        let mut last = Vec::new();
+        self.view.scan(Cf::Default, bounds, Direction::Forward, &mut |key, value| {
+            chunk.extend_from_slice(key);
+            chunk.extend_from_slice(&u32::try_from(value.len()).expect("short").to_be_bytes());
+            chunk.extend_from_slice(value);
+            last = key.to_vec();
+            chunk.len() < bytes
+        })?;
+        last.push(0);
+        self.next = last;
+        Ok((!chunk.is_empty()).then(|| chunk.into()))
+    }
+}
+
+impl Machines for Ledgers {
+    fn open(
+        &self,
+        group: GroupId,
+        _engine: &Arc<dyn Engine>,
+    ) -> Result<Box<dyn StateMachine>, Corrupt> {
+        Ok(Box::new(Ledger { group }))
+    }
+
+    fn destroy(&self, group: GroupId, batch: &mut Batch) {
+        Ledger { group }.clear(batch);
+    }
+}
