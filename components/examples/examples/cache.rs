@@ -7,21 +7,19 @@
 //! Shows a machine whose state is in memory alone. It is dumped into the engine when the engine is
 //! about to cut the log, and a restart begins from the dump and applies the rest again.
 //!
-//! - *Time is fed in.* Commands carry the proposer's clock, the machine's clock is the latest that it
-//!   was given. So entries expire at the same command on every replica, and no clock ever goes back.
+//! - *Time is fed in.* Commands carry the proposer's clock, the machine's is the latest it was given.
+//!   So entries expire at the same command on every replica, and the clock does not go back.
 //! - *Bounded.* Of more than [`ENTRIES_MAX`] entries the least recently used is dropped. Use is part
-//!   of the state: `get` is a command.
-//!   A read looks at the state past the log, and is no use.
+//!   of the state: `get` is a command. A read passes the log by and is no use.
 //!
 //! Prints a line for each stage, and ends with an error if something is not as it should be.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::IntoIter;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use examples::{Cluster, FIRST_GROUP, Failed, GROUPS, Node, Shelf, ensure, parts};
+use examples::{Chunks, Cluster, FIRST_GROUP, Failed, Node, Shelf, Story, ensure, parts, unpack};
 use multiraft::{Command, Corrupt, Machines, SnapshotReader, StateMachine};
 use parking_lot::Mutex;
 use storage::{Batch, Cf, Engine, View};
@@ -71,7 +69,11 @@ impl Cache {
                 let expires_ms = self.clock_ms.saturating_add(parts::number(ttl)?);
                 let entry = Entry { value: value.to_vec(), expires_ms, used: self.uses };
                 self.entries.insert(key.to_vec(), entry);
-                self.evict();
+                if self.entries.len() > ENTRIES_MAX {
+                    // A larger cache would keep an order by use; this one looks through 64.
+                    let least = self.entries.values().map(|entry| entry.used).min();
+                    self.entries.retain(|_, entry| Some(entry.used) != least);
+                }
                 Some(Bytes::from_static(b"ok"))
             }
             (b"get", []) => {
@@ -83,37 +85,30 @@ impl Cache {
         }
     }
 
-    /// A larger cache would keep an order by use beside the map; this one looks through 64.
-    fn evict(&mut self) {
-        while self.entries.len() > ENTRIES_MAX {
-            let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.used);
-            let Some(key) = oldest.map(|(key, _)| key.clone()) else { return };
-            self.entries.remove(&key);
-        }
+    /// The state as items: three numbers, then entries. Copies it, as it is small.
+    fn items(&self) -> impl Iterator<Item = Result<Bytes, storage::Error>> + Send + use<> {
+        let [at, clock, uses] = [self.applied.0, self.clock_ms, self.uses].map(u64::to_le_bytes);
+        let head = parts::join(&[&at, &clock, &uses]);
+        let entries = self.entries.clone().into_iter().map(|(key, entry)| {
+            let [expires_ms, used] = [entry.expires_ms, entry.used].map(u64::to_le_bytes);
+            parts::join(&[&key, &entry.value, &expires_ms, &used])
+        });
+        std::iter::once(head).chain(entries).map(Ok)
     }
 
-    /// Copies the state, which is small. A large one would be a tree with shared nodes.
-    fn reader(&self) -> Reader {
-        let numbers = [self.applied.0, self.clock_ms, self.uses].map(u64::to_le_bytes);
-        let head = parts::join(&[&numbers[0], &numbers[1], &numbers[2]]);
-        Reader { head: Some(head.to_vec()), entries: self.entries.clone().into_iter() }
-    }
-
-    /// Takes over a chunk: three numbers at the beginning of a state, and entries of four parts.
-    fn take(&mut self, chunk: &[u8]) -> Option<()> {
-        let parts = parts::split(chunk)?;
-        let (head, entries) = parts.split_at(parts.len() % 4);
-        if let [applied, clock_ms, uses] = head {
-            self.applied = Index(parts::number(applied)?);
-            self.clock_ms = parts::number(clock_ms)?;
-            self.uses = parts::number(uses)?;
-        } else if !head.is_empty() {
-            return None;
-        }
-        for entry in entries.chunks(4) {
-            let &[key, value, expires_ms, used] = entry else { return None };
-            let (expires_ms, used) = (parts::number(expires_ms)?, parts::number(used)?);
-            self.entries.insert(key.to_vec(), Entry { value: value.to_vec(), expires_ms, used });
+    fn take(&mut self, item: &[u8]) -> Option<()> {
+        match parts::split(item)?[..] {
+            [applied, clock_ms, uses] => {
+                self.applied = Index(parts::number(applied)?);
+                self.clock_ms = parts::number(clock_ms)?;
+                self.uses = parts::number(uses)?;
+            }
+            [key, value, expires_ms, used] => {
+                let (expires_ms, used) = (parts::number(expires_ms)?, parts::number(used)?);
+                let entry = Entry { value: value.to_vec(), expires_ms, used };
+                self.entries.insert(key.to_vec(), entry);
+            }
+            _ => return None,
         }
         Some(())
     }
@@ -142,28 +137,28 @@ impl StateMachine for CacheMachine {
         batch: &mut Batch,
         replies: &mut Vec<Bytes>,
     ) {
-        let mut state = self.state.lock();
         for command in commands {
-            if state.applied == Index(0) {
+            if self.state.lock().applied == Index(0) {
                 // The first dump is that of nothing: a restart before the next one begins here.
-                state.applied = command.index.prev();
-                batch.put(Cf::Default, &key_of(self.group), &state.reader().chunk(usize::MAX));
+                self.persist(command.index.prev(), batch);
             }
-            state.applied = command.index;
+            let mut state = self.state.lock();
             replies.push(state.run(command.data).unwrap_or_default());
+            state.applied = command.index;
         }
     }
 
     fn persist(&mut self, applied: Index, batch: &mut Batch) -> Index {
         let mut state = self.state.lock();
-        // The slots behind the last command are not commands.
         state.applied = applied;
-        batch.put(Cf::Default, &key_of(self.group), &state.reader().chunk(usize::MAX));
+        let mut dump = Vec::new();
+        state.items().flatten().for_each(|item| parts::push(&mut dump, &item));
+        batch.put(Cf::Default, &key_of(self.group), &dump);
         applied
     }
 
     fn snapshot(&mut self, _: Box<dyn View>) -> Box<dyn SnapshotReader> {
-        Box::new(self.state.lock().reader())
+        Box::new(Chunks(self.state.lock().items()))
     }
 
     fn clear(&mut self, batch: &mut Batch) {
@@ -172,39 +167,12 @@ impl StateMachine for CacheMachine {
     }
 
     fn restore(&mut self, chunk: &[u8], _: &mut Batch) -> Result<(), Corrupt> {
-        self.state.lock().take(chunk).ok_or_else(|| Corrupt("not a chunk of a cache".to_owned()))
+        unpack(chunk, |item| self.state.lock().take(item))
     }
 
     fn restored(&mut self, applied: Index, batch: &mut Batch) -> Result<(), Corrupt> {
         self.persist(applied, batch);
         Ok(())
-    }
-}
-
-struct Reader {
-    head: Option<Vec<u8>>,
-    entries: IntoIter<Vec<u8>, Entry>,
-}
-
-impl Reader {
-    fn chunk(&mut self, bytes: usize) -> Vec<u8> {
-        let mut chunk = self.head.take().unwrap_or_default();
-        while chunk.len() < bytes
-            && let Some((key, entry)) = self.entries.next()
-        {
-            let (expires_ms, used) = (entry.expires_ms.to_le_bytes(), entry.used.to_le_bytes());
-            for part in [&key[..], &entry.value, &expires_ms, &used] {
-                parts::push(&mut chunk, part);
-            }
-        }
-        chunk
-    }
-}
-
-impl SnapshotReader for Reader {
-    fn next(&mut self, bytes: usize) -> Result<Option<Bytes>, storage::Error> {
-        let chunk = self.chunk(bytes);
-        Ok((!chunk.is_empty()).then(|| chunk.into()))
     }
 }
 
@@ -222,7 +190,7 @@ impl Machines for CacheMachines {
         let dump = engine.get(Cf::Default, &key_of(group));
         let dump = dump.map_err(|why| Corrupt(why.to_string()))?.unwrap_or_default();
         let mut cache = Cache::default();
-        cache.take(&dump).ok_or_else(|| Corrupt("not the dump of a cache".to_owned()))?;
+        unpack(&dump, |item| cache.take(item))?;
         Ok(Box::new(CacheMachine { group, state: self.shelf.put(group, cache) }))
     }
 
@@ -234,62 +202,57 @@ impl Machines for CacheMachines {
 
 const HOUR_MS: u64 = 3_600_000;
 
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+type Nodes = Cluster<CacheMachines>;
+
 /// Sets keys that live for an hour, one after the other.
-fn fill(
-    cluster: &Cluster<CacheMachines>,
-    group: GroupId,
-    (now_ms, name, count): (u64, &str, usize),
-) -> Result<(), Failed> {
-    (0..count).try_for_each(|nth| {
-        let command = set(now_ms, HOUR_MS, format!("{name}-{nth}").as_bytes(), &[b'x'; 64]);
+fn fill(cluster: &Nodes, group: GroupId, keys: (&str, usize), now_ms: u64) -> Result<(), Failed> {
+    (0..keys.1).try_for_each(|nth| {
+        let command = set(now_ms, HOUR_MS, format!("{}-{nth}", keys.0).as_bytes(), &[b'x'; 64]);
         cluster.propose_repeatedly(group, &command).map(drop)
     })
 }
 
-/// Whether the leader's state has the key.
-fn has(cluster: &Cluster<CacheMachines>, group: GroupId, key: &str) -> Result<bool, Failed> {
-    cluster.read(group, |node| {
-        let state = node.machines.shelf.get(group).ok_or_else(|| Failed("no state".to_owned()))?;
-        Ok(state.lock().entries.contains_key(key.as_bytes()))
-    })
+/// Checks whether the leader's state has a key.
+fn expect(cluster: &Nodes, group: GroupId, key: &str, is_there: bool) -> Result<(), Failed> {
+    let found = cluster.read(group, |node| {
+        node.machines.shelf.with(group, |state| state.entries.contains_key(key.as_bytes()))
+    })?;
+    ensure(found == is_there, || format!("{key} in group {group}: {found}, not {is_there}"))
 }
 
 fn state(node: &Node<CacheMachines>, group: GroupId) -> Option<BTreeMap<Vec<u8>, Entry>> {
-    node.machines.shelf.get(group).map(|state| state.lock().entries.clone())
+    node.machines.shelf.with(group, |state| state.entries.clone()).ok()
 }
 
 pub(crate) fn main() -> Result<(), Failed> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(Failed::because)?;
-    let now_ms = u64::try_from(since.as_millis()).map_err(Failed::because)?;
-    let cluster = Cluster::start(|_| CacheMachines::default())?;
-    println!("cache: 3 nodes, {GROUPS} groups of at most {ENTRIES_MAX} entries");
-    cluster.in_all_groups(|group| {
-        fill(&cluster, group, (now_ms, "first", ENTRIES_MAX))?;
-        cluster.propose_repeatedly(group, &get(now_ms, b"first-0"))?;
-        fill(&cluster, group, (now_ms, "second", 1))?;
-        ensure(has(&cluster, group, "first-0")?, || "what was used was dropped".to_owned())?;
-        ensure(!has(&cluster, group, "first-1")?, || "the oldest was kept".to_owned())
-    })?;
-    println!("cache: full; the least recently used entry made room, not the oldest");
-    cluster.in_all_groups(|group| {
-        if group.get() == GROUPS {
-            cluster.kill(2)?;
-            println!("cache: node 2 killed while all groups are written to");
-        }
-        fill(&cluster, group, (now_ms + HOUR_MS / 2, "third", 60))
-    })?;
-    cluster.in_all_groups(|group| {
-        // An hour later: what was set before the kill expires; what came half an hour later stays.
-        fill(&cluster, group, (now_ms + HOUR_MS, "last", 1))?;
-        ensure(!has(&cluster, group, "first-0")?, || "an expired entry is there".to_owned())?;
-        ensure(has(&cluster, group, "third-59")?, || "an entry expired early".to_owned())
-    })?;
-    println!("cache: expired; {} groups need a snapshot", cluster.needing_snapshot(2));
-    cluster.restart(2)?;
-    cluster.wait_equal(state)?;
-    println!("cache: node 2 is back, every group has the same state on all nodes");
-    let entries = cluster.on(2, |node| state(node, FIRST_GROUP).map(|state| state.len())).flatten();
-    ensure(entries == Some(61), || format!("{entries:?} entries, where 61 are expected"))?;
-    println!("cache: all is well");
+    let story = Story {
+        name: "cache",
+        machines: |_| CacheMachines::default(),
+        before: |cluster, group| {
+            fill(cluster, group, ("first", ENTRIES_MAX), now_ms())?;
+            cluster.propose_repeatedly(group, &get(now_ms(), b"first-0"))?;
+            fill(cluster, group, ("second", 1), now_ms())?;
+            // The oldest was used since; the second oldest made room.
+            expect(cluster, group, "first-0", true)?;
+            expect(cluster, group, "first-1", false)
+        },
+        during: |cluster, group| {
+            fill(cluster, group, ("third", 60), now_ms() + HOUR_MS / 2)?;
+            expect(cluster, group, "second-0", true)?;
+            fill(cluster, group, ("last", 1), now_ms() + HOUR_MS)?;
+            expect(cluster, group, "second-0", false)?;
+            expect(cluster, group, "third-59", true)
+        },
+        state,
+    };
+    let cluster = story.tell()?;
+    let count = cluster.on(2, |node| state(node, FIRST_GROUP).map(|state| state.len())).flatten();
+    ensure(count == Some(61), || format!("{count:?} entries, where 61 are expected"))?;
+    println!("cache: every group has dropped what was used least, and what was an hour old");
     Ok(())
 }

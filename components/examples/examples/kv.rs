@@ -6,10 +6,9 @@
 //!
 //! Shows the plainest kind of machine: what a command changes goes into the batch that also notes
 //! that it was applied, so there is nothing to persist and nothing to say after a restart. Commands:
-//! put, delete, compare-and-set, also several that depend on each other in one call. Sixteen clients
-//! count with compare-and-set while a node is killed; no step is lost or done twice, though nobody
-//! may have heard what became of it. The node comes back and is brought up, by the log or by
-//! snapshots.
+//! put, delete, compare-and-set, also several in one call that depend on each other. Clients count
+//! with compare-and-set while a node is killed; no step is lost or done twice, though nobody may
+//! have heard what became of it. The node comes back and is brought up, by the log or by snapshots.
 //!
 //! Prints a line for each stage, and ends with an error if something is not as it should be.
 
@@ -18,7 +17,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use examples::{Cluster, FIRST_GROUP, Failed, GROUPS, Node, ensure, parts};
+use examples::{Cluster, FIRST_GROUP, Failed, Node, Story, ensure, parts};
 use multiraft::{Command, Corrupt, Machines, SnapshotReader, StateMachine};
 use storage::{Batch, Cf, Direction, Engine, View};
 use types::GroupId;
@@ -180,14 +179,14 @@ fn read_counter(cluster: &Cluster<KvMachines>, group: GroupId) -> Result<u64, Fa
     if text.is_empty() { Ok(0) } else { text.parse().map_err(Failed::because) }
 }
 
-/// Counts up to `target`. A step that nobody knows about is neither repeated nor given up: the
-/// counter says whether it was taken, and if it comes late, it finds another value and does nothing.
-/// That is enough for one writer; several would put their name into the value.
-fn count_to(cluster: &Cluster<KvMachines>, group: GroupId, target: u64) -> Result<(), Failed> {
+/// Counts. A step that nobody knows about is neither repeated nor given up: the counter says whether
+/// it was taken, and if it comes late, it finds another value and does nothing. That is enough
+/// for one writer; several would put their name into the value.
+fn count(cluster: &Cluster<KvMachines>, group: GroupId) -> Result<(), Failed> {
     loop {
         let count = read_counter(cluster, group)?;
-        if count >= target {
-            return Ok(());
+        if count >= STEPS {
+            return ensure(count == STEPS, || format!("group {group} counted to {count}"));
         }
         let old = if count == 0 { String::new() } else { count.to_string() };
         let step = compare_and_set(COUNTER, old.as_bytes(), (count + 1).to_string().as_bytes());
@@ -205,7 +204,7 @@ fn fill(cluster: &Cluster<KvMachines>, group: GroupId, name: &str) -> Result<(),
 }
 
 /// Everything of a group.
-fn dump(node: &Node<KvMachines>, group: GroupId) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+fn state(node: &Node<KvMachines>, group: GroupId) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
     let (start, end) = bounds(group);
     let range = (Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()));
     let mut pairs = Vec::new();
@@ -217,29 +216,19 @@ fn dump(node: &Node<KvMachines>, group: GroupId) -> Option<Vec<(Vec<u8>, Vec<u8>
 }
 
 pub(crate) fn main() -> Result<(), Failed> {
-    let cluster = Cluster::start(|_| KvMachines)?;
-    println!("kv: 3 nodes, {GROUPS} groups");
-    cluster.in_all_groups(|group| fill(&cluster, group, "first"))?;
-    println!("kv: 40 keys put and one deleted in every group");
-    cluster.in_all_groups(|group| {
-        for target in 1..=STEPS {
-            if group.get() == GROUPS && target == STEPS / 2 {
-                cluster.kill(2)?;
-                println!("kv: node 2 killed while all groups count");
-            }
-            count_to(&cluster, group, target)?;
-        }
-        let count = read_counter(&cluster, group)?;
-        ensure(count == STEPS, || format!("group {group} counted to {count}"))
-    })?;
-    println!("kv: every group has counted to {STEPS}, no step lost or done twice");
-    cluster.in_all_groups(|group| fill(&cluster, group, "second"))?;
-    println!("kv: 40 more keys; {} groups need a snapshot", cluster.needing_snapshot(2));
-    cluster.restart(2)?;
-    cluster.wait_equal(dump)?;
-    println!("kv: node 2 is back, every group has the same state on all nodes");
-    let keys = cluster.on(2, |node| dump(node, FIRST_GROUP).map(|pairs| pairs.len())).flatten();
+    let story = Story {
+        name: "kv",
+        machines: |_| KvMachines,
+        before: |cluster, group| fill(cluster, group, "first"),
+        during: |cluster, group| {
+            count(cluster, group)?;
+            fill(cluster, group, "second")
+        },
+        state,
+    };
+    let cluster = story.tell()?;
+    let keys = cluster.on(2, |node| state(node, FIRST_GROUP).map(|pairs| pairs.len())).flatten();
     ensure(keys == Some(79), || format!("{keys:?} keys, where 79 are expected"))?;
-    println!("kv: all is well");
+    println!("kv: every group has 79 keys, and has counted to {STEPS} without a gap");
     Ok(())
 }

@@ -5,29 +5,26 @@
 //! ```
 //!
 //! Shows a machine whose state the engine cannot write together with its own records. Changes wait
-//! in memory and are committed to the index when somebody queries, when the engine is about to cut
-//! the log, and when there are many. A commit says up to which slot it goes; a restart applies the
-//! rest again. The index may be a little newer than the engine's records, after a crash between the
-//! two; then it is told some changes twice. That is harmless, as a document is put or deleted
-//! whole, by id, and the last change of each wins, however often the row is gone through.
+//! in memory and are committed when somebody queries, when the engine is about to cut the log, and
+//! when there are many. A commit says up to which slot it goes; a restart applies the rest again.
+//! After a crash the index may be a little newer than the engine's records and is told some changes
+//! twice: harmless, as documents are put and deleted whole, by id, and the last change wins.
 //!
-//! A snapshot is all documents. How they are ranked is not replicated: it depends on segments.
+//! A snapshot is all documents. Their ranking is not replicated: it depends on tantivy's segments.
 //!
 //! Prints a line for each stage, and ends with an error if something is not as it should be.
 
-use std::collections::btree_set::IntoIter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use examples::{Cluster, FIRST_GROUP, Failed, GROUPS, Node, Shelf, ensure, parts};
+use examples::{Chunks, Cluster, FIRST_GROUP, Failed, Node, Shelf, Story, ensure, parts, unpack};
 use multiraft::{Command, Corrupt, Machines, SnapshotReader, StateMachine};
 use parking_lot::Mutex;
 use storage::{Batch, Engine, View};
-use tantivy::collector::{DocSetCollector, TopDocs};
+use tantivy::collector::{Count, DocSetCollector};
 use tantivy::directory::MmapDirectory;
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::query::{AllQuery, QueryParser};
@@ -54,6 +51,8 @@ pub(crate) struct Documents {
     index: Tantivy,
     id: Field,
     text: Field,
+    /// The whole command.
+    stored: Field,
     /// Not in the index yet: a text, or none if the document is deleted.
     pending: BTreeMap<String, Option<String>>,
     /// The last slot that index and pending changes reflect; 0 if there was no command yet.
@@ -64,24 +63,23 @@ impl Documents {
     fn open(dir: &Path) -> tantivy::Result<Documents> {
         fs::create_dir_all(dir)?;
         let mut schema = Schema::builder();
-        let id = schema.add_text_field("id", STRING | STORED);
-        let text = schema.add_text_field("text", TEXT | STORED);
+        let id = schema.add_text_field("id", STRING);
+        let text = schema.add_text_field("text", TEXT);
+        let stored = schema.add_bytes_field("stored", STORED);
         let index = Tantivy::open_or_create(MmapDirectory::open(dir)?, schema.build())?;
         let payload = index.load_metas()?.payload;
         let applied = payload.and_then(|at| at.parse().ok()).map_or(Index(0), Index);
-        Ok(Documents { index, id, text, pending: BTreeMap::new(), applied })
+        Ok(Documents { index, id, text, stored, pending: BTreeMap::new(), applied })
     }
 
     /// A command that is none changes nothing.
     fn run(&mut self, command: &[u8]) -> Option<()> {
-        let parts = parts::split(command)?;
-        let texts: Result<Vec<&str>, _> = parts.into_iter().map(str::from_utf8).collect();
-        let (id, text) = match texts.ok()?[..] {
+        let (id, text) = match parts::split(command)?[..] {
             [id] => (id, None),
-            [id, text] => (id, Some(text.to_owned())),
+            [id, text] => (id, Some(String::from_utf8(text.to_vec()).ok()?)),
             _ => return None,
         };
-        self.pending.insert(id.to_owned(), text);
+        self.pending.insert(String::from_utf8(id.to_vec()).ok()?, text);
         Some(())
     }
 
@@ -97,17 +95,12 @@ impl Documents {
             writer.delete_term(Term::from_field_text(self.id, &id));
             if let Some(text) = text {
                 let mut document = TantivyDocument::new();
+                document.add_bytes(self.stored, &put(&id, &text));
                 document.add_text(self.id, id);
                 document.add_text(self.text, text);
                 writer.add_document(document)?;
             }
         }
-        self.finish(writer)
-    }
-
-    fn delete_all(&mut self) -> tantivy::Result<()> {
-        let writer = self.writer()?;
-        writer.delete_all_documents()?;
         self.finish(writer)
     }
 
@@ -118,6 +111,13 @@ impl Documents {
         writer.wait_merging_threads()
     }
 
+    fn commit_if_many(&mut self) {
+        if self.pending.len() >= PENDING_MAX {
+            must(self.commit());
+        }
+    }
+
+    /// Of everything that was applied.
     fn searcher(&mut self) -> tantivy::Result<Searcher> {
         if !self.pending.is_empty() {
             self.commit()?;
@@ -126,29 +126,27 @@ impl Documents {
         Ok(reader.try_into()?.searcher())
     }
 
-    /// Ids of the best `limit` documents that match, in order of ids.
-    pub(crate) fn query(&mut self, query: &str, limit: usize) -> tantivy::Result<Vec<String>> {
-        let searcher = self.searcher()?;
+    fn count(&mut self, query: &str) -> tantivy::Result<usize> {
         let query = QueryParser::for_index(&self.index, vec![self.text]).parse_query(query)?;
-        let hits = searcher.search(&query, &TopDocs::with_limit(limit).order_by_score())?;
-        let ids = hits.into_iter().map(|(_, at)| Ok(text_of(&searcher.doc(at)?, self.id)));
-        let mut ids = ids.collect::<tantivy::Result<Vec<String>>>()?;
-        ids.sort();
-        Ok(ids)
+        self.searcher()?.search(&query, &Count)
     }
 
-    fn reader(&mut self) -> tantivy::Result<Reader> {
-        let searcher = self.searcher()?;
+    /// All documents of this instant, as the commands that put them.
+    fn puts(&mut self) -> tantivy::Result<impl Iterator<Item = PutResult> + Send + use<>> {
+        let (searcher, stored) = (self.searcher()?, self.stored);
         let all = searcher.search(&AllQuery, &DocSetCollector)?;
-        let all = all.into_iter().collect::<BTreeSet<_>>().into_iter();
-        Ok(Reader { searcher, id: self.id, text: self.text, all })
+        let all: BTreeSet<DocAddress> = all.into_iter().collect();
+        Ok(all.into_iter().map(move |at| {
+            let document: tantivy::Result<TantivyDocument> = searcher.doc(at);
+            let document = document.map_err(|why| storage::Error::Corrupt(why.to_string()))?;
+            let value = document.get_first(stored);
+            let put = value.as_ref().and_then(Value::as_bytes).unwrap_or_default();
+            Ok(Bytes::copy_from_slice(put))
+        }))
     }
 }
 
-fn text_of(document: &TantivyDocument, field: Field) -> String {
-    let value = document.get_first(field);
-    value.as_ref().and_then(|value| value.as_str()).unwrap_or_default().to_owned()
-}
+type PutResult = Result<Bytes, storage::Error>;
 
 /// A replica that cannot read or write its index must stop.
 fn must<T>(done: tantivy::Result<T>) -> T {
@@ -184,9 +182,7 @@ impl StateMachine for Search {
             replies.push(Bytes::from_static(reply));
             documents.applied = command.index;
         }
-        if documents.pending.len() >= PENDING_MAX {
-            must(documents.commit());
-        }
+        documents.commit_if_many();
     }
 
     fn persist(&mut self, applied: Index, _: &mut Batch) -> Index {
@@ -197,52 +193,27 @@ impl StateMachine for Search {
     }
 
     fn snapshot(&mut self, _: Box<dyn View>) -> Box<dyn SnapshotReader> {
-        Box::new(must(self.0.lock().reader()))
+        Box::new(Chunks(must(self.0.lock().puts())))
     }
 
     fn clear(&mut self, _: &mut Batch) {
         let mut documents = self.0.lock();
         documents.pending.clear();
         documents.applied = Index(0);
-        must(documents.delete_all());
+        let writer = must(documents.writer());
+        must(writer.delete_all_documents().and_then(|_| documents.finish(writer)));
     }
 
     fn restore(&mut self, chunk: &[u8], _: &mut Batch) -> Result<(), Corrupt> {
         let mut documents = self.0.lock();
-        let puts = parts::split(chunk);
-        let taken = puts.and_then(|puts| puts.into_iter().try_for_each(|put| documents.run(put)));
-        if documents.pending.len() >= PENDING_MAX {
-            must(documents.commit());
-        }
-        taken.ok_or_else(|| Corrupt("not a chunk of documents".to_owned()))
+        unpack(chunk, |put| documents.run(put))?;
+        documents.commit_if_many();
+        Ok(())
     }
 
     fn restored(&mut self, applied: Index, batch: &mut Batch) -> Result<(), Corrupt> {
         self.persist(applied, batch);
         Ok(())
-    }
-}
-
-/// All documents of an instant, as the commands that put them.
-struct Reader {
-    searcher: Searcher,
-    id: Field,
-    text: Field,
-    all: IntoIter<DocAddress>,
-}
-
-impl SnapshotReader for Reader {
-    fn next(&mut self, bytes: usize) -> Result<Option<Bytes>, storage::Error> {
-        let mut chunk = Vec::new();
-        while chunk.len() < bytes
-            && let Some(at) = self.all.next()
-        {
-            let document = self.searcher.doc(at);
-            let document = document.map_err(|why| storage::Error::Corrupt(why.to_string()))?;
-            let (id, text) = (text_of(&document, self.id), text_of(&document, self.text));
-            parts::push(&mut chunk, &put(&id, &text));
-        }
-        Ok((!chunk.is_empty()).then(|| chunk.into()))
     }
 }
 
@@ -252,6 +223,15 @@ pub(crate) struct SearchMachines {
 }
 
 impl SearchMachines {
+    pub(crate) fn new(dir: &Path) -> SearchMachines {
+        SearchMachines { dir: dir.to_owned(), shelf: Shelf::default() }
+    }
+
+    /// How many documents match.
+    pub(crate) fn count(&self, group: GroupId, query: &str) -> Result<usize, Failed> {
+        self.shelf.with(group, |documents| documents.count(query))?.map_err(Failed::because)
+    }
+
     fn dir_of(&self, group: GroupId) -> PathBuf {
         self.dir.join(format!("index-{}", group.get()))
     }
@@ -266,9 +246,9 @@ impl Machines for SearchMachines {
 
     fn destroy(&self, group: GroupId, _: &mut Batch) {
         self.shelf.remove(group);
-        match fs::remove_dir_all(self.dir_of(group)) {
-            Err(why) if why.kind() != ErrorKind::NotFound => panic!("the index stays: {why}"),
-            _ => {}
+        let dir = self.dir_of(group);
+        if dir.exists() {
+            fs::remove_dir_all(dir).expect("what is removed must be gone");
         }
     }
 }
@@ -278,55 +258,43 @@ type Nodes = Cluster<SearchMachines>;
 /// Puts documents about a topic, and deletes the first.
 fn fill(cluster: &Nodes, group: GroupId, topic: &str) -> Result<(), Failed> {
     for nth in 0..40 {
-        let text = format!("Document {nth} of {} is about {topic}.", group.get());
+        let text = format!("The document with number {nth} is about {topic}.");
         cluster.propose_repeatedly(group, &put(&format!("{topic}-{nth}"), &text))?;
     }
     cluster.propose_repeatedly(group, &delete(&format!("{topic}-0"))).map(drop)
 }
 
-fn hits(node: &Node<SearchMachines>, group: GroupId, query: &str) -> Result<usize, Failed> {
-    let documents = node.machines.shelf.get(group).ok_or_else(|| Failed("gone".to_owned()))?;
-    let found = documents.lock().query(query, 1_000).map_err(Failed::because);
-    found.map(|ids| ids.len())
-}
-
 /// Checks how many documents match, as the leader has them.
-fn expect(cluster: &Nodes, group: GroupId, query: &str, count: usize) -> Result<(), Failed> {
-    let found = cluster.read(group, |node| hits(node, group, query))?;
-    ensure(found == count, || format!("{query} in group {group}: {found}, not {count}"))
+fn expect(cluster: &Nodes, group: GroupId, query: &str, matches: usize) -> Result<(), Failed> {
+    let found = cluster.read(group, |node| node.machines.count(group, query))?;
+    ensure(found == matches, || format!("{query} in group {group}: {found}, not {matches}"))
 }
 
 fn state(node: &Node<SearchMachines>, group: GroupId) -> Option<Vec<Bytes>> {
-    let mut reader = node.machines.shelf.get(group)?.lock().reader().ok()?;
-    let mut puts: Vec<Bytes> = std::iter::from_fn(|| reader.next(1).ok().flatten()).collect();
+    let puts = node.machines.shelf.with(group, Documents::puts).ok()?.ok()?;
+    let mut puts = puts.collect::<Result<Vec<Bytes>, _>>().ok()?;
     puts.sort();
     Some(puts)
 }
 
 pub(crate) fn main() -> Result<(), Failed> {
-    let make = |dir: &Path| SearchMachines { dir: dir.to_owned(), shelf: Shelf::default() };
-    let cluster = Cluster::start(make)?;
-    println!("search: 3 nodes, {GROUPS} groups");
-    cluster.in_all_groups(|group| {
-        fill(&cluster, group, "whales")?;
-        expect(&cluster, group, "whales", 39)?;
-        expect(&cluster, group, "+whales +7", 1)
-    })?;
-    println!("search: 40 documents put and one deleted in every group, the others are found");
-    cluster.in_all_groups(|group| {
-        if group.get() == GROUPS {
-            cluster.kill(2)?;
-            println!("search: node 2 killed while all groups are written to");
-        }
-        fill(&cluster, group, "ships")?;
-        expect(&cluster, group, "ships OR whales", 78)
-    })?;
-    println!("search: 40 more; {} groups need a snapshot", cluster.needing_snapshot(2));
-    cluster.restart(2)?;
-    cluster.wait_equal(state)?;
-    println!("search: node 2 is back, every group has the same documents on all nodes");
-    let found = cluster.on(2, |node| hits(node, FIRST_GROUP, "ships")).transpose()?;
-    ensure(found == Some(39), || format!("{found:?} ships on node 2, where 39 are expected"))?;
-    println!("search: all is well");
+    let story = Story {
+        name: "search",
+        machines: SearchMachines::new,
+        before: |cluster, group| {
+            fill(cluster, group, "whales")?;
+            expect(cluster, group, "whales", 39)?;
+            expect(cluster, group, "whales AND 7", 1)
+        },
+        during: |cluster, group| {
+            fill(cluster, group, "ships")?;
+            expect(cluster, group, "ships OR whales", 78)
+        },
+        state,
+    };
+    let cluster = story.tell()?;
+    let ships = cluster.on(2, |node| node.machines.count(FIRST_GROUP, "ships")).transpose()?;
+    ensure(ships == Some(39), || format!("{ships:?} ships on node 2, where 39 are expected"))?;
+    println!("search: what was put is found on all nodes, what was deleted is not");
     Ok(())
 }

@@ -8,6 +8,7 @@
 //! | `Undetermined` | nobody knows, also in a while | tells its caller, who knows the command |
 
 use std::sync::atomic::Ordering;
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -80,7 +81,7 @@ impl<M: Machines + 'static> Cluster<M> {
         std::thread::scope(|scope| {
             let threads: Vec<_> =
                 (1..=GROUPS).map(|id| scope.spawn(move || work(group_id(id)))).collect();
-            let ends = threads.into_iter().map(|thread| thread.join());
+            let ends = threads.into_iter().map(ScopedJoinHandle::join);
             let panicked = |_| Err(Failed("a client panicked".to_owned()));
             ends.map(|end| end.unwrap_or_else(panicked)).fold(Ok(()), Result::and)
         })

@@ -218,7 +218,7 @@ fn config() -> Config {
         raft: Arc::new(raft),
         compact_bytes: 16 << 10,
         compact_entries: 32,
-        lag_bytes_max: 4 << 10,
+        lag_bytes_max: 1 << 10,
         cache_bytes: 4 << 10,
         snapshot_chunk_bytes: 4 << 10,
         liveness_interval: Duration::from_millis(200),

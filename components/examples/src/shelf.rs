@@ -9,6 +9,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use types::GroupId;
 
+use crate::failed::Failed;
+
 /// States of machines, by group.
 pub struct Shelf<S> {
     states: Mutex<BTreeMap<GroupId, Arc<Mutex<S>>>>,
@@ -22,10 +24,14 @@ impl<S> Shelf<S> {
         state
     }
 
-    /// The state of a group, if it is here.
-    #[must_use]
-    pub fn get(&self, group: GroupId) -> Option<Arc<Mutex<S>>> {
-        self.states.lock().get(&group).cloned()
+    /// Looks at the state of a group.
+    ///
+    /// # Errors
+    /// If it is not here.
+    pub fn with<T>(&self, group: GroupId, look: impl FnOnce(&mut S) -> T) -> Result<T, Failed> {
+        let state = self.states.lock().get(&group).cloned();
+        let state = state.ok_or_else(|| Failed(format!("group {group} is not here")))?;
+        Ok(look(&mut state.lock()))
     }
 
     /// The group is gone.

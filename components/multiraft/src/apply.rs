@@ -66,7 +66,7 @@ pub enum Work {
     },
     /// Replace the state by the snapshot whose chunks are staged.
     Install(Box<SnapshotOffer>),
-    /// Drop the log up to this entry, or as far as the machine's state is durable.
+    /// Drop the log up to this entry, if the machine's state is durable as far as that.
     Compact(EntryId),
     /// Begin a snapshot, for a peer on this store.
     Snapshot(SnapshotWanted, StoreId),
@@ -267,9 +267,9 @@ impl Applier {
             Work::Begin { at, roster } => {
                 let (index, roster) = roster;
                 let roster = AppliedRoster { index, roster, removed: Vec::new() };
+                // The shard writes these down with the group's record: were they written here, a
+                // crash could keep them without it.
                 let machine = self.open(group)?;
-                disk::put_applied(&mut self.batch, group, at);
-                disk::put_roster(&mut self.batch, group, &roster);
                 self.groups.insert(group, Machine { machine, applied: at, roster });
                 return Ok(None);
             }
@@ -366,10 +366,12 @@ impl Applier {
             match &entry.payload {
                 Payload::Empty => {}
                 Payload::Command(data) => commands.push(Command { index: entry.id.index, data }),
-                Payload::Roster(roster) => {
+                // A machine that goes back to an older state of its own meets rosters again.
+                Payload::Roster(roster) if entry.id.index > machine.roster.index => {
                     machine.roster.change(entry.id.index, roster);
                     changed = true;
                 }
+                Payload::Roster(_) => {}
             }
         }
         replies.clear();
@@ -517,7 +519,7 @@ impl AppliedRoster {
     }
 
     /// The membership of this slot is applied: whoever is not in it any more was removed.
-    fn change(&mut self, index: Index, roster: &Roster) {
+    pub(crate) fn change(&mut self, index: Index, roster: &Roster) {
         for (member, store) in self.roster.iter() {
             if roster.membership().get(member.id).is_none() {
                 self.removed.push(RemovedPeer { peer: member.id, store, index });

@@ -366,9 +366,15 @@ impl Record {
             offer.covers
         } else {
             let index = machine.applied(self.applied.index);
-            if index > self.applied.index {
-                let noted = self.applied.index;
-                return Err(format!("its machine says {index} is applied, noted is {noted}"));
+            let last = self.last.unwrap_or(base.index);
+            if index > last {
+                return Err(format!("its machine says {index} is applied, the log ends at {last}"));
+            }
+            // The machine was persisted, and the note of it lost: rosters up to there are applied.
+            for (at, changed) in self.rosters.iter().filter(|(at, _)| *at <= index) {
+                if *at > roster.index {
+                    roster.change(*at, changed);
+                }
             }
             let run = self.runs.iter().rev().find(|run| run.first <= index);
             let applied = EntryId::new(run.map_or(base.term, |run| run.term), index);

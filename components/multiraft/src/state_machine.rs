@@ -44,7 +44,11 @@ pub struct Command<'a> {
 pub trait StateMachine: Send {
     /// The last slot that the state reflects, when the machine was just opened. `recorded` is what
     /// the store noted with the last batch that survived; a machine that has all its state in the
-    /// engine returns it.
+    /// engine returns it. A machine that made its own state durable may be ahead of that, and one
+    /// that lost some may be behind, but not further than where it was persisted last. A machine
+    /// that was never persisted notes with its first command, in the batch, where that stood, and
+    /// returns the slot before it; without such a note no command was applied, and `recorded` is
+    /// right.
     fn applied(&self, recorded: Index) -> Index {
         recorded
     }

@@ -118,9 +118,19 @@ impl World<'_> {
         }
         let strays = (0..self.nodes.len()).filter(|at| !members.contains(at)).filter(|&at| {
             let up = self.nodes[at].up.as_ref().expect("all run");
-            up.shard.core(group).is_some() || !commands(&*up.engine, group).is_empty()
+            // A peer whose membership was overwritten knows nothing of it, and nobody knows of the
+            // peer: to find it is placement's.
+            let core = up.shard.core(group);
+            let was_member = core.is_some_and(|core| {
+                let status = core.status();
+                let (since, membership) = status.membership;
+                membership.get(status.id).is_some() && since <= status.commit
+            });
+            was_member || core.is_none() && !commands(&*up.engine, group).is_empty()
         });
-        (strays.count() > 0).then(|| format!("{group} has strays: {}", self.describe(group)))
+        let strays: Vec<String> = strays.map(|at| self.nodes[at].id.to_string()).collect();
+        (!strays.is_empty())
+            .then(|| format!("{group} has strays on {strays:?}: {}", self.describe(group)))
     }
 
     fn is_asleep(&self, group: GroupId) -> bool {

@@ -323,6 +323,9 @@ impl<'a> World<'a> {
                 format!("{} to {to}: {}", world.nodes[at].id, what.join(" | "))
             });
         }
+        if let Parcel::Snapshot(frame) = &parcel {
+            self.say(|world| format!("{} to {to}: {frame:?}", world.nodes[at].id));
+        }
         let from = self.nodes[at].id;
         let Some(to) = self.nodes.iter().position(|node| node.id == to) else { return };
         if self.cut[at][to] || self.rng.chance(self.plan.loss) {
@@ -349,6 +352,10 @@ impl<'a> World<'a> {
             (self.now, Arc::clone(&self.config), Arc::clone(&self.checks));
         let bug = self.bug;
         if let Err(why) = self.nodes[at].start(now, &config, &checks, bug) {
+            if why.contains("the disk failed") || why.contains("the disk is full") {
+                self.lose_power(at);
+                return self.after(MS, Happening::Start { at });
+            }
             let store = self.nodes[at].id;
             let violation = Violation { check: "stores open again", what: format!("{store}: {why}") };
             return self.checks.lock().report(Err(violation));
@@ -371,7 +378,8 @@ impl<'a> World<'a> {
 
     fn died(&mut self, at: usize, why: &str) {
         self.say(|world| format!("{} dies: {why}", world.nodes[at].id));
-        if !why.contains("disk failed") {
+        // An apply lane that does not wait for room stops its store, as a broken disk does.
+        if !why.contains("the disk failed") && !why.contains("the disk is full") {
             let store = self.nodes[at].id;
             let violation =
                 Violation { check: "stores go on", what: format!("{store} stopped: {why}") };

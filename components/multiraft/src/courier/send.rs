@@ -71,11 +71,13 @@ impl Sending {
         let nth = usize::try_from(self.next - self.first).expect("a window is small");
         if nth == self.chunks.len() {
             let data = match self.ahead.take() {
-                Some(data) => data,
-                None => self.begun.reader.next(bytes)?.unwrap_or_default(),
+                Some(data) => Some(data),
+                None => self.begun.reader.next(bytes)?,
             };
-            self.ahead = self.begun.reader.next(bytes)?;
+            // Behind its end a reader is not asked any more; an empty state is one empty chunk.
+            self.ahead = if data.is_some() { self.begun.reader.next(bytes)? } else { None };
             self.is_read = self.ahead.is_none();
+            let data = data.unwrap_or_default();
             self.crc = crc32c::crc32c_append(self.crc, &data);
             let (nth, crc, is_last) = (self.next, self.crc, self.is_read);
             self.chunks.push_back(SnapshotChunk { nth, data, crc, is_last });
