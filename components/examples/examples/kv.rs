@@ -5,10 +5,10 @@
 //! ```
 //!
 //! Shows the plainest kind of machine: what a command changes goes into the batch that also notes
-//! that it was applied, so there is nothing to persist and nothing to say after a restart. Commands:
-//! put, delete, compare-and-set, also several in one call that depend on each other. Clients count
-//! with compare-and-set while a node is killed; no step is lost or done twice, though nobody may
-//! have heard what became of it. The node comes back and is brought up, by the log or by snapshots.
+//! that it was applied, so there is nothing to persist, and nothing to say after a restart.
+//! Commands: put, delete, compare-and-set, also several in one call that depend on each other.
+//! Clients count with compare-and-set while a node is killed; no step is lost or done twice, though
+//! nobody may have heard what became of it. The node comes back and is brought up to the others.
 //!
 //! Prints a line for each stage, and ends with an error if something is not as it should be.
 
@@ -179,9 +179,9 @@ fn read_counter(cluster: &Cluster<KvMachines>, group: GroupId) -> Result<u64, Fa
     if text.is_empty() { Ok(0) } else { text.parse().map_err(Failed::because) }
 }
 
-/// Counts. A step that nobody knows about is neither repeated nor given up: the counter says whether
-/// it was taken, and if it comes late, it finds another value and does nothing. That is enough
-/// for one writer; several would put their name into the value.
+/// Counts. A step that nobody knows about is not repeated blindly: the counter says whether it was
+/// taken, and if it comes late, it finds another value and does nothing. That is enough for one
+/// writer; several would put their name into the value.
 fn count(cluster: &Cluster<KvMachines>, group: GroupId) -> Result<(), Failed> {
     loop {
         let count = read_counter(cluster, group)?;

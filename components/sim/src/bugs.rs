@@ -1,7 +1,10 @@
 //! Planted bugs: what a checker must find. None of them is in shipped code; each is something that a
 //! store's shell, or its disk, does wrong.
 
+use multiraft::shard::Token;
+use multiraft::{Outcome, Refusal};
 use storage::{Batch, Cf, Durability, Engine, Op};
+use types::Index;
 
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,38 +15,53 @@ pub enum Bug {
     AckBeforeWrite,
     /// Term and vote are not written after the first time.
     VoteNotWritten,
-    /// Entries are not deleted when others take their place.
-    SuffixKept,
     /// After a restart the last applied slots are applied as if they were new ones.
     AppliedForgotten,
     /// The last entry of a log is lost at a restart.
     LastEntryLost,
-    /// A tombstone is lost at a restart.
-    TombstoneLost,
     /// Entries are written without those before them.
     FirstEntryOfWriteLost,
-    /// The note of an installed snapshot's place is lost.
-    InstallForgotten,
     /// The commands of a replica are lost at a restart, but not that they were applied.
     DataLost,
     /// What was said of the log's beginning is lost at a restart.
     BaseLost,
+    /// Some callers are answered twice.
+    AnsweredTwice,
+    /// Some callers are not answered.
+    NotAnswered,
+    /// Some callers are told that what was done was refused.
+    DoneAndRefused,
+    /// Some callers are told of another slot.
+    AnotherSlot,
+    /// Reads see the state of the beginning.
+    StaleRead,
+    /// One store's machine alters what it applies.
+    AppliedDifferently,
+    /// One store's machine leaves out some commands.
+    LeftOut,
+    /// One store's machine restores all but the last pair of a chunk.
+    RestoredInPart,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 11] = [
+    pub const ALL: [Bug; 16] = [
         Bug::NoSync,
         Bug::AckBeforeWrite,
         Bug::VoteNotWritten,
-        Bug::SuffixKept,
         Bug::AppliedForgotten,
         Bug::LastEntryLost,
-        Bug::TombstoneLost,
         Bug::FirstEntryOfWriteLost,
-        Bug::InstallForgotten,
         Bug::DataLost,
         Bug::BaseLost,
+        Bug::AnsweredTwice,
+        Bug::NotAnswered,
+        Bug::DoneAndRefused,
+        Bug::AnotherSlot,
+        Bug::StaleRead,
+        Bug::AppliedDifferently,
+        Bug::LeftOut,
+        Bug::RestoredInPart,
     ];
 
     /// What becomes of a write of the log.
@@ -53,10 +71,6 @@ impl Bug {
         let mut seen_entry = false;
         let kept = |op: &Op<'_>| match (self, *op) {
             (Bug::VoteNotWritten, Op::Put(Cf::Raft, key, _)) => !is_hard_state(key),
-            (Bug::SuffixKept, Op::DeleteRange(Cf::Raft, ..)) => false,
-            (Bug::InstallForgotten, Op::Put(Cf::Meta, key, value)) => {
-                !(key.first() == Some(&b'g') && value.len() > 16)
-            }
             (Bug::FirstEntryOfWriteLost, Op::Put(Cf::Raft, key, _)) if is_entry(key) => {
                 std::mem::replace(&mut seen_entry, true)
             }
@@ -69,13 +83,38 @@ impl Bug {
         (filtered(batch, kept), durability)
     }
 
+    /// What becomes of the answers to callers.
+    pub(crate) fn in_answers(self, answers: Vec<(Token, Outcome)>) -> Vec<(Token, Outcome)> {
+        let mut out = Vec::new();
+        for (token, outcome) in answers {
+            let strikes = token.0 % 40 == 0;
+            match (self, outcome) {
+                (Bug::AnsweredTwice, outcome) if strikes => {
+                    out.push((token, outcome.clone()));
+                    out.push((token, outcome));
+                }
+                (Bug::NotAnswered, _) if strikes => {}
+                (Bug::DoneAndRefused, Outcome::Applied { .. }) if strikes => {
+                    out.push((token, Outcome::Refused(Refusal::Superseded)));
+                }
+                (Bug::AnotherSlot, Outcome::Applied { index, reply }) if strikes => {
+                    out.push((token, Outcome::Applied { index: index.next(), reply }));
+                }
+                (Bug::StaleRead, Outcome::Readable(_)) => {
+                    out.push((token, Outcome::Readable(Index(0))));
+                }
+                (_, outcome) => out.push((token, outcome)),
+            }
+        }
+        out
+    }
+
     /// What happens to a disk before it is read.
     pub(crate) fn at_start(self, engine: &dyn Engine) {
         let mut batch = Batch::new();
         let mut last: Option<Vec<u8>> = None;
         let (cf, wanted): (Cf, &dyn Fn(&[u8]) -> bool) = match self {
             Bug::AppliedForgotten => (Cf::Meta, &|key| key.first() == Some(&b'a')),
-            Bug::TombstoneLost => (Cf::Meta, &|key| key.first() == Some(&b'g')),
             Bug::BaseLost => (Cf::Meta, &|key| key.first() == Some(&b'b')),
             Bug::LastEntryLost => (Cf::Raft, &|key| key.len() == 17 && key[8] == 1),
             Bug::DataLost => (Cf::Default, &|key| key.len() == 16),
@@ -84,13 +123,11 @@ impl Bug {
         let all = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
         engine
             .view()
-            .scan(cf, all, storage::Direction::Forward, &mut |key, value| {
+            .scan(cf, all, storage::Direction::Forward, &mut |key, _| {
                 if !wanted(key) {
                     return true;
                 }
                 match self {
-                    // Life 2 is that of a tombstone.
-                    Bug::TombstoneLost if !value.windows(2).any(|pair| pair == [16, 2]) => {}
                     Bug::LastEntryLost | Bug::DataLost => last = Some(key.to_vec()),
                     _ => batch.delete(cf, key),
                 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use multiraft::shard::{Beginning, Event, Token};
 use multiraft::Roster;
+use multiraft::shard::{Beginning, Event, Token};
 use raft::{Change, RoleStatus, Seat};
 use types::{EntryId, GroupId, Index, PeerId, StoreId, Term};
 

@@ -9,8 +9,8 @@ use std::fmt;
 use multiraft::Outcome;
 use types::{GroupId, Index, PeerId, Term};
 
-pub(crate) use answers::{Asked, What};
 use answers::Answers;
+pub(crate) use answers::{Asked, What};
 use leaders::Leaders;
 use states::States;
 

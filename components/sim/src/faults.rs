@@ -1,7 +1,8 @@
 //! What goes wrong, as often as the plan says.
 
+use multiraft::{Body, Envelope, Parcel};
 use storage::{Crash, Faults, SyncFault};
-use types::Time;
+use types::{GroupId, Time};
 
 use crate::plan::MS;
 use crate::report::Count;
@@ -43,12 +44,29 @@ impl World<'_> {
         } else if self.rng.chance(30) {
             self.nodes[at].disk.set_faults(Faults::default());
         }
+        if self.rng.chance(30) {
+            self.send_nonsense(at);
+        }
         if self.rng.chance(40) && !self.old.is_empty() {
             let nth = usize::try_from(self.rng.below(self.old.len() as u64)).expect("few");
             let (from, to, parcel) = self.old.swap_remove(nth);
             self.report.add(Count::Replay, 1);
             self.after(0, Happening::Deliver { from, to, parcel });
         }
+    }
+
+    /// A message that says of itself that it is from its receiver.
+    fn send_nonsense(&mut self, to: usize) {
+        let Some(up) = &self.nodes[to].up else { return };
+        let groups: Vec<GroupId> = up.shard.groups().collect();
+        let Some(group) = self.rng.pick(&groups) else { return };
+        let Some(core) = up.shard.core(group) else { return };
+        let (peer, term) = (core.status().id, core.status().term);
+        let body = raft::Body::VoteReply { granted: true };
+        let body = Body::Raft(raft::Message { term, body }, Vec::new());
+        let parcel = Parcel::Groups(vec![Envelope { group, from: peer, to: peer, body }]);
+        let from = self.nodes[(to + 1) % self.nodes.len()].id;
+        self.after(0, Happening::Deliver { from, to, parcel });
     }
 
     /// Whether something of this mean distance happens in this throw.

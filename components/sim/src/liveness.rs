@@ -40,7 +40,7 @@ impl World<'_> {
         })?;
         self.wait(end, "every request ends", |world| {
             let waiting = world.checks.lock().answers.waiting();
-            (waiting > 0).then(|| format!("{waiting} wait"))
+            (!waiting.is_empty()).then(|| format!("these wait: {waiting:?}"))
         })?;
         self.wait(end, "idle groups fall silent", |world| {
             let said = std::mem::take(&mut world.envelopes);

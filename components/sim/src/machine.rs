@@ -10,16 +10,19 @@ use parking_lot::Mutex;
 use storage::{Batch, Cf, Direction, Engine, Error, View};
 use types::{GroupId, Index};
 
+use crate::bugs::Bug;
 use crate::check::Checks;
 
 /// Makes the machines of one store.
 pub(crate) struct Ledgers {
     pub checks: Arc<Mutex<Checks>>,
+    pub bug: Option<Bug>,
 }
 
 struct Ledger {
     group: GroupId,
     checks: Arc<Mutex<Checks>>,
+    bug: Option<Bug>,
 }
 
 struct Reader {
@@ -59,6 +62,14 @@ impl StateMachine for Ledger {
     ) {
         let mut checks = self.checks.lock();
         for command in commands {
+            if self.bug == Some(Bug::LeftOut) && command.index.0 % 10 == 0 {
+                replies.push(command.data.clone());
+                continue;
+            }
+            if self.bug == Some(Bug::AppliedDifferently) && command.index.0 % 10 == 0 {
+                checks.applied(self.group, command.index, b"another");
+                continue;
+            }
             checks.applied(self.group, command.index, command.data);
             let mut key = self.group.get().to_be_bytes().to_vec();
             key.extend(command.index.0.to_be_bytes());
@@ -82,8 +93,11 @@ impl StateMachine for Ledger {
         while let Some((head, tail)) = rest.split_at_checked(20) {
             let len = u32::from_be_bytes(head[16..].try_into().expect("four bytes")) as usize;
             let value = tail.get(..len).ok_or_else(|| Corrupt("a pair is cut off".to_owned()))?;
-            batch.put(Cf::Default, &head[..16], value);
             rest = &tail[len..];
+            if rest.is_empty() && self.bug == Some(Bug::RestoredInPart) {
+                continue;
+            }
+            batch.put(Cf::Default, &head[..16], value);
         }
         if rest.is_empty() { Ok(()) } else { Err(Corrupt("a head is cut off".to_owned())) }
     }
@@ -114,7 +128,7 @@ impl Machines for Ledgers {
         group: GroupId,
         _engine: &Arc<dyn Engine>,
     ) -> Result<Box<dyn StateMachine>, Corrupt> {
-        Ok(Box::new(Ledger { group, checks: Arc::clone(&self.checks) }))
+        Ok(Box::new(Ledger { group, checks: Arc::clone(&self.checks), bug: self.bug }))
     }
 
     fn destroy(&self, group: GroupId, batch: &mut Batch) {

@@ -108,8 +108,10 @@ impl Node {
         if let Some(bug) = bug {
             bug.at_start(&*engine);
         }
-        let machines: Arc<dyn multiraft::Machines> =
-            Arc::new(Ledgers { checks: Arc::clone(checks) });
+        let machines: Arc<dyn multiraft::Machines> = Arc::new(Ledgers {
+            checks: Arc::clone(checks),
+            bug: bug.filter(|_| self.id.get() == 2),
+        });
         let cluster = ClusterId::new(1).expect("not zero");
         let clock = self.clock(now);
         let mut opened = multiraft::open(config, &engine, &machines, (cluster, self.id), clock)

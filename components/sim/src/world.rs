@@ -235,8 +235,7 @@ impl<'a> World<'a> {
         }
         let Some(running) = &mut node.up else { return };
         let mut wants = Wants::default();
-        let done = what(running, clock, &mut wants)
-            .and_then(|()| running.turn(clock, &mut wants));
+        let done = what(running, clock, &mut wants).and_then(|()| running.turn(clock, &mut wants));
         if let Err(Died(why)) = done {
             return self.died(at, &why);
         }
@@ -245,7 +244,11 @@ impl<'a> World<'a> {
 
     fn carry_out(&mut self, at: usize, clock: Time, wants: Wants) {
         let store = self.nodes[at].id;
-        for (token, outcome) in wants.answers {
+        let answers = match self.bug {
+            Some(bug) => bug.in_answers(wants.answers),
+            None => wants.answers,
+        };
+        for (token, outcome) in answers {
             self.say(|_| format!("{store} answers {} {outcome:?}", token.0));
             self.checks.lock().answered(token.0, &outcome);
         }
@@ -348,8 +351,7 @@ impl<'a> World<'a> {
         }
         // A monotonic clock begins anew with the machine.
         self.nodes[at].ahead = self.rng.below(1_000_000) * MS;
-        let (now, config, checks) =
-            (self.now, Arc::clone(&self.config), Arc::clone(&self.checks));
+        let (now, config, checks) = (self.now, Arc::clone(&self.config), Arc::clone(&self.checks));
         let bug = self.bug;
         if let Err(why) = self.nodes[at].start(now, &config, &checks, bug) {
             if why.contains("the disk failed") || why.contains("the disk is full") {
@@ -357,7 +359,8 @@ impl<'a> World<'a> {
                 return self.after(MS, Happening::Start { at });
             }
             let store = self.nodes[at].id;
-            let violation = Violation { check: "stores open again", what: format!("{store}: {why}") };
+            let violation =
+                Violation { check: "stores open again", what: format!("{store}: {why}") };
             return self.checks.lock().report(Err(violation));
         }
         self.say(|world| format!("{} starts", world.nodes[at].id));

@@ -71,7 +71,8 @@ impl Shard {
         let Envelope { group: id, from: peer, body, .. } = envelope;
         let Body::Raft(message, entries) = body else { return };
         let group = self.groups.get_mut(&id).expect("the receiver is here");
-        if group.home(peer) != Some(from) {
+        // Where a member lives, its roster says; a message may only say where a stranger does.
+        if group.home(peer).is_none() {
             group.learn_home(peer, from);
         }
         if let Some(at) = group.absent.iter().position(|&absent| absent == peer) {
@@ -195,7 +196,9 @@ impl Shard {
             }
         }
         let group = self.groups.get_mut(&id).expect("the receiver is here");
-        group.learn_home(frame.from, from);
+        if group.home(frame.from).is_none() {
+            group.learn_home(frame.from, from);
+        }
         if group.is_installing() {
             let (store, frame) = refuse(SnapshotRefusal::Busy);
             self.pending.snapshots.push(SnapshotEffect::Answer(store, frame));

@@ -189,11 +189,9 @@ impl Shard {
         let leads = status.role == RoleStatus::Leader;
         if let News::Leader { term, leader } = news {
             tracing::debug!(group = %id, term = %term, leader = ?leader, "leader");
-            group.give_up_at =
-                match (leads, group.proposals.is_empty() && group.displaced.is_empty()) {
-                    (false, false) => Some(now.after(self.config.undetermined_after)),
-                    _ => None,
-                };
+            // While it leads, what is in its log will be committed; what is not may wait for ever.
+            let waits = !group.displaced.is_empty() || !leads && !group.proposals.is_empty();
+            group.give_up_at = waits.then(|| now.after(self.config.undetermined_after));
         }
         let members: Vec<PeerId> = if leads {
             status.membership.1.iter().map(|member| member.id).filter(|&peer| peer != own).collect()

@@ -24,6 +24,7 @@ use crate::apply::{AppliedRoster, ApplyTask, Work};
 use crate::disk;
 use crate::entry::Roster;
 use crate::log::GroupLog;
+use crate::message::{Body, Envelope};
 use crate::outcome::{Outcome, Refusal};
 
 /// What was read of a group when the store was opened.
@@ -185,6 +186,15 @@ impl Shard {
         let Some(group) = groups.get_mut(&id) else { return };
         group.life = Life::Ending(token);
         group.abandon(&mut pending.replies);
+        // This store stays well: the others are not to take that for this peer's pulse. Should the
+        // word be lost, the tombstone answers the next message.
+        let own = group.peer();
+        for member in group.core.status().membership.1.iter().filter(|member| member.id != own) {
+            if let Some(home) = group.home(member.id) {
+                let body = Body::Absent;
+                pending.send(home, Envelope { group: id, from: own, to: member.id, body });
+            }
+        }
         self.mark(id);
     }
 

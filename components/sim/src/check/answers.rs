@@ -42,8 +42,8 @@ impl Answers {
         self.waiting.insert(token, asked);
     }
 
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.len()
+    pub(crate) fn waiting(&self) -> Vec<(u64, Asked)> {
+        self.waiting.iter().map(|(&token, asked)| (token, asked.clone())).collect()
     }
 
     pub(crate) fn answered(
