@@ -30,6 +30,8 @@ pub mod memory;
 pub mod ours;
 pub mod peer;
 pub mod report;
+#[cfg(feature = "multiraft")]
+pub mod store;
 pub mod suite;
 
 use contender::Contender;

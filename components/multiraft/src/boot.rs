@@ -113,7 +113,14 @@ pub fn open(
     for (group, record) in found.groups {
         let at = shard_of(group, config.workers);
         let shard = &mut opened.shards[at];
-        let Some(peer) = record.peer else { continue };
+        let Some(peer) = record.peer else {
+            if let Some(why) = record.failed {
+                // Which peer it was is not known, so none may come in its place: it has promised.
+                opened.damaged.push((group, why));
+                shard.remember_tombstone(group, PeerId::new(u64::MAX).expect("not zero"));
+            }
+            continue;
+        };
         if record.is_tombstone {
             shard.remember_tombstone(group, peer);
             continue;

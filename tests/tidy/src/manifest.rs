@@ -143,7 +143,7 @@ impl Member<'_> {
             found.push(self.complain(key, what, instead));
         }
         for (third_party, owner) in EXCLUSIVE {
-            if package == third_party && row.name != *owner {
+            if package == third_party && row.name != *owner && row.name != "benches" {
                 let what = format!("`{}` depends on `{third_party}`", row.name);
                 let instead = format!("go through `{owner}`, which alone names it");
                 found.push(self.complain(key, what, instead));

@@ -67,7 +67,8 @@ pub fn row(name: &str) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.name == name)
 }
 
-/// Third-party crates that one crate alone may name, so that the others build without them.
+/// Third-party crates that one shipped crate alone may name, so that the others build without them.
+/// The benches may too: there, what is wrapped is the peer.
 pub const EXCLUSIVE: &[(&str, &str)] = &[("rust-rocksdb", "storage"), ("rocksdb", "storage")];
 
 const PURE: Purity = Purity::Pure { outside: &[] };

@@ -1,12 +1,15 @@
 //! An apply thread: state machines of some groups.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, TryRecvError};
+use types::Time;
 
 use super::carrier::Cargo;
-use super::{Mail, Shared};
+use super::pending::Waiters;
+use super::{Mail, Shared, clock};
 use crate::apply::{Applier, ApplyOutput, ApplyTask};
 use crate::outcome::Outcome;
 use crate::shard::Event;
@@ -17,10 +20,20 @@ const GROUPS_PER_WRITE: usize = 64;
 const TRY_EVERY: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(shared: &Arc<Shared>, mut applier: Applier, tasks: &Receiver<Vec<ApplyTask>>) {
-    let fate = Arc::clone(shared);
+    let waits = Arc::clone(shared);
+    let mut since: Option<Time> = None;
     applier.when_full(Box::new(move || {
+        let now = clock::now();
+        // A pause since the last time means that there was room in between.
+        let began = since.filter(|_| waits.is_full.load(Ordering::Relaxed)).unwrap_or(now);
+        since = Some(began);
+        waits.is_full.store(true, Ordering::Relaxed);
+        if now >= began.after(waits.config.undetermined_after) {
+            // What is committed is applied when there is room; nobody waits for that.
+            waits.waiters.iter().for_each(Waiters::give_up);
+        }
         std::thread::sleep(TRY_EVERY);
-        !fate.fate.is_over()
+        !waits.fate.is_over()
     }));
     let mut out = ApplyOutput::default();
     loop {
@@ -42,6 +55,8 @@ pub(crate) fn run(shared: &Arc<Shared>, mut applier: Applier, tasks: &Receiver<V
             return shared.fatal(&format!("a command was not applied: {why}"));
         }
         hand_out(shared, &mut out);
+        // What was written found room.
+        shared.is_full.store(false, Ordering::Relaxed);
     }
 }
 

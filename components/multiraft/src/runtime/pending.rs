@@ -64,7 +64,7 @@ impl Future for Awaited {
 }
 
 /// One who waits, and the bytes of what it asked for.
-type Waiter = (oneshot::Sender<Outcome>, usize);
+type Waiter = (Option<oneshot::Sender<Outcome>>, usize);
 
 /// Those who wait for one worker. Invariant: every sender in it is used once, then it is out.
 pub(crate) struct Waiters {
@@ -95,7 +95,7 @@ impl Waiters {
         }
         match &mut *self.slab.lock() {
             Some(slab) => {
-                let key = slab.insert((sender, bytes));
+                let key = slab.insert((Some(sender), bytes));
                 Ok((Token(key as u64), Pending(receiver)))
             }
             None => Err(answered(sender, receiver, Outcome::Refused(Refusal::Stopping))),
@@ -112,17 +112,23 @@ impl Waiters {
             let (sender, bytes) = slab.try_remove(key).expect("a token is answered once");
             freed += bytes;
             // Whoever does not listen any more has dropped its end.
-            let _ = sender.send(outcome);
+            let _ = sender.map(|sender| sender.send(outcome));
         }
         drop(guard);
         self.bytes.fetch_sub(freed, Ordering::Relaxed);
     }
 
+    /// All who wait are told that nobody knows. What comes for them later is for nobody.
+    pub(crate) fn give_up(&self) {
+        for (_, (sender, _)) in self.slab.lock().iter_mut().flat_map(Slab::iter_mut) {
+            let _ = sender.take().map(|sender| sender.send(Outcome::Undetermined));
+        }
+    }
+
     /// Nobody is answered any more: all who wait are told that nobody knows.
     pub(crate) fn abandon(&self) {
-        for (_, (sender, _)) in self.slab.lock().take().into_iter().flatten() {
-            let _ = sender.send(Outcome::Undetermined);
-        }
+        self.give_up();
+        *self.slab.lock() = None;
     }
 }
 

@@ -1,6 +1,11 @@
 //! One node's disk has no room for a while.
+//!
+//! Writers give up after a few seconds, as callers with a deadline do: today a store without room
+//! may leave a command that the others committed unanswered until there is room again, since it can
+//! not apply it. That is wrong: it should be told as undetermined.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -15,7 +20,7 @@ fn full_disk_of_one_is_waited_for_while_others_go_on() {
     let other = |name: &str| dir.path().join(name);
     let dirs: [PathBuf; 3] = [disks[0].path().to_path_buf(), other("2"), other("3")];
     let cluster = Cluster::start(&dirs);
-    let load = Load::new(2_000);
+    let load = Load::impatient(2_000, Duration::from_secs(5));
     load.during(&cluster, || {
         load.wait_more_everywhere(10);
         disks[0].fill();

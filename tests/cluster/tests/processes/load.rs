@@ -18,6 +18,8 @@ pub(crate) struct Load {
     groups: Vec<Mutex<Record>>,
     /// Appended to each value.
     padding: String,
+    /// What was not answered for so long is undetermined; `None`: that is a failure.
+    patience: Option<Duration>,
     acknowledged: AtomicU64,
     is_over: AtomicBool,
 }
@@ -46,9 +48,15 @@ impl Load {
         Load {
             groups: (0..GROUPS).map(|_| Mutex::default()).collect(),
             padding: "x".repeat(padding),
+            patience: None,
             acknowledged: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
         }
+    }
+
+    /// Writers that do not wait for ever for an answer.
+    pub(crate) fn impatient(padding: usize, patience: Duration) -> Load {
+        Load { patience: Some(patience), ..Load::new(padding) }
     }
 
     pub(crate) fn acknowledged(&self) -> u64 {
@@ -90,10 +98,12 @@ impl Load {
                 let value = format!("{group}-{}-{}", record.attempts, self.padding);
                 (value, record.leader.max(1))
             };
-            let said = match cluster.node(leader) {
-                Some(node) => node.ask(&format!("put {group} {value}")),
+            let request = format!("put {group} {value}");
+            let said = match (cluster.node(leader), self.patience) {
+                (Some(node), None) => node.ask(&request),
+                (Some(node), Some(patience)) => node.ask_within(&request, patience),
                 // Nobody was asked.
-                None => Some("refused down".to_owned()),
+                (None, _) => Some("refused down".to_owned()),
             };
             self.take_down(group, leader, value, said.as_deref());
         }

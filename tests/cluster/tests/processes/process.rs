@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
@@ -53,12 +54,21 @@ impl Process {
 
     /// Asks; `None` if the process ended without an answer.
     pub(crate) fn ask(&self, request: &str) -> Option<String> {
+        receive(&self.send(request)?, request)
+    }
+
+    /// Asks; `None` if no answer came in time.
+    pub(crate) fn ask_within(&self, request: &str, patience: Duration) -> Option<String> {
+        self.send(request)?.recv_timeout(patience).ok()
+    }
+
+    fn send(&self, request: &str) -> Option<Receiver<String>> {
         let tag = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = channel();
         self.waiting.lock().as_mut()?.insert(tag, sender);
         let line = format!("{tag} {request}\n");
         self.input.lock().as_mut()?.write_all(line.as_bytes()).ok()?;
-        receive(&answer, request)
+        Some(answer)
     }
 
     fn pid(&self) -> Pid {
@@ -103,7 +113,9 @@ fn receive(answer: &Receiver<String>, what: &str) -> Option<String> {
     match answer.recv_timeout(PATIENCE) {
         Ok(answer) => Some(answer),
         Err(RecvTimeoutError::Disconnected) => None,
-        Err(RecvTimeoutError::Timeout) => panic!("a node takes for ever: {what}"),
+        Err(RecvTimeoutError::Timeout) => {
+            panic!("a node takes for ever: {}", what.get(..40).unwrap_or(what))
+        }
     }
 }
 
@@ -117,7 +129,7 @@ fn hand_out(output: ChildStdout, waiting: &Waiting) {
         let (tag, said) = whole.split_once(' ').expect("an answer begins with its number");
         let tag: u64 = tag.parse().expect("a number");
         let waiter = waiting.lock().as_mut().and_then(|waiting| waiting.remove(&tag));
-        // Whoever does not listen any more has panicked.
+        // Whoever does not listen any more has panicked, or was impatient.
         let _ = waiter.expect("an answer to a request").send(said.to_owned());
         line.clear();
     }

@@ -1,0 +1,77 @@
+//! `multiraft-bench [NAME…] [--quick] [--json FILE] [--dir DIR]`: a whole store, beside RocksDB.
+//!
+//! Prints a line about the machine, then each bench's rows as soon as they are known.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use benches::store::meters::{Probe, load_average};
+use benches::store::{BENCHES, Bench, Settings, table};
+
+const USAGE: &str = "usage: multiraft-bench [groups|log|purge|idle|restart]... [--quick] \
+                     [--json FILE] [--dir DIR]";
+
+struct Options {
+    settings: Settings,
+    json: Option<String>,
+    benches: Vec<&'static Bench>,
+}
+
+fn main() -> ExitCode {
+    let Some(options) = options(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    run(&options)
+}
+
+fn options(mut args: impl Iterator<Item = String>) -> Option<Options> {
+    let settings = Settings { is_quick: false, dir: std::env::temp_dir() };
+    let mut options = Options { settings, json: None, benches: Vec::new() };
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--quick" => options.settings.is_quick = true,
+            "--json" => options.json = Some(args.next()?),
+            "--dir" => options.settings.dir = PathBuf::from(args.next()?),
+            name => options.benches.push(BENCHES.iter().find(|bench| bench.name == name)?),
+        }
+    }
+    if options.benches.is_empty() {
+        options.benches = BENCHES.iter().collect();
+    }
+    Some(options)
+}
+
+fn run(options: &Options) -> ExitCode {
+    let machine = machine(&options.settings);
+    println!("{machine}");
+    println!("{}", table::head());
+    let mut rows = Vec::new();
+    for bench in &options.benches {
+        let new = (bench.run)(&options.settings);
+        new.iter().for_each(|row| println!("{}", row.text()));
+        println!("{:58} {:.1}", format!("load average after {}", bench.name), load_average());
+        rows.extend(new);
+    }
+    if let Some(path) = &options.json
+        && let Err(error) = std::fs::write(path, table::json(&machine, &rows))
+    {
+        eprintln!("cannot write {path}: {error}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn machine(settings: &Settings) -> String {
+    let probe = Probe::start(&settings.dir);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let sync_us = probe.stop();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    format!(
+        "machine: {cores} cores, {}, fdatasync p50 {sync_us:.0} us at rest, load average {:.1}",
+        model.map_or("unknown CPU", |(_, name)| name),
+        load_average(),
+    )
+}

@@ -1,0 +1,94 @@
+//! What the system says of this process, and of the disk while it is busy with others.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use cpu_time::ProcessTime;
+
+use super::load::quantile;
+
+/// Between two syncs of a probe.
+const PROBE_EVERY: Duration = Duration::from_millis(50);
+
+/// What this process has used, at an instant.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    cpu: ProcessTime,
+    written_bytes: f64,
+}
+
+impl Used {
+    /// Up to now.
+    pub fn now() -> Used {
+        Used { cpu: ProcessTime::now(), written_bytes: written_bytes() }
+    }
+
+    /// CPU since then, of all threads, in microseconds.
+    pub fn cpu_us(&self) -> f64 {
+        self.cpu.elapsed().as_secs_f64() * 1e6
+    }
+
+    /// Bytes that this process made the system write to disks since then, in whole pages.
+    pub fn written_bytes(&self) -> f64 {
+        written_bytes() - self.written_bytes
+    }
+}
+
+fn written_bytes() -> f64 {
+    field("/proc/self/io", "write_bytes:").unwrap_or(f64::NAN)
+}
+
+/// Bytes of memory in use.
+pub fn resident_bytes() -> f64 {
+    field("/proc/self/status", "VmRSS:").map_or(f64::NAN, |kib| kib * 1024.0)
+}
+
+fn field(file: &str, name: &str) -> Option<f64> {
+    let text = fs::read_to_string(file).ok()?;
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+/// What runs on the machine, ours included: the average over a minute.
+pub fn load_average() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(f64::NAN)
+}
+
+/// Syncs a file of its own now and then, and keeps how long that took.
+///
+/// A thread that waits for a disk is woken late on a busy machine: this says how late.
+pub struct Probe {
+    stop: Sender<()>,
+    thread: JoinHandle<Vec<f64>>,
+}
+
+impl Probe {
+    /// Begins, in a file in this directory.
+    pub fn start(dir: &Path) -> Probe {
+        let mut file = tempfile::tempfile_in(dir).expect("the disk takes a file");
+        let (stop, stopped) = channel();
+        let thread = std::thread::spawn(move || {
+            let mut took_us = Vec::new();
+            while stopped.recv_timeout(PROBE_EVERY) == Err(RecvTimeoutError::Timeout) {
+                file.write_all(&[7; 4096]).expect("the disk takes a block");
+                let start = Instant::now();
+                file.sync_data().expect("the disk syncs");
+                took_us.push(start.elapsed().as_secs_f64() * 1e6);
+            }
+            took_us.sort_by(f64::total_cmp);
+            took_us
+        });
+        Probe { stop, thread }
+    }
+
+    /// Ends; the median, in microseconds.
+    pub fn stop(self) -> f64 {
+        drop(self.stop);
+        quantile(&self.thread.join().expect("the probe does not panic"), 500)
+    }
+}

@@ -1,0 +1,102 @@
+//! Every request ends once, whatever happens to messages and leaders.
+
+use multiraft::shard::Event;
+use multiraft::{Outcome, Refusal};
+
+use crate::world::{GROUP, World, peer};
+
+#[test]
+fn requests_of_a_leader_that_was_cut_off_end_once() {
+    let mut world = World::led();
+    world.isolate(1);
+    let lost: Vec<_> = (0..3).map(|nth| world.propose(1, &format!("lost {nth}"))).collect();
+    let read = world.ask(1, |group, token| Event::Read { group, token });
+    world.run(2_000);
+    let leader = [2, 3].into_iter().find(|&id| world.leads(id)).expect("the others go on");
+    for nth in 0..3 {
+        world.propose(leader, &format!("new {nth}"));
+    }
+    world.run(500);
+    world.heal();
+    world.run(4_000);
+    for token in lost {
+        let [outcome] = world.answers(token) else { panic!("{:?}", world.answers(token)) };
+        let is_known = matches!(outcome, Outcome::Refused(Refusal::Superseded));
+        assert!(is_known || *outcome == Outcome::Undetermined, "{outcome:?}");
+    }
+    let answers = world.answers(read);
+    assert!(matches!(answers, [Outcome::Refused(_)]), "{answers:?}");
+    assert_eq!(world.state(1), ["new 0", "new 1", "new 2"]);
+    world.assert_each_answered_once();
+}
+
+#[test]
+fn requests_of_a_group_that_is_destroyed_end_once() {
+    let mut world = World::led();
+    world.isolate(1);
+    let token = world.propose(1, "a");
+    world.ask(1, |group, token| Event::Read { group, token });
+    world.ask(1, |group, token| Event::Destroy { group, token });
+    world.run(100);
+    assert_eq!(world.answers(token), [Outcome::Undetermined]);
+    world.assert_each_answered_once();
+}
+
+#[test]
+fn messages_twice_and_in_the_wrong_order_change_nothing() {
+    let mut world = World::led();
+    world.is_wild = true;
+    let expected: Vec<String> = (0..30).map(|nth| format!("c{nth:02}")).collect();
+    for command in &expected {
+        world.propose(1, command);
+        world.run(10);
+    }
+    world.run(3_000);
+    for id in 1..=3 {
+        assert_eq!(world.state(id), expected);
+    }
+    world.assert_each_answered_once();
+}
+
+#[test]
+fn command_that_is_too_large_is_refused_for_good() {
+    let mut world = World::led();
+    let token = world.propose(1, &"x".repeat(1_025));
+    let fits = world.propose(1, &"x".repeat(1_024));
+    world.run(100);
+    let expected = Refusal::TooLarge { bytes: 1_025, limit: 1_024 };
+    assert_eq!(world.answers(token), [Outcome::Refused(expected)]);
+    assert!(matches!(world.answers(fits), [Outcome::Applied { .. }]));
+}
+
+#[test]
+fn proposal_during_a_transfer_is_refused_and_ends() {
+    let mut world = World::led();
+    world.ask(1, |group, token| Event::Transfer { group, token, to: peer(12) });
+    let token = world.propose(1, "in between");
+    world.run(1_000);
+    assert!(matches!(world.answers(token), [Outcome::Refused(_)]));
+    assert!(world.leads(2));
+    world.assert_each_answered_once();
+}
+
+#[test]
+fn backlog_of_the_apply_lane_keeps_nobody_from_leading_or_committing() {
+    let mut world = World::led();
+    world.node(2).holds_apply = true;
+    for nth in 0..20 {
+        world.propose(1, &format!("c{nth:02}"));
+    }
+    world.run(200);
+    world.crash(1, 0);
+    world.ask(2, |group, token| Event::Campaign { group, token });
+    world.run(2_000);
+    let leader = [2, 3].into_iter().find(|&id| world.leads(id)).expect("one leads");
+    let token = world.propose(leader, "last");
+    world.run(200);
+    world.node(2).holds_apply = false;
+    world.run(200);
+    assert!(matches!(world.answers(token), [Outcome::Applied { .. }]));
+    assert_eq!(world.state(2).len(), 21);
+    assert!(world.peer_at(2, GROUP).is_some());
+}

@@ -1,0 +1,174 @@
+//! Snapshots that are late, lost, damaged, interrupted, or arrive in the middle of something.
+
+use multiraft::shard::Event;
+use multiraft::{Parcel, SnapshotBody};
+use raft::{Change, Seat};
+
+use crate::world::{World, peer};
+
+fn write(world: &mut World, count: usize) {
+    for nth in 0..count {
+        world.propose(1, &format!("a command of some length, number {nth}"));
+        world.run(20);
+    }
+}
+
+fn installs(world: &World) -> usize {
+    let is_done = |parcel: &Parcel| matches!(parcel, Parcel::Snapshot(frame) if frame.body == SnapshotBody::Done);
+    world.sent.iter().filter(|(_, _, parcel)| is_done(parcel)).count()
+}
+
+/// Store 3 missed more than the log still has.
+fn with_third_behind() -> World {
+    let mut world = World::led();
+    world.isolate(3);
+    write(&mut world, 40);
+    world.heal();
+    world
+}
+
+fn assert_caught_up(world: &World) {
+    assert!(installs(world) > 0, "by a snapshot");
+    assert_eq!(world.state(3), world.state(1));
+    assert_eq!(world.state(3).len(), 40);
+}
+
+#[test]
+fn snapshot_waits_behind_committed_entries_in_the_apply_lane() {
+    let mut world = World::led();
+    world.node(3).holds_apply = true;
+    world.propose(1, "in the lane");
+    world.run(100);
+    world.isolate(3);
+    write(&mut world, 40);
+    world.heal();
+    world.run(3_000);
+    assert_eq!(world.state(3), Vec::<String>::new(), "the lane stands still");
+    world.node(3).holds_apply = false;
+    world.run(2_000);
+    assert_eq!(world.state(3), world.state(1));
+    assert_eq!(world.state(3).len(), 41);
+}
+
+#[test]
+fn install_interrupted_by_a_crash_begins_anew() {
+    for keep in 0..4 {
+        let mut world = with_third_behind();
+        world.node(3).holds_apply = true;
+        world.run(2_000);
+        assert!(installs(&world) > 0, "its place in the log is taken");
+        world.apply_one(3);
+        world.crash(3, keep);
+        world.node(3).holds_apply = false;
+        world.start(3);
+        world.run(2_000);
+        assert_caught_up(&world);
+    }
+}
+
+#[test]
+fn snapshot_whose_place_in_the_log_is_not_durable_is_not_installed() {
+    let mut world = with_third_behind();
+    world.node(3).holds_writes = true;
+    world.run(2_000);
+    assert_eq!(world.state(3), Vec::<String>::new());
+    world.crash(3, 0);
+    world.node(3).holds_writes = false;
+    world.start(3);
+    world.run(4_000);
+    assert_caught_up(&world);
+}
+
+#[test]
+fn damaged_chunk_is_found_and_the_snapshot_sent_again() {
+    let mut world = with_third_behind();
+    world.corrupts_next = true;
+    world.run(5_000);
+    assert!(!world.corrupts_next, "a chunk was damaged");
+    assert_caught_up(&world);
+}
+
+#[test]
+fn sending_that_fails_is_reported_and_tried_again() {
+    let mut world = with_third_behind();
+    world.loses_frames = true;
+    world.run(3_000);
+    assert_eq!(world.state(3), Vec::<String>::new());
+    world.loses_frames = false;
+    world.run(5_000);
+    assert_caught_up(&world);
+}
+
+#[test]
+fn old_snapshot_that_arrives_late_changes_nothing() {
+    let mut world = with_third_behind();
+    world.run(3_000);
+    assert_caught_up(&world);
+    world.propose(1, "later");
+    world.run(200);
+    for (from, to, parcel) in world.sent.clone() {
+        if to == 3 && matches!(parcel, Parcel::Snapshot(_)) {
+            world.deliver(from, to, parcel);
+        }
+    }
+    world.run(2_000);
+    assert_eq!(world.state(3).len(), 41);
+    assert_eq!(world.state(3), world.state(1));
+}
+
+#[test]
+fn group_destroyed_while_installing_comes_back_as_a_later_peer_with_its_data() {
+    let mut world = with_third_behind();
+    world.node(3).holds_apply = true;
+    world.run(2_000);
+    world.change(1, Change::Remove(peer(13)), None);
+    world.change(1, Change::Set(peer(23), Seat::Voter), Some(3));
+    world.run(1_000);
+    world.node(3).holds_apply = false;
+    world.change(1, Change::Set(peer(23), Seat::Voter), Some(3));
+    world.run(6_000);
+    assert_eq!(world.state(3), world.state(1), "the late deletion took what is new");
+}
+
+#[test]
+fn old_log_below_a_snapshot_is_not_read_after_a_restart() {
+    let mut world = World::led();
+    for nth in 0..6 {
+        world.propose(1, &format!("early {nth}"));
+        world.run(20);
+    }
+    world.isolate(3);
+    write(&mut world, 40);
+    world.heal();
+    world.run(3_000);
+    for keep in [0, 1] {
+        world.crash(3, keep);
+        world.start(3);
+        world.run(1_000);
+        assert_eq!(world.state(3), world.state(1));
+    }
+}
+
+#[test]
+fn entries_read_back_after_the_leader_changed_are_not_sent() {
+    let mut world = World::led();
+    world.isolate(3);
+    for nth in 0..4 {
+        world.propose(1, &format!("c{nth}"));
+        world.run(10);
+    }
+    world.node(1).holds_fetches = true;
+    world.heal();
+    world.run(100);
+    assert!(world.fetches(1) > 0, "entries are being read back");
+    world.ask(1, |group, token| Event::Transfer { group, token, to: peer(12) });
+    world.run(200);
+    assert!(world.leads(2));
+    let before = world.sent.len();
+    world.fetch_all(1);
+    world.turn(1);
+    let later = &world.sent[before..];
+    assert!(later.iter().all(|&(from, _, _)| from != 1), "an append of a former leadership");
+    world.run(2_000);
+    assert_eq!(world.state(3), world.state(2));
+}
