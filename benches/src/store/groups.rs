@@ -1,8 +1,8 @@
 //! Proposals over few and many groups, on three stores, beside three bare engines.
 //!
 //! Clusters of all sizes stand side by side, those that are not measured asleep. In each turn every
-//! case runs once, and right after it the bare engines write as much in batches of the size that the
-//! case had in that turn: proposals per sync.
+//! case runs once, and right after it the bare engines write as much in batches of the size that
+//! the case had in that turn: proposals per sync.
 //!
 //! Callers are threads of this process, and their CPU is counted as ours.
 

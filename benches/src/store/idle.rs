@@ -1,8 +1,8 @@
-//! Many groups that nobody asks anything: what they cost, and how long after the loss of a store all
-//! of them are led again.
+//! Many groups that nobody asks anything: what they cost, and how long after the loss of a store
+//! all of them are led again.
 //!
-//! Figures are of three stores in one process. There is no peer in the run: they are bounds that the
-//! issue sets.
+//! Figures are of three stores in one process. There is no peer in the run: they are bounds that
+//! the issue sets.
 
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,9 @@
 //! Benches of a whole store: many groups on RocksDB, beside RocksDB alone.
 //!
-//! Three stores run in this process, each with an engine of its own on disk, and reach each other by
-//! function calls. What they are measured against does the same writes without Raft, in the same
-//! batch sizes, in the same minutes: turns alternate, and a ratio is the median of the turns' ratios.
+//! Three stores run in this process, each with an engine of its own on disk, and reach each other
+//! by function calls. What they are measured against does the same writes without Raft, in the same
+//! batch sizes, in the same minutes: turns alternate, and a ratio is the median of the turns'
+//! ratios.
 //!
 //! Modules
 //! - `groups`    proposals over few and many groups, beside three bare engines

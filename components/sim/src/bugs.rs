@@ -1,5 +1,5 @@
-//! Planted bugs: what a checker must find. None of them is in shipped code; each is something that a
-//! store's shell, or its disk, does wrong.
+//! Planted bugs: what a checker must find. None of them is in shipped code; each is something that
+//! the shell of a store, or its disk, does wrong.
 
 use multiraft::shard::Token;
 use multiraft::{Outcome, Refusal};
@@ -113,7 +113,7 @@ impl Bug {
     pub(crate) fn at_start(self, engine: &dyn Engine) {
         let mut batch = Batch::new();
         let mut last: Option<Vec<u8>> = None;
-        let (cf, wanted): (Cf, &dyn Fn(&[u8]) -> bool) = match self {
+        let (cf, wanted): (Cf, Wanted<'_>) = match self {
             Bug::AppliedForgotten => (Cf::Meta, &|key| key.first() == Some(&b'a')),
             Bug::BaseLost => (Cf::Meta, &|key| key.first() == Some(&b'b')),
             Bug::LastEntryLost => (Cf::Raft, &|key| key.len() == 17 && key[8] == 1),
@@ -140,6 +140,9 @@ impl Bug {
         engine.write(&batch, Durability::Synced).expect("a healthy disk can be written");
     }
 }
+
+/// Which keys a bug is about.
+type Wanted<'a> = &'a dyn Fn(&[u8]) -> bool;
 
 fn filtered(batch: &Batch, mut kept: impl FnMut(&Op<'_>) -> bool) -> Batch {
     let mut out = Batch::new();

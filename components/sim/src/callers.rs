@@ -84,7 +84,7 @@ impl World<'_> {
             _ => usize::try_from(self.rng.below(self.nodes.len() as u64)).expect("few"),
         };
         let mean = self.plan.requests;
-        let rate = |every: u64| if every == 0 { 0 } else { (1_000 * mean / every).min(300) };
+        let rate = |every: u64| (1_000 * mean).checked_div(every).map_or(0, |rate| rate.min(300));
         let (change, transfer) = (rate(self.plan.changes), rate(self.plan.transfers));
         let dice = self.rng.below(1_000);
         if dice < change {

@@ -189,11 +189,7 @@ pub const TABLE: &[Row] = &[
         names: Names::TestWorld(&["types", "raft"]),
     },
     test_world("sim", "components/sim", "the whole cluster in one thread from one seed"),
-    test_world(
-        "examples",
-        "components/examples",
-        "three state machines on the multi-Raft engine",
-    ),
+    test_world("examples", "components/examples", "three state machines on the multi-Raft engine"),
     test_world("tidy", "tests/tidy", "the house rules"),
     test_world("cluster", "tests/cluster", "real processes on loopback"),
     test_world("benches", "benches", "micro and load benchmarks"),

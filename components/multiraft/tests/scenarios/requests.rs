@@ -10,8 +10,9 @@ fn requests_of_a_leader_that_was_cut_off_end_once() {
     let mut world = World::led();
     world.isolate(1);
     let lost: Vec<_> = (0..3).map(|nth| world.propose(1, &format!("lost {nth}"))).collect();
-    let read = world.ask(1, |group, token| Event::Read { group, token });
     world.run(2_000);
+    // Its lease is over, and others lead.
+    let read = world.ask(1, |group, token| Event::Read { group, token });
     let leader = [2, 3].into_iter().find(|&id| world.leads(id)).expect("the others go on");
     for nth in 0..3 {
         world.propose(leader, &format!("new {nth}"));

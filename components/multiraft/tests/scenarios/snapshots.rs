@@ -14,7 +14,10 @@ fn write(world: &mut World, count: usize) {
 }
 
 fn installs(world: &World) -> usize {
-    let is_done = |parcel: &Parcel| matches!(parcel, Parcel::Snapshot(frame) if frame.body == SnapshotBody::Done);
+    let is_done = |parcel: &Parcel| match parcel {
+        Parcel::Snapshot(frame) => frame.body == SnapshotBody::Done,
+        _ => false,
+    };
     world.sent.iter().filter(|(_, _, parcel)| is_done(parcel)).count()
 }
 

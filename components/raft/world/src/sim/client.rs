@@ -59,7 +59,7 @@ impl World<'_> {
             .map(|_| {
                 let size = if self.rng.chance(50) { 300 } else { self.rng.between((1, 30)) };
                 let size = usize::try_from(size).expect("small");
-                format!("{:0>size$x}", self.rng.next() >> 32)
+                format!("{:0>size$x}", self.rng.bits() >> 32)
             })
             .collect();
         let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
@@ -67,7 +67,7 @@ impl World<'_> {
     }
 
     fn read(&mut self, at: usize) -> Result<(), Violation> {
-        let token = ReadToken(self.rng.next());
+        let token = ReadToken(self.rng.bits());
         self.checks.on_read(token);
         self.act(at, "read", |node, now, turn| node.step(now, Input::Read(token), turn))
     }
