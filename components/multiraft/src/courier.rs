@@ -111,6 +111,10 @@ impl Courier {
 
     /// A snapshot was begun: send it.
     pub fn begin(&mut self, now: Time, begun: SnapshotBegun, out: &mut CourierEffects) {
+        // The core asks anew: an earlier session would only displace this one at the receiver.
+        let is_same = |other: &SnapshotBegun| (other.group, other.to) == (begun.group, begun.to);
+        self.waiting.retain(|other| !is_same(other));
+        self.sending.retain(|_, session| !is_same(session.begun()));
         if self.waiting.len() >= WAITING_MAX {
             out.events.push(ended(&begun));
             return;

@@ -41,11 +41,43 @@ pub enum Bug {
     LeftOut,
     /// One store's machine restores all but the last pair of a chunk.
     RestoredInPart,
+    /// The data of a state machine is never deleted.
+    DataKept,
+    /// Where a log begins is not written.
+    BaseNotWritten,
+    /// The membership that was applied last is not written.
+    RosterNotWritten,
+    /// Tombstones are not synced.
+    TombstoneNotSynced,
+    /// Tombstones are lost at a restart.
+    TombstoneLost,
+    /// Entries that others took the place of are not deleted.
+    SuffixKept,
+    /// Support is said before it is written.
+    SupportNotWritten,
+    /// Support, lent and withdrawn, is lost at a restart.
+    SupportForgotten,
+    /// A store's own epoch is lost at a restart.
+    EpochForgotten,
+    /// A write of the log overtakes the one before it.
+    WritesReordered,
+    /// A failed sync counts as one that succeeded.
+    SyncFailureIgnored,
+    /// A write for which there was no room counts as written.
+    FullIgnored,
+    /// Callers are answered when their command is committed, and not applied yet.
+    AnsweredEarly,
+    /// Nobody hears that a store is not vouched for any more.
+    VouchedForEver,
+    /// Nobody hears that a store is vouched for.
+    NeverVouched,
+    /// Some clocks run twice as fast as they may.
+    FastClock,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 16] = [
+    pub const ALL: [Bug; 32] = [
         Bug::NoSync,
         Bug::AckBeforeWrite,
         Bug::VoteNotWritten,
@@ -62,6 +94,22 @@ impl Bug {
         Bug::AppliedDifferently,
         Bug::LeftOut,
         Bug::RestoredInPart,
+        Bug::DataKept,
+        Bug::BaseNotWritten,
+        Bug::RosterNotWritten,
+        Bug::TombstoneNotSynced,
+        Bug::TombstoneLost,
+        Bug::SuffixKept,
+        Bug::SupportNotWritten,
+        Bug::SupportForgotten,
+        Bug::EpochForgotten,
+        Bug::WritesReordered,
+        Bug::SyncFailureIgnored,
+        Bug::FullIgnored,
+        Bug::AnsweredEarly,
+        Bug::VouchedForEver,
+        Bug::NeverVouched,
+        Bug::FastClock,
     ];
 
     /// What becomes of a write of the log.
@@ -74,6 +122,8 @@ impl Bug {
             (Bug::FirstEntryOfWriteLost, Op::Put(Cf::Raft, key, _)) if is_entry(key) => {
                 std::mem::replace(&mut seen_entry, true)
             }
+            (Bug::SuffixKept, Op::DeleteRange(Cf::Raft, ..)) => false,
+            (Bug::SupportNotWritten, Op::Put(Cf::Meta, key, _)) => key.first() != Some(&b's'),
             _ => true,
         };
         let durability = match self {
@@ -118,16 +168,20 @@ impl Bug {
             Bug::BaseLost => (Cf::Meta, &|key| key.first() == Some(&b'b')),
             Bug::LastEntryLost => (Cf::Raft, &|key| key.len() == 17 && key[8] == 1),
             Bug::DataLost => (Cf::Default, &|key| key.len() == 16),
+            Bug::TombstoneLost => (Cf::Meta, &|key| key.first() == Some(&b'g')),
+            Bug::SupportForgotten => (Cf::Meta, &|key| key.first() == Some(&b's')),
+            Bug::EpochForgotten => (Cf::Meta, &|key| key == b"e"),
             _ => return,
         };
         let all = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
         engine
             .view()
-            .scan(cf, all, storage::Direction::Forward, &mut |key, _| {
+            .scan(cf, all, storage::Direction::Forward, &mut |key, value| {
                 if !wanted(key) {
                     return true;
                 }
                 match self {
+                    Bug::TombstoneLost if !crate::spoiled::is_buried(value) => {}
                     Bug::LastEntryLost | Bug::DataLost => last = Some(key.to_vec()),
                     _ => batch.delete(cf, key),
                 }
@@ -144,7 +198,8 @@ impl Bug {
 /// Which keys a bug is about.
 type Wanted<'a> = &'a dyn Fn(&[u8]) -> bool;
 
-fn filtered(batch: &Batch, mut kept: impl FnMut(&Op<'_>) -> bool) -> Batch {
+/// The operations that are kept.
+pub(crate) fn filtered(batch: &Batch, mut kept: impl FnMut(&Op<'_>) -> bool) -> Batch {
     let mut out = Batch::new();
     for op in batch.iter().filter(|op| kept(op)) {
         match op {

@@ -19,6 +19,8 @@ pub(crate) struct Callers {
     next_command: u64,
     /// Groups, with the stores of their first members.
     pub groups: BTreeMap<GroupId, Vec<(PeerId, StoreId)>>,
+    /// Groups that end, or have ended.
+    pub retired: Vec<GroupId>,
 }
 
 impl World<'_> {
@@ -57,7 +59,7 @@ impl World<'_> {
         what: What,
         event: impl FnOnce(Token) -> Event,
     ) {
-        if self.nodes[at].up.is_none() {
+        if self.nodes[at].up.is_none() || self.nodes[at].paused_until > self.now {
             return;
         }
         self.callers.next_token += 1;
@@ -77,6 +79,7 @@ impl World<'_> {
         }
         let wait = self.rng.between((1, self.plan.requests * 2));
         self.after(wait, Happening::Caller);
+        self.retire_some();
         let groups: Vec<GroupId> = self.callers.groups.keys().copied().collect();
         let Some(group) = self.rng.pick(&groups) else { return };
         let at = match self.leader(group) {

@@ -1,8 +1,11 @@
 //! What must hold, one checker per property, each fed with what happens.
 
 mod answers;
+mod graves;
 mod leaders;
+mod promises;
 mod states;
+mod support;
 
 use std::fmt;
 
@@ -11,8 +14,11 @@ use types::{GroupId, Index, PeerId, Term};
 
 use answers::Answers;
 pub(crate) use answers::{Asked, What};
+use graves::Graves;
 use leaders::Leaders;
+use promises::Promises;
 use states::States;
+pub(crate) use support::Support;
 
 /// A property that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +41,9 @@ pub(crate) struct Checks {
     pub answers: Answers,
     leaders: Leaders,
     pub states: States,
+    pub graves: Graves,
+    pub promises: Promises,
+    pub support: Support,
     violation: Option<Violation>,
 }
 
@@ -69,6 +78,7 @@ impl Checks {
     /// The callers of a store that stopped are gone.
     pub(crate) fn forget(&mut self, store: u64) {
         self.answers.forget(store);
+        self.graves.forget(store);
     }
 
     /// Terms of groups in which someone led.

@@ -32,6 +32,11 @@ impl World<'_> {
             let wait = self.rng.between((50 * MS, 4_000 * MS));
             self.nodes[at].stalled_until = Time(self.now.0 + wait);
         }
+        if self.strikes(self.plan.pauses) {
+            self.report.add(Count::Pause, 1);
+            let wait = self.rng.between((50 * MS, 3_000 * MS));
+            self.nodes[at].paused_until = Time(self.now.0 + wait);
+        }
         if self.strikes(self.plan.sync_faults) {
             let kind = if self.rng.chance(500) { SyncFault::Lost } else { SyncFault::Unknown };
             self.nodes[at].disk.set_faults(Faults { sync: Some(kind), ..Faults::default() });
@@ -48,7 +53,8 @@ impl World<'_> {
             self.send_nonsense(at);
         }
         if self.rng.chance(40) && !self.old.is_empty() {
-            let nth = usize::try_from(self.rng.below(self.old.len() as u64)).expect("few");
+            let any = usize::try_from(self.rng.below(self.old.len() as u64)).expect("few");
+            let nth = self.old.iter().position(|old| self.is_to_the_dead(old)).unwrap_or(any);
             let (from, to, parcel) = self.old.swap_remove(nth);
             self.report.add(Count::Replay, 1);
             self.after(0, Happening::Deliver { from, to, parcel });
@@ -67,6 +73,14 @@ impl World<'_> {
         let parcel = Parcel::Groups(vec![Envelope { group, from: peer, to: peer, body }]);
         let from = self.nodes[(to + 1) % self.nodes.len()].id;
         self.after(0, Happening::Deliver { from, to, parcel });
+    }
+
+    /// Whether a parcel has a message for a peer that was destroyed.
+    fn is_to_the_dead(&self, (_, to, parcel): &(types::StoreId, usize, Parcel)) -> bool {
+        let Parcel::Groups(envelopes) = parcel else { return false };
+        let checks = self.checks.lock();
+        let store = self.nodes[*to].id;
+        envelopes.iter().any(|to| checks.graves.is_buried(store, to.group, to.to))
     }
 
     /// Whether something of this mean distance happens in this throw.
@@ -104,6 +118,7 @@ impl World<'_> {
         disk.set_faults(Faults::default());
         self.report.add(Count::LostWrite, lost as u64);
         self.nodes[at].stalled_until = Time::ZERO;
+        self.nodes[at].paused_until = Time::ZERO;
     }
 
     fn cut_links(&mut self, at: usize) {

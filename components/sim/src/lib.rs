@@ -23,6 +23,9 @@ mod machine;
 mod node;
 mod plan;
 mod report;
+mod retire;
+mod spoiled;
+mod witness;
 mod world;
 
 pub use bugs::Bug;

@@ -24,6 +24,7 @@ impl World<'_> {
         for at in 0..self.nodes.len() {
             self.nodes[at].disk.set_faults(Faults::default());
             self.nodes[at].stalled_until = Time::ZERO;
+            self.nodes[at].paused_until = Time::ZERO;
             self.start(at);
         }
         let groups: Vec<GroupId> = self.callers.groups.keys().copied().collect();
@@ -38,6 +39,8 @@ impl World<'_> {
         self.wait(end, "replicas are the same and the removed are gone", |world| {
             groups.iter().find_map(|&group| world.unequal(group))
         })?;
+        let retired = self.callers.retired.clone();
+        self.wait(end, "ended groups are gone", |world| world.remains(&retired))?;
         self.wait(end, "every request ends", |world| {
             let waiting = world.checks.lock().answers.waiting();
             (!waiting.is_empty()).then(|| format!("these wait: {waiting:?}"))
@@ -55,11 +58,11 @@ impl World<'_> {
                 self.checks.lock().states.replica(group, &state)?;
             }
         }
-        Ok(())
+        self.lose_one_store(&groups)
     }
 
     /// Runs until nothing is wrong any more.
-    fn wait(
+    pub(crate) fn wait(
         &mut self,
         end: Time,
         what: &'static str,
@@ -78,7 +81,7 @@ impl World<'_> {
         }
     }
 
-    fn unled(&self, group: GroupId) -> Option<String> {
+    pub(crate) fn unled(&self, group: GroupId) -> Option<String> {
         let Some(at) = self.leader(group) else {
             return Some(format!("{group} has no leader: {}", self.describe(group)));
         };

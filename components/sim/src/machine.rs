@@ -23,6 +23,8 @@ struct Ledger {
     group: GroupId,
     checks: Arc<Mutex<Checks>>,
     bug: Option<Bug>,
+    /// The last key of the snapshot that is being taken over.
+    restored: Vec<u8>,
 }
 
 struct Reader {
@@ -68,6 +70,7 @@ impl StateMachine for Ledger {
             }
             if self.bug == Some(Bug::AppliedDifferently) && command.index.0 % 10 == 0 {
                 checks.applied(self.group, command.index, b"another");
+                replies.push(command.data.clone());
                 continue;
             }
             checks.applied(self.group, command.index, command.data);
@@ -86,6 +89,7 @@ impl StateMachine for Ledger {
     fn clear(&mut self, batch: &mut Batch) {
         let (start, end) = bounds(self.group);
         batch.delete_range(Cf::Default, &start, &end);
+        self.restored.clear();
     }
 
     fn restore(&mut self, chunk: &[u8], batch: &mut Batch) -> Result<(), Corrupt> {
@@ -93,6 +97,10 @@ impl StateMachine for Ledger {
         while let Some((head, tail)) = rest.split_at_checked(20) {
             let len = u32::from_be_bytes(head[16..].try_into().expect("four bytes")) as usize;
             let value = tail.get(..len).ok_or_else(|| Corrupt("a pair is cut off".to_owned()))?;
+            if self.restored.as_slice() >= &head[..16] {
+                return Err(Corrupt("a chunk of another snapshot".to_owned()));
+            }
+            self.restored = head[..16].to_vec();
             rest = &tail[len..];
             if rest.is_empty() && self.bug == Some(Bug::RestoredInPart) {
                 continue;
@@ -128,7 +136,12 @@ impl Machines for Ledgers {
         group: GroupId,
         _engine: &Arc<dyn Engine>,
     ) -> Result<Box<dyn StateMachine>, Corrupt> {
-        Ok(Box::new(Ledger { group, checks: Arc::clone(&self.checks), bug: self.bug }))
+        Ok(Box::new(Ledger {
+            group,
+            checks: Arc::clone(&self.checks),
+            bug: self.bug,
+            restored: Vec::new(),
+        }))
     }
 
     fn destroy(&self, group: GroupId, batch: &mut Batch) {

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use multiraft::apply::{Applier, ApplyOutput};
+use multiraft::apply::{Applier, ApplyOutput, ApplyTask, Work};
 use multiraft::courier::{Courier, CourierCounts, CourierEffects};
 use multiraft::shard::liveness::{Detector, LivenessEffects};
 use multiraft::shard::{Effects, Event, Fetch, Shard, ShardWrite, SnapshotEffect, Token};
-use multiraft::{Config, Outcome, Parcel, SnapshotBody};
+use multiraft::{Config, Outcome, Parcel, Payload, SnapshotBody};
 use parking_lot::Mutex;
 use storage::{Batch, Cf, Durability, Engine, MemoryDisk, MemoryEngine};
 use types::{ClusterId, StoreId, Time};
@@ -16,6 +16,7 @@ use types::{ClusterId, StoreId, Time};
 use crate::bugs::Bug;
 use crate::check::Checks;
 use crate::machine::Ledgers;
+use crate::spoiled::Spoiled;
 
 /// One store, running or not.
 pub(crate) struct Node {
@@ -29,6 +30,8 @@ pub(crate) struct Node {
     pub rate_ppm: u64,
     /// Nothing is written before that.
     pub stalled_until: Time,
+    /// The process does nothing before that, as one that is stopped or not scheduled.
+    pub paused_until: Time,
 }
 
 /// A store that runs.
@@ -38,6 +41,8 @@ pub(crate) struct Running {
     applier: Applier,
     courier: Courier,
     pub detector: Detector,
+    /// What liveness said while the disk was full: nothing of it counts yet.
+    held: LivenessEffects,
     effects: Effects,
     writes: VecDeque<ShardWrite>,
     /// What is scheduled already.
@@ -108,6 +113,10 @@ impl Node {
         if let Some(bug) = bug {
             bug.at_start(&*engine);
         }
+        let engine: Arc<dyn Engine> = match bug {
+            Some(bug) => Arc::new(Spoiled { engine, bug }),
+            None => engine,
+        };
         let machines: Arc<dyn multiraft::Machines> = Arc::new(Ledgers {
             checks: Arc::clone(checks),
             bug: bug.filter(|_| self.id.get() == 2),
@@ -132,6 +141,7 @@ impl Node {
                 clock,
             ),
             detector,
+            held: LivenessEffects::default(),
             engine,
             effects: Effects::new(),
             writes: VecDeque::new(),
@@ -192,21 +202,36 @@ impl Running {
         out: LivenessEffects,
         wants: &mut Wants,
     ) -> Result<(), Died> {
-        if out.sync || !out.records.is_empty() {
-            let mut batch: Batch = out.records;
+        let mut due = std::mem::take(&mut self.held);
+        due.records.append(&out.records);
+        due.changes.extend(out.changes);
+        if out.sync || !due.records.is_empty() {
+            let mut batch: Batch = match self.bug {
+                Some(bug) => bug.in_write(&due.records).0,
+                None => due.records.clone(),
+            };
             if batch.is_empty() {
                 batch.put(Cf::Default, b"", b"");
             }
             match self.engine.write(&batch, Durability::Synced) {
                 Ok(()) => {}
-                // Nobody is asked for support.
-                Err(storage::Error::Full(_)) => return Ok(()),
+                // Nobody is asked for support, and nobody acts on what is not written.
+                Err(storage::Error::Full(_)) => {
+                    self.held = due;
+                    return Ok(());
+                }
                 Err(why) => return Err(Died(why.to_string())),
             }
         }
         let sends = out.sends.into_iter();
         wants.sends.extend(sends.map(|(store, message)| (store, Parcel::Liveness(message))));
-        for (store, held) in out.changes {
+        let bug = self.bug;
+        let is_heard = |held: bool| match bug {
+            Some(Bug::VouchedForEver) => held,
+            Some(Bug::NeverVouched) => !held,
+            _ => true,
+        };
+        for (store, held) in due.changes.into_iter().filter(|&(_, held)| is_heard(held)) {
             self.shard.handle(clock, Event::Support { store, held });
         }
         Ok(())
@@ -247,15 +272,20 @@ impl Running {
 
     /// The oldest write of the log is carried out. Returns whether it was; a full disk waits.
     pub(crate) fn write(&mut self, clock: Time) -> Result<bool, Died> {
+        if self.bug == Some(Bug::WritesReordered) && self.writes.len() > 1 {
+            self.writes.swap(0, 1);
+        }
         let Some(write) = self.writes.front() else { return Ok(true) };
         let (batch, durability) = match self.bug {
             Some(bug) => bug.in_write(&write.batch),
             None => (write.batch.clone(), Durability::Synced),
         };
-        match self.engine.write(&batch, durability) {
-            Ok(()) => {}
-            Err(storage::Error::Full(_)) => return Ok(false),
-            Err(why) => return Err(Died(why.to_string())),
+        match (self.engine.write(&batch, durability), self.bug) {
+            (Ok(()), _)
+            | (Err(storage::Error::Full(_)), Some(Bug::FullIgnored))
+            | (Err(storage::Error::Disk(_)), Some(Bug::SyncFailureIgnored)) => {}
+            (Err(storage::Error::Full(_)), _) => return Ok(false),
+            (Err(why), _) => return Err(Died(why.to_string())),
         }
         let number = write.number;
         self.writes.pop_front();
@@ -311,7 +341,10 @@ impl Running {
                 }
                 self.writes.push_back(write);
             }
-            for task in effects.apply.drain(..) {
+            for mut task in effects.apply.drain(..) {
+                if self.bug == Some(Bug::AnsweredEarly) {
+                    wants.answers.append(&mut answered_early(&mut task));
+                }
                 self.applier.push(task);
             }
             wants.fetches.append(&mut effects.fetches);
@@ -346,4 +379,19 @@ impl Running {
         };
         self.carry_courier(clock, done, out, wants)
     }
+}
+
+/// The callers of a task, answered before it is done.
+fn answered_early(task: &mut ApplyTask) -> Vec<(Token, Outcome)> {
+    let Work::Entries { entries: Some(entries), tokens, .. } = &mut task.work else {
+        return Vec::new();
+    };
+    let command = |index| {
+        entries.iter().find_map(|entry| match &entry.payload {
+            Payload::Command(command) if entry.id.index == index => Some(command.clone()),
+            _ => None,
+        })
+    };
+    let answer = |(index, token)| Some((token, Outcome::Applied { index, reply: command(index)? }));
+    tokens.drain(..).filter_map(answer).collect()
 }

@@ -33,12 +33,16 @@ pub struct Plan {
     pub cuts: u64,
     /// Disks that stand still.
     pub stalls: u64,
+    /// Processes that stand still.
+    pub pauses: u64,
     /// Syncs that fail.
     pub sync_faults: u64,
     /// Disks that fill up.
     pub full: u64,
     /// Membership changes.
     pub changes: u64,
+    /// Groups that end, for each request.
+    pub retires: u64,
     /// Transfers of leadership.
     pub transfers: u64,
     /// Requests of callers.
@@ -54,6 +58,8 @@ impl Plan {
         let mut trouble = |mean_ms: u64| if rng.chance(600) { mean_ms * MS } else { 0 };
         let (crashes, cuts) = (trouble(1_500), trouble(2_000));
         let (stalls, sync_faults) = (trouble(3_000), trouble(9_000));
+        let pauses = trouble(3_000);
+        let retires = trouble(3) / MS;
         let (full, changes, transfers) = (trouble(6_000), trouble(700), trouble(1_000));
         let slow_disk = if rng.chance(300) { 40 } else { 4 };
         let slow_apply = if rng.chance(300) { 60 } else { 3 };
@@ -70,6 +76,8 @@ impl Plan {
             crashes,
             cuts,
             stalls,
+            pauses,
+            retires,
             sync_faults,
             full,
             changes,

@@ -54,10 +54,16 @@ pub enum Count {
     Asleep,
     /// Old messages delivered again, long after.
     Replay,
+    /// Processes that stood still.
+    Pause,
+    /// Replicas destroyed.
+    Destroyed,
+    /// Groups that ended.
+    Retire,
 }
 
 /// How many kinds there are.
-const KINDS: usize = 22;
+const KINDS: usize = 25;
 
 impl Count {
     /// All of them, with their names.
@@ -84,6 +90,9 @@ impl Count {
         (Count::RefusedMessage, "messages refused"),
         (Count::Asleep, "groups asleep"),
         (Count::Replay, "replays"),
+        (Count::Pause, "pauses"),
+        (Count::Destroyed, "replicas destroyed"),
+        (Count::Retire, "groups ended"),
     ];
 }
 

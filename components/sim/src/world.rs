@@ -7,7 +7,6 @@ use std::sync::Arc;
 use multiraft::shard::{Event, Fetch};
 use multiraft::{Config, Parcel};
 use parking_lot::Mutex;
-use raft::RoleStatus;
 use raft_world::Rng;
 use storage::MemoryDisk;
 use types::{StoreId, Time};
@@ -31,6 +30,22 @@ pub(crate) enum Happening {
     Start { at: usize },
     Fault,
     Caller,
+}
+
+impl Happening {
+    /// The store whose process has to run for it.
+    fn store(&self) -> Option<usize> {
+        match *self {
+            Happening::Deliver { to, .. } => Some(to),
+            Happening::Write { at, .. }
+            | Happening::Apply { at, .. }
+            | Happening::Fetched { at, .. }
+            | Happening::Wake { at, .. }
+            | Happening::Pulse { at, .. }
+            | Happening::Courier { at, .. } => Some(at),
+            Happening::Start { .. } | Happening::Fault | Happening::Caller => None,
+        }
+    }
 }
 
 pub(crate) struct World<'a> {
@@ -68,8 +83,12 @@ impl<'a> World<'a> {
             up: None,
             life: 0,
             ahead: rng.below(1_000_000) * MS,
-            rate_ppm: 1_000_000 + rng.below(plan.drift_ppm + 1) - rng.below(plan.drift_ppm + 1),
+            rate_ppm: match bug {
+                Some(Bug::FastClock) if id % 2 == 0 => 2_000_000,
+                _ => 1_000_000 + rng.below(plan.drift_ppm + 1) - rng.below(plan.drift_ppm + 1),
+            },
             stalled_until: Time::ZERO,
+            paused_until: Time::ZERO,
         });
         let nodes = nodes.collect();
         let small = rng.chance(300);
@@ -142,9 +161,18 @@ impl<'a> World<'a> {
     }
 
     fn happen(&mut self, happening: Happening) {
+        if let Some(until) = happening.store().map(|at| self.nodes[at].paused_until)
+            && until > self.now
+        {
+            return self.at(until, happening);
+        }
         match happening {
             Happening::Deliver { from, to, parcel } => {
-                if self.plan.twice > 0 && self.old.len() < 64 && self.rng.chance(20) {
+                if self.plan.twice > 0 && self.rng.chance(20) {
+                    if self.old.len() >= 64 {
+                        let nth = usize::try_from(self.rng.below(64)).expect("few");
+                        self.old.swap_remove(nth);
+                    }
                     self.old.push((from, to, parcel.clone()));
                 }
                 self.with(to, None, |node, clock, wants| node.deliver(clock, from, parcel, wants));
@@ -252,6 +280,7 @@ impl<'a> World<'a> {
             self.say(|_| format!("{store} answers {} {outcome:?}", token.0));
             self.checks.lock().answered(token.0, &outcome);
         }
+        self.overhear(at, &wants.sends);
         for (to, parcel) in wants.sends {
             self.send(at, to, parcel);
         }
@@ -262,19 +291,6 @@ impl<'a> World<'a> {
         }
         self.look(at);
         self.schedule(at, life, clock);
-    }
-
-    /// Who leads, as the store itself sees it.
-    fn look(&self, at: usize) {
-        let Some(node) = &self.nodes[at].up else { return };
-        let mut checks = self.checks.lock();
-        for group in node.shard.groups() {
-            let Some(core) = node.shard.core(group) else { continue };
-            let status = core.status();
-            if status.role == RoleStatus::Leader {
-                checks.leads(group, status.term, status.id);
-            }
-        }
     }
 
     fn schedule(&mut self, at: usize, life: u64, clock: Time) {
@@ -409,6 +425,7 @@ impl<'a> World<'a> {
         self.report.add(Count::Refused, checks.answers.refused);
         self.report.add(Count::Undetermined, checks.answers.undetermined);
         self.report.add(Count::Leader, checks.leader_terms());
+        self.report.add(Count::Destroyed, checks.graves.count());
         match outcome {
             Ok(()) => Ok(self.report),
             Err(violation) => Err(Failure { seed, at: self.now, violation }),

@@ -46,6 +46,10 @@ impl Sending {
         }
     }
 
+    pub(super) fn begun(&self) -> &SnapshotBegun {
+        &self.begun
+    }
+
     pub(super) fn deadline(&self, config: &Config) -> Time {
         let patience = config.snapshot_patience;
         self.progress_at.after(patience).min(self.said_at.after(repeat_after(patience)))

@@ -24,7 +24,7 @@ impl Shard {
         debug_assert!(effects.is_empty(), "the effects of the drain before were not taken out");
         std::mem::swap(&mut self.pending, effects);
         let mut batch = std::mem::take(&mut self.records);
-        let mut owed: Vec<Owed> = self.done_when_written.drain(..).map(Owed::Done).collect();
+        let mut owed = std::mem::take(&mut self.done_when_written);
         // Draining one group may concern it again, but never another.
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable();
@@ -106,6 +106,7 @@ impl Shard {
         owed: &mut Vec<Owed>,
     ) {
         self.flush_sends(id);
+        self.flush_reads(id);
         let Shard { groups, out, pending, .. } = self;
         let group = groups.get_mut(&id).expect("looked up by the caller");
         let peer = group.peer();
@@ -133,20 +134,6 @@ impl Shard {
             let work = Work::Entries { range: commit, entries, tokens };
             pending.apply.push(ApplyTask { group: id, peer, work });
         }
-        for (token, result) in out.reads.drain(..) {
-            let token = super::Token(token.0);
-            group.asked.remove(&token);
-            match result {
-                Ok(index) if index <= group.applied => {
-                    pending.replies.push((token, Outcome::Readable(index)));
-                }
-                Ok(index) => group.reads.push((index, token)),
-                Err(why) => {
-                    let why = refusal(group, why);
-                    pending.replies.push((token, Outcome::Refused(why)));
-                }
-            }
-        }
         let news = std::mem::take(&mut out.events);
         out.clear();
         for news in news {
@@ -168,7 +155,12 @@ impl Shard {
             // install; what lies behind was another log's.
             disk::cut_entries(batch, id, group.log.base().index.next());
         }
-        disk::put_hard_state(batch, id, &write.receipt, write.commit);
+        // The commit index goes along and is not written for its own sake: what is applied says
+        // nearly as much after a start.
+        let hard_state = Some((write.receipt.term, write.receipt.vote));
+        if std::mem::replace(&mut group.hard_state, hard_state) != hard_state {
+            disk::put_hard_state(batch, id, &write.receipt, write.commit);
+        }
         if write.entries.is_empty() {
             return;
         }
@@ -279,6 +271,29 @@ impl Shard {
             self.send(id, to, message);
         }
         self.out.sends = sends;
+    }
+
+    /// Ends the reads of a group that its core has let go: refused in a step, or confirmed.
+    pub(super) fn flush_reads(&mut self, id: GroupId) {
+        let Shard { groups, out, pending, .. } = self;
+        if out.reads.is_empty() {
+            return;
+        }
+        let group = groups.get_mut(&id).expect("looked up by the caller");
+        for (token, result) in out.reads.drain(..) {
+            let token = super::Token(token.0);
+            group.asked.remove(&token);
+            match result {
+                Ok(index) if index <= group.applied => {
+                    pending.replies.push((token, Outcome::Readable(index)));
+                }
+                Ok(index) => group.reads.push((index, token)),
+                Err(why) => {
+                    let why = refusal(group, why);
+                    pending.replies.push((token, Outcome::Refused(why)));
+                }
+            }
+        }
     }
 
     fn send(&mut self, id: GroupId, to: PeerId, message: Message) {

@@ -18,6 +18,8 @@ pub(crate) struct Group {
     pub id: GroupId,
     pub core: Peer,
     pub log: GroupLog,
+    /// Term and vote that were given to the engine last; `None` before the first time.
+    pub hard_state: Option<(Term, Option<PeerId>)>,
     /// Where peers live: from rosters in the log, and from whom messages came. Ascending.
     pub homes: Vec<(PeerId, StoreId)>,
     pub life: Life,
@@ -78,6 +80,7 @@ impl Group {
             id,
             core,
             log,
+            hard_state: None,
             homes: Vec::new(),
             life: Life::Live,
             applied,

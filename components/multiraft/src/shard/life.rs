@@ -17,9 +17,9 @@ use std::sync::Arc;
 use raft::{Boot, BootError, Peer};
 use types::{EntryId, GroupId, Index, PeerId, Term, Time};
 
-use super::Shard;
 use super::event::{Beginning, Token};
 use super::group::{Group, Life};
+use super::{Owed, Shard};
 use crate::apply::{AppliedRoster, ApplyTask, Work};
 use crate::disk;
 use crate::entry::Roster;
@@ -123,6 +123,8 @@ impl Shard {
             log: raft::LogMark { term: at.term, index: at.index },
         };
         disk::put_live(&mut self.records, id, *peer, None);
+        group.writes += 1;
+        self.done_when_written.push(Owed::Record(id, *peer));
         disk::put_hard_state(&mut self.records, id, &receipt, at.index);
         disk::put_base(&mut self.records, id, *at);
         disk::put_applied(&mut self.records, id, *at);
@@ -130,7 +132,7 @@ impl Shard {
             AppliedRoster { index: at.index, roster: roster.clone(), removed: Vec::new() };
         disk::put_roster(&mut self.records, id, &applied);
         group.applied_roster = Some(Box::new(applied));
-        self.done_when_written.push(token);
+        self.done_when_written.push(Owed::Done(token));
         let work = Work::Begin { at: *at, roster: (at.index, roster.clone()) };
         self.pending.apply.push(ApplyTask { group: id, peer: *peer, work });
         self.insert(group);
@@ -164,9 +166,12 @@ impl Shard {
             .expect("settings were checked when the store was opened");
         let log = GroupLog::new(EntryId::default(), Index(0), 0);
         disk::put_live(&mut self.records, id, peer, None);
+        self.done_when_written.push(Owed::Record(id, peer));
         let work = Work::Begin { at: EntryId::default(), roster: (Index(0), Roster::unknown()) };
         self.pending.apply.push(ApplyTask { group: id, peer, work });
-        self.insert(Group::new(id, core, log, Index(0)));
+        let mut group = Group::new(id, core, log, Index(0));
+        group.writes += 1;
+        self.insert(group);
     }
 
     pub(super) fn destroy(&mut self, id: GroupId, token: Token) {
@@ -225,7 +230,7 @@ impl Shard {
     fn insert(&mut self, group: Group) {
         let id = group.id;
         self.tombstones.remove(&id);
-        self.groups.insert(id, group);
+        self.groups.insert(id, Box::new(group));
         self.mark(id);
     }
 

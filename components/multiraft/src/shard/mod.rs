@@ -52,7 +52,8 @@ pub struct Shard {
     store: StoreId,
     /// Seed of the groups' random timeouts; another in each life of the store.
     seed: u64,
-    groups: BTreeMap<GroupId, Group>,
+    /// Boxed, so that finding one touches little memory, and a half-full node of the map is small.
+    groups: BTreeMap<GroupId, Box<Group>>,
     /// Groups that were here, and the last peer they were here as.
     tombstones: BTreeMap<GroupId, PeerId>,
     dirty: Vec<GroupId>,
@@ -65,8 +66,8 @@ pub struct Shard {
     out: Outbox,
     /// What waits for the next drain.
     pending: Effects,
-    /// Who is to be answered when the next write is durable.
-    done_when_written: Vec<Token>,
+    /// What is owed when the next write is durable, besides receipts.
+    done_when_written: Vec<Owed>,
     /// What the next write carries besides the groups' entries.
     records: storage::Batch,
     due: Vec<GroupId>,
@@ -77,6 +78,8 @@ pub struct Shard {
 #[derive(Debug)]
 enum Owed {
     Receipt(GroupId, PeerId, Receipt),
+    /// The record that a peer lives here: until then it cannot be buried.
+    Record(GroupId, PeerId),
     Done(Token),
 }
 
@@ -215,7 +218,7 @@ impl Shard {
         let owed = writes.drain(..).flat_map(|(_, owed)| owed);
         pending.replies.extend(owed.filter_map(|owed| match owed {
             Owed::Done(token) => Some((token, Outcome::Undetermined)),
-            Owed::Receipt(..) => None,
+            Owed::Receipt(..) | Owed::Record(..) => None,
         }));
     }
 
@@ -252,8 +255,9 @@ impl Shard {
             group.displace(entry_id.index);
             group.log.push(Entry { id: *entry_id, payload });
         }
-        // Answers that need nothing durable are in the outbox already: they belong to this group.
+        // What needs nothing durable is in the outbox already, which all groups share.
         self.flush_sends(id);
+        self.flush_reads(id);
         self.mark(id);
         placed
     }
@@ -311,6 +315,13 @@ impl Shard {
             for owed in owed {
                 match owed {
                     Owed::Done(token) => self.pending.replies.push((token, Outcome::Done)),
+                    Owed::Record(id, peer) => {
+                        let Some(group) = self.groups.get_mut(&id) else { continue };
+                        if group.peer() == peer {
+                            group.writes -= 1;
+                            self.mark(id);
+                        }
+                    }
                     Owed::Receipt(id, peer, receipt) => {
                         let Some(group) = self.groups.get_mut(&id) else { continue };
                         if group.peer() != peer {

@@ -127,6 +127,6 @@ impl Shard {
     }
 
     pub(super) fn is_live(&self, id: GroupId) -> bool {
-        self.groups.get(&id).is_some_and(super::group::Group::is_live)
+        self.groups.get(&id).is_some_and(|group| group.is_live())
     }
 }
