@@ -1,4 +1,5 @@
-//! `multiraft-bench [NAME…] [--quick] [--json FILE] [--dir DIR]`: a whole store, beside RocksDB.
+//! `multiraft-bench [NAME…] [--quick] [--only PATTERN] [--json FILE] [--dir DIR]`: a whole store,
+//! beside RocksDB.
 //!
 //! Prints a line about the machine, then each bench's rows as soon as they are known.
 
@@ -9,7 +10,7 @@ use benches::store::meters::{Probe, load_average};
 use benches::store::{BENCHES, Bench, Settings, table};
 
 const USAGE: &str = "usage: multiraft-bench [groups|log|purge|idle|restart]... [--quick] \
-                     [--json FILE] [--dir DIR]";
+                     [--only PATTERN] [--json FILE] [--dir DIR]";
 
 struct Options {
     settings: Settings,
@@ -26,12 +27,13 @@ fn main() -> ExitCode {
 }
 
 fn options(mut args: impl Iterator<Item = String>) -> Option<Options> {
-    let settings = Settings { is_quick: false, dir: std::env::temp_dir() };
+    let settings = Settings { is_quick: false, dir: std::env::temp_dir(), only: None };
     let mut options = Options { settings, json: None, benches: Vec::new() };
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--quick" => options.settings.is_quick = true,
             "--json" => options.json = Some(args.next()?),
+            "--only" => options.settings.only = Some(args.next()?),
             "--dir" => options.settings.dir = PathBuf::from(args.next()?),
             name => options.benches.push(BENCHES.iter().find(|bench| bench.name == name)?),
         }

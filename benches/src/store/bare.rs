@@ -84,41 +84,57 @@ impl Bare {
 
     /// Appends so many entries over the groups in turn, durably.
     pub fn append(&mut self, entries: usize) {
-        let Bare { db, synced, groups, next_group, batch, entry, .. } = self;
-        let raft = family(db, "raft");
-        batch.clear();
-        for at in 0..entries {
-            let nth = (*next_group + at) % groups.len();
-            groups[nth].0 += 1;
-            batch.put_cf(raft, entry_key(nth as u64 + 1, groups[nth].0), entry.as_slice());
+        let raft = family(&self.db, "raft");
+        self.batch.clear();
+        for (nth, share) in shares(self.next_group, self.groups.len(), entries) {
+            for _ in 0..share {
+                self.groups[nth].0 += 1;
+                let key = entry_key(nth as u64 + 1, self.groups[nth].0);
+                self.batch.put_cf(raft, key, self.entry.as_slice());
+            }
         }
-        db.write_opt(batch, synced).expect("RocksDB writes");
+        self.db.write_opt(&self.batch, &self.synced).expect("RocksDB writes");
     }
 
     /// Applies what was appended last.
     pub fn apply(&mut self, entries: usize) {
-        let Bare { db, groups, next_group, batch, value, .. } = self;
+        let db = &self.db;
         let (raft, data, meta) = (family(db, "raft"), family(db, "default"), family(db, "meta"));
-        batch.clear();
-        let count = groups.len();
-        for at in 0..entries {
-            let nth = (*next_group + at) % count;
-            let (last, dropped) = &mut groups[nth];
+        self.batch.clear();
+        for (nth, share) in shares(self.next_group, self.groups.len(), entries) {
+            let (last, dropped) = &mut self.groups[nth];
             let number = nth as u64 + 1;
-            // The first rounds over the groups wrote the older slots.
-            let back = (entries - 1 - at) / count;
-            let index = *last - back as u64;
-            batch.put_cf(data, machine::key(number, index), value.as_slice());
-            if back > 0 {
-                continue;
+            for index in *last + 1 - share..=*last {
+                self.batch.put_cf(data, machine::key(number, index), self.value.as_slice());
             }
-            batch.put_cf(meta, applied_key(number), [7; 12]);
-            if index - *dropped >= KEPT {
-                batch.delete_range_cf(raft, entry_key(number, 0), entry_key(number, index));
-                *dropped = index;
+            self.batch.put_cf(meta, applied_key(number), [7; 12]);
+            if *last - *dropped >= KEPT {
+                self.batch.delete_range_cf(raft, entry_key(number, 0), entry_key(number, *last));
+                *dropped = *last;
             }
         }
-        *next_group = (*next_group + entries) % groups.len();
-        db.write(batch).expect("RocksDB writes");
+        self.next_group = (self.next_group + entries) % self.groups.len();
+        db.write(&self.batch).expect("RocksDB writes");
+    }
+}
+
+/// Which groups get entries, and how many each: all take turns from `first` on, and those of a
+/// group stand together, since RocksDB takes them that way with less work.
+fn shares(first: usize, groups: usize, entries: usize) -> impl Iterator<Item = (usize, u64)> {
+    (0..groups.min(entries)).map(move |at| {
+        let share = (entries - 1 - at) / groups + 1;
+        ((first + at) % groups, share as u64)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up_and_differ_by_one() {
+        let all: Vec<_> = shares(2, 3, 7).collect();
+        assert_eq!(all, [(2, 3), (0, 2), (1, 2)]);
+        assert_eq!(shares(0, 5, 2).collect::<Vec<_>>(), [(0, 1), (1, 1)]);
     }
 }

@@ -58,6 +58,7 @@ const SHOWN: [Shown; 8] = [
 ];
 
 struct Case {
+    name: String,
     groups: u64,
     outstanding: usize,
     bare: Vec<Bare>,
@@ -77,6 +78,10 @@ fn run_bytes(settings: &Settings, bytes: usize) -> Vec<Row> {
     let mut cases = Vec::new();
     let dir = tempfile::tempdir_in(&settings.dir).expect("the disk takes files");
     for (groups, outstanding) in CASES {
+        let name = format!("groups={groups}/bytes={bytes}/outstanding={outstanding}");
+        if !settings.is_selected(&name) {
+            continue;
+        }
         if clusters.iter().all(|cluster| cluster.groups() != groups) {
             let storage = storage::Config::default();
             let mut cluster = Cluster::start(&settings.dir, Config::default(), storage);
@@ -84,7 +89,7 @@ fn run_bytes(settings: &Settings, bytes: usize) -> Vec<Row> {
             clusters.push(cluster);
         }
         let bare = open_bare(&dir, (groups, outstanding), &command);
-        cases.push(Case { groups, outstanding, bare, turns: Vec::new() });
+        cases.push(Case { name, groups, outstanding, bare, turns: Vec::new() });
     }
     // The first turn warms up, and is not counted.
     for nth in 0..=turns {
@@ -182,10 +187,10 @@ fn rounds(bare: &mut Bare, batch: usize, span: Duration) -> Vec<f64> {
 fn rows(cases: &[Case], bytes: usize) -> Vec<Row> {
     let mut rows = Vec::new();
     for case in cases {
-        let Case { groups, outstanding, turns, .. } = case;
+        let Case { name, turns, .. } = case;
         for (what, unit, better, value) in SHOWN {
             rows.push(Row {
-                name: format!("groups={groups}/bytes={bytes}/outstanding={outstanding}/{what}"),
+                name: format!("{name}/{what}"),
                 unit,
                 better,
                 ours: turns.iter().map(|(ours, _)| value(ours)).collect(),
@@ -193,16 +198,26 @@ fn rows(cases: &[Case], bytes: usize) -> Vec<Row> {
             });
         }
     }
-    let many = |groups, outstanding| {
-        let case = cases.iter().find(|c| (c.groups, c.outstanding) == (groups, outstanding));
-        case.expect("among the cases").turns.iter().map(|(ours, _)| ours.proposals).collect()
-    };
-    rows.push(Row {
-        name: format!("groups=1000:groups=48/bytes={bytes}/outstanding=1024/proposals"),
-        unit: "1/s",
-        better: Better::Higher,
-        ours: many(1_000, 1_024),
-        peer: many(48, 1_024),
-    });
+    rows.extend(many_beside_few(cases, bytes));
     rows
+}
+
+/// What it costs that the same number of proposals is spread over many groups: ours with many beside
+/// ours with few, and the bare engines likewise.
+fn many_beside_few(cases: &[Case], bytes: usize) -> Vec<Row> {
+    let turns = |groups, value: fn(&(Turn, Turn)) -> f64| {
+        let case = cases.iter().find(|c| (c.groups, c.outstanding) == (groups, 1_024))?;
+        Some(case.turns.iter().map(value).collect())
+    };
+    let row = |what, value: fn(&(Turn, Turn)) -> f64| {
+        Some(Row {
+            name: format!("groups=1000:groups=48/bytes={bytes}/outstanding=1024/{what}"),
+            unit: "1/s",
+            better: Better::Higher,
+            ours: turns(1_000, value)?,
+            peer: turns(48, value)?,
+        })
+    };
+    let rows = [row("ours", |(ours, _)| ours.proposals), row("bare", |(_, bare)| bare.proposals)];
+    rows.into_iter().flatten().collect()
 }

@@ -14,13 +14,18 @@ use super::meters::{Used, resident_bytes};
 use super::table::Row;
 
 const GROUPS: [u64; 2] = [10_000, 100_000];
+/// With more than this at the beginning, memory that was given back is used again, and its growth says
+/// nothing.
+const FRESH_BYTES: f64 = 100e6;
 /// After that long, what a creation left to do is done.
 const SETTLE: Duration = Duration::from_secs(3);
 
 /// Runs with all numbers of groups; the largest not when it has to be quick.
 pub fn run(settings: &Settings) -> Vec<Row> {
     let count = if settings.is_quick { 1 } else { GROUPS.len() };
-    GROUPS[..count].iter().flat_map(|&groups| measure(settings, groups)).collect()
+    let selected = |groups: &u64| settings.is_selected(&format!("idle/groups={groups}/"));
+    let groups = GROUPS[..count].iter().copied().filter(selected);
+    groups.flat_map(|groups| measure(settings, groups)).collect()
 }
 
 fn measure(settings: &Settings, groups: u64) -> Vec<Row> {
@@ -43,14 +48,17 @@ fn measure(settings: &Settings, groups: u64) -> Vec<Row> {
     let led = stopped.elapsed();
     let per_minute = 60.0 / span_secs as f64;
     let name = |what: &str| format!("idle/groups={groups}/{what}");
-    vec![
+    let mut rows = vec![
         Row::alone(name("create"), "s", created.as_secs_f64()),
-        Row::alone(name("memory of a replica"), "B", per_replica),
         Row::alone(name("cpu of three stores in a minute"), "s", cpu_s * per_minute),
         Row::alone(name("messages in a minute"), "1", messages * per_minute),
         Row::alone(name("stopping a store"), "s", stopping.as_secs_f64()),
         Row::alone(name("all led again"), "s", led.as_secs_f64()),
-    ]
+    ];
+    if resident < FRESH_BYTES {
+        rows.push(Row::alone(name("memory of a replica"), "B", per_replica));
+    }
+    rows
 }
 
 /// Waits until groups have nothing to say any more, or a minute.

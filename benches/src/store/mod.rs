@@ -41,6 +41,15 @@ pub struct Settings {
     pub is_quick: bool,
     /// Where engines put their files: the disk that is measured.
     pub dir: PathBuf,
+    /// Run only what has this in its name.
+    pub only: Option<String>,
+}
+
+impl Settings {
+    /// Whether a measurement of this name is to run.
+    pub fn is_selected(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|pattern| name.contains(pattern))
+    }
 }
 
 /// A bench by name.
