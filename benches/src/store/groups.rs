@@ -202,8 +202,8 @@ fn rows(cases: &[Case], bytes: usize) -> Vec<Row> {
     rows
 }
 
-/// What it costs that the same number of proposals is spread over many groups: ours with many beside
-/// ours with few, and the bare engines likewise.
+/// What it costs that the same number of proposals is spread over many groups: ours with many
+/// beside ours with few, and the bare engines likewise.
 fn many_beside_few(cases: &[Case], bytes: usize) -> Vec<Row> {
     let turns = |groups, value: fn(&(Turn, Turn)) -> f64| {
         let case = cases.iter().find(|c| (c.groups, c.outstanding) == (groups, 1_024))?;

@@ -14,8 +14,8 @@ use super::meters::{Used, resident_bytes};
 use super::table::Row;
 
 const GROUPS: [u64; 2] = [10_000, 100_000];
-/// With more than this at the beginning, memory that was given back is used again, and its growth says
-/// nothing.
+/// With more than this at the beginning, memory that was given back is used again, and its growth
+/// says nothing.
 const FRESH_BYTES: f64 = 100e6;
 /// After that long, what a creation left to do is done.
 const SETTLE: Duration = Duration::from_secs(3);
