@@ -2,7 +2,18 @@
 
 use std::error::Error;
 
-const FILES: &[&str] = &["crib/raft/v1/raft.proto", "crib/store/v1/store.proto"];
+const FILES: &[&str] = &[
+    "crib/raft/v1/raft.proto",
+    "crib/store/v1/store.proto",
+    "crib/kv/v1/kv.proto",
+    "crib/placement/v1/placement.proto",
+    "metapb.proto",
+    "errorpb.proto",
+    "kvrpcpb.proto",
+    "pdpb.proto",
+    "keyspacepb.proto",
+    "tikvpb.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     for file in FILES {

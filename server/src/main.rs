@@ -1,0 +1,3 @@
+//! The binary `crib`.
+
+fn main() {}
