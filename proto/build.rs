@@ -7,6 +7,7 @@ const FILES: &[&str] = &[
     "crib/store/v1/store.proto",
     "crib/kv/v1/kv.proto",
     "crib/placement/v1/placement.proto",
+    "crib/placement/v1/state.proto",
     "metapb.proto",
     "errorpb.proto",
     "kvrpcpb.proto",
