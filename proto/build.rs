@@ -1,6 +1,7 @@
 //! Compiles the `.proto` files with protox, a compiler in Rust: nobody needs `protoc`.
 
 use std::error::Error;
+use std::path::Path;
 
 const FILES: &[&str] = &[
     "crib/raft/v1/raft.proto",
@@ -20,7 +21,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     for file in FILES {
         println!("cargo::rerun-if-changed={file}");
     }
-    let files = protox::compile(FILES, ["."])?;
+    let mut compiler = protox::Compiler::new(["."])?;
+    compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
+    let files = compiler.file_descriptor_set();
+    describe(&mut compiler)?;
     // Payloads are shared with the buffer they arrived in.
     let mut config = prost_build::Config::new();
     config.bytes(["."]);
@@ -30,5 +34,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         tonic_prost_build::configure().build_transport(false).service_generator(),
     );
     config.compile_fds(files)?;
+    Ok(())
+}
+
+/// Writes what reflection serves: the files as data, without their comments.
+fn describe(compiler: &mut protox::Compiler) -> Result<(), Box<dyn Error>> {
+    let bytes = compiler.include_source_info(false).encode_file_descriptor_set();
+    let out = std::env::var_os("OUT_DIR").ok_or("cargo sets no OUT_DIR")?;
+    std::fs::write(Path::new(&out).join("descriptors.bin"), bytes)?;
     Ok(())
 }

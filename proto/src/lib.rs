@@ -31,10 +31,10 @@ pub mod crib {
         pub mod v1 {
             include!(concat!(env!("OUT_DIR"), "/crib.store.v1.rs"));
         }
-    }    /// Regions: commands, records, snapshots.
+    }
+    /// Regions: commands, records, snapshots.
     pub mod kv {
         /// Version 1.
-        #[allow(missing_docs, clippy::all, reason = "generated")]
         pub mod v1 {
             include!(concat!(env!("OUT_DIR"), "/crib.kv.v1.rs"));
         }
@@ -42,14 +42,6 @@ pub mod crib {
     /// Placement: its state, and what is said to it.
     pub mod placement {
         /// Version 1.
-        #[allow(
-            missing_docs,
-            unused_qualifications,
-            clippy::all,
-            clippy::pedantic,
-            clippy::allow_attributes_without_reason,
-            reason = "generated"
-        )]
         pub mod v1 {
             include!(concat!(env!("OUT_DIR"), "/crib.placement.v1.rs"));
         }
@@ -57,79 +49,31 @@ pub mod crib {
 }
 
 /// Stores, regions, peers, in the TiKV client protocol.
-#[allow(
-    missing_docs,
-    unused_qualifications,
-    clippy::all,
-    clippy::pedantic,
-    clippy::allow_attributes_without_reason,
-    reason = "generated"
-)]
 pub mod metapb {
     include!(concat!(env!("OUT_DIR"), "/metapb.rs"));
 }
 
 /// Errors of regions, in the TiKV client protocol.
-#[allow(
-    missing_docs,
-    unused_qualifications,
-    clippy::all,
-    clippy::pedantic,
-    clippy::allow_attributes_without_reason,
-    reason = "generated"
-)]
 pub mod errorpb {
     include!(concat!(env!("OUT_DIR"), "/errorpb.rs"));
 }
 
 /// Requests and answers of keys and values, in the TiKV client protocol.
-#[allow(
-    missing_docs,
-    unused_qualifications,
-    clippy::all,
-    clippy::pedantic,
-    clippy::allow_attributes_without_reason,
-    reason = "generated"
-)]
 pub mod kvrpcpb {
     include!(concat!(env!("OUT_DIR"), "/kvrpcpb.rs"));
 }
 
 /// Routing and timestamps, in the TiKV client protocol.
-#[allow(
-    missing_docs,
-    unused_qualifications,
-    clippy::all,
-    clippy::pedantic,
-    clippy::allow_attributes_without_reason,
-    reason = "generated"
-)]
 pub mod pdpb {
     include!(concat!(env!("OUT_DIR"), "/pdpb.rs"));
 }
 
 /// Keyspaces, in the TiKV client protocol.
-#[allow(
-    missing_docs,
-    unused_qualifications,
-    clippy::all,
-    clippy::pedantic,
-    clippy::allow_attributes_without_reason,
-    reason = "generated"
-)]
 pub mod keyspacepb {
     include!(concat!(env!("OUT_DIR"), "/keyspacepb.rs"));
 }
 
 /// The service of a store, in the TiKV client protocol.
-#[allow(
-    missing_docs,
-    unused_qualifications,
-    clippy::all,
-    clippy::pedantic,
-    clippy::allow_attributes_without_reason,
-    reason = "generated"
-)]
 pub mod tikvpb {
     include!(concat!(env!("OUT_DIR"), "/tikvpb.rs"));
 }

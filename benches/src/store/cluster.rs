@@ -92,6 +92,7 @@ impl Cluster {
             engine: Arc::clone(&engine),
             machines: Arc::new(Values),
             transport: self.network.transport(store(nth)),
+            observer: None,
             on_fatal: None,
         });
         let opened = store_opened.expect("the store opens");

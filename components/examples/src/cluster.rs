@@ -121,6 +121,7 @@ impl<M: Machines + 'static> Cluster<M> {
             engine: Arc::clone(&engine),
             machines: Arc::clone(&machines) as Arc<dyn Machines>,
             transport: self.network.transport(store_id(id)),
+            observer: None,
             on_fatal: None,
         })
         .map_err(|why| Failed(format!("node {id}: {why}")))?;

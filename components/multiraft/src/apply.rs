@@ -15,6 +15,9 @@
 //!
 //! Invariant: the slots of a group are applied in order, each once in the life of a machine.
 
+mod slice;
+mod snapshot;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,10 +28,10 @@ use storage::{Batch, Durability, Engine};
 use types::{EntryId, GroupId, Index, PeerId, StoreId};
 
 use crate::disk;
-use crate::entry::{Entry, Payload, Roster};
+use crate::entry::{Entry, Roster};
 use crate::message::{RemovedPeer, SnapshotOffer};
-use crate::shard::Token;
-use crate::state_machine::{Command, Machines, SnapshotReader, StateMachine};
+use crate::shard::{Beginning, Token};
+use crate::state_machine::{Machines, SnapshotReader, StateMachine};
 
 /// Most removed peers that are remembered per group: a leader tells them, and the oldest is
 /// forgotten first. One that was never told has to ask placement.
@@ -105,6 +108,8 @@ pub enum Done {
     Compacted(EntryId),
     /// Everything is gone.
     Destroyed,
+    /// A command of another group brought this one into being.
+    Spawned(Box<Beginning>),
 }
 
 /// The membership applied last.
@@ -171,6 +176,8 @@ pub struct Applier {
     slice_bytes: u64,
     batch: Batch,
     replies: Vec<Bytes>,
+    /// Groups whose data the batch removes.
+    gone: Vec<GroupId>,
     on_full: OnFull,
 }
 
@@ -190,6 +197,7 @@ impl Applier {
             slice_bytes,
             batch: Batch::new(),
             replies: Vec::new(),
+            gone: Vec::new(),
             on_full: Box::new(|| false),
         }
     }
@@ -250,6 +258,7 @@ impl Applier {
         if !self.batch.is_empty() {
             write(&*self.engine, &mut self.batch, durability, &mut self.on_full)?;
         }
+        self.gone.drain(..).for_each(|group| self.machines.destroyed(group));
         Ok(())
     }
 
@@ -265,8 +274,7 @@ impl Applier {
                 return self.apply_slice((group, peer), range, entries, tokens, out);
             }
             Work::Begin { at, roster } => {
-                let (index, roster) = roster;
-                let roster = AppliedRoster { index, roster, removed: Vec::new() };
+                let roster = AppliedRoster::first(roster.0, roster.1);
                 // The shard writes these down with the group's record: were they written here, a
                 // crash could keep them without it.
                 let machine = self.open(group)?;
@@ -292,195 +300,13 @@ impl Applier {
                 self.groups.remove(&group);
                 disk::bury(&mut self.batch, group, peer);
                 self.machines.destroy(group, &mut self.batch);
+                self.gone.push(group);
                 self.write(Durability::Synced)?;
                 Done::Destroyed
             }
         };
         out.applied.push(Applied { group, peer, done });
         Ok(None)
-    }
-
-    fn apply_slice(
-        &mut self,
-        (group, peer): (GroupId, PeerId),
-        range: Range<Index>,
-        entries: Option<Vec<Entry>>,
-        mut tokens: VecDeque<(Index, Token)>,
-        out: &mut ApplyOutput,
-    ) -> Result<Option<ApplyTask>, ApplyError> {
-        let entries = match entries {
-            Some(entries) => entries,
-            None => disk::read_entries(&*self.engine.view(), group, &range, self.slice_bytes)
-                .map_err(|why| ApplyError::Group(group, why.to_string()))?,
-        };
-        let mut bytes = 0;
-        let mut count = 0;
-        for entry in &entries {
-            if count > 0 && bytes + entry.payload.bytes() > self.slice_bytes {
-                break;
-            }
-            bytes += entry.payload.bytes();
-            count += 1;
-        }
-        let slice = &entries[..count];
-        let roster = self.apply(group, slice, &mut tokens, out)?;
-        let Some(last) = slice.last() else {
-            return Err(ApplyError::Group(group, format!("entry {} is missing", range.start)));
-        };
-        let index = last.id.index;
-        let done = Done::Upto { index, bytes, roster: roster.map(Box::new) };
-        out.applied.push(Applied { group, peer, done });
-        if index.next() == range.end {
-            return Ok(None);
-        }
-        let mut entries = entries;
-        entries.drain(..count);
-        let entries = (!entries.is_empty()
-            && entries.len() as u64 == range.end.since(index.next()))
-        .then_some(entries);
-        let work = Work::Entries { range: index.next()..range.end, entries, tokens };
-        Ok(Some(ApplyTask { group, peer, work }))
-    }
-
-    /// Applies entries into the batch; returns the roster if it changed.
-    fn apply(
-        &mut self,
-        group: GroupId,
-        slice: &[Entry],
-        tokens: &mut VecDeque<(Index, Token)>,
-        out: &mut ApplyOutput,
-    ) -> Result<Option<AppliedRoster>, ApplyError> {
-        let view = self.engine.view();
-        let Applier { groups, batch, replies, .. } = self;
-        let Some(machine) = groups.get_mut(&group) else {
-            return Err(ApplyError::Group(group, "it has no state machine".to_owned()));
-        };
-        let mut commands = Vec::with_capacity(slice.len());
-        let mut changed = false;
-        for entry in slice {
-            if entry.id.index != machine.applied.index.next() {
-                let why = format!("entry {} after {}", entry.id, machine.applied);
-                return Err(ApplyError::Group(group, why));
-            }
-            machine.applied = entry.id;
-            match &entry.payload {
-                Payload::Empty => {}
-                Payload::Command(data) => commands.push(Command { index: entry.id.index, data }),
-                // A machine that goes back to an older state of its own meets rosters again.
-                Payload::Roster(roster) if entry.id.index > machine.roster.index => {
-                    machine.roster.change(entry.id.index, roster);
-                    changed = true;
-                }
-                Payload::Roster(_) => {}
-            }
-        }
-        replies.clear();
-        if !commands.is_empty() {
-            machine.machine.apply(&commands, &*view, batch, replies);
-            assert_eq!(replies.len(), commands.len(), "a state machine answers every command");
-        }
-        for (command, reply) in commands.iter().zip(replies.drain(..)) {
-            while tokens.front().is_some_and(|&(index, _)| index <= command.index) {
-                let (index, token) = tokens.pop_front().expect("looked at above");
-                assert_eq!(index, command.index, "callers wait for commands alone");
-                out.replies.push((group, token, index, reply.clone()));
-            }
-        }
-        disk::put_applied(batch, group, machine.applied);
-        if changed {
-            disk::put_roster(batch, group, &machine.roster);
-        }
-        Ok(changed.then(|| machine.roster.clone()))
-    }
-
-    /// Begins anew with staged chunks. May be called again after a crash in the middle.
-    fn install(
-        &mut self,
-        (group, peer): (GroupId, PeerId),
-        offer: &SnapshotOffer,
-    ) -> Result<Done, ApplyError> {
-        if !self.groups.contains_key(&group) {
-            let machine = self.open(group)?;
-            let roster = AppliedRoster::unknown();
-            self.groups.insert(group, Machine { machine, applied: EntryId::default(), roster });
-        }
-        let roster = self.restore(group, offer)?;
-        disk::put_applied(&mut self.batch, group, offer.covers);
-        disk::drop_entries(&mut self.batch, group, offer.covers);
-        disk::put_roster(&mut self.batch, group, &roster);
-        disk::put_live(&mut self.batch, group, peer, None);
-        disk::discard_chunks(&mut self.batch, group);
-        self.write(Durability::Buffered)?;
-        Ok(Done::Installed(Box::new(roster), offer.covers))
-    }
-
-    fn restore(
-        &mut self,
-        group: GroupId,
-        offer: &SnapshotOffer,
-    ) -> Result<AppliedRoster, ApplyError> {
-        let bad = |why: String| ApplyError::Group(group, why);
-        let view = self.engine.view();
-        let Applier { engine, groups, batch, on_full, .. } = self;
-        let machine = groups.get_mut(&group).expect("inserted by the caller");
-        machine.machine.clear(batch);
-        let mut failed = None;
-        disk::scan_chunks(&*view, group, &mut |chunk| {
-            let restored = (machine.machine.restore(chunk, batch).map_err(|why| bad(why.0)))
-                .and_then(|()| write(&**engine, batch, Durability::Buffered, on_full));
-            failed = restored.err();
-            failed.is_none()
-        })
-        .map_err(ApplyError::Engine)?;
-        if let Some(why) = failed {
-            return Err(why);
-        }
-        let index = offer.covers.index;
-        machine.machine.restored(index, batch).map_err(|why| bad(why.0))?;
-        machine.applied = offer.covers;
-        machine.roster = AppliedRoster {
-            index: offer.roster.0,
-            roster: offer.roster.1.clone(),
-            removed: offer.removed.clone(),
-        };
-        Ok(machine.roster.clone())
-    }
-
-    /// Returns where the log begins afterwards: where it did, if the machine's state is not durable
-    /// as far as that.
-    fn compact(&mut self, group: GroupId, upto: EntryId) -> Result<EntryId, ApplyError> {
-        let Applier { groups, batch, engine, .. } = self;
-        let base = disk::base(&**engine, group).map_err(ApplyError::Engine)?.unwrap_or_default();
-        let Some(machine) = groups.get_mut(&group) else { return Ok(base) };
-        let applied = machine.applied.index;
-        let durable = machine.machine.persist(applied, batch);
-        if upto.index > durable.min(applied) || upto.index <= base.index {
-            return Ok(base);
-        }
-        disk::drop_entries(batch, group, upto);
-        Ok(upto)
-    }
-
-    fn begin_snapshot(
-        &mut self,
-        (group, peer): (GroupId, PeerId),
-        wanted: &SnapshotWanted,
-        store: StoreId,
-    ) -> Result<SnapshotBegun, ApplyError> {
-        let view = self.engine.view();
-        let format = self.machines.format();
-        let machine = self.machine(group)?;
-        assert!(machine.applied.index >= wanted.at_least, "compacted more than was applied");
-        let offer = SnapshotOffer {
-            term: wanted.term,
-            covers: machine.applied,
-            stamp: wanted.stamp.0,
-            roster: (machine.roster.index, machine.roster.roster.clone()),
-            removed: machine.roster.removed.clone(),
-            format,
-        };
-        let reader = machine.machine.snapshot(view);
-        Ok(SnapshotBegun { group, peer, to: wanted.to, store, offer, reader })
     }
 
     fn machine(&mut self, group: GroupId) -> Result<&mut Machine, ApplyError> {
@@ -513,9 +339,14 @@ fn write(
 }
 
 impl AppliedRoster {
+    /// That of a group's beginning.
+    pub(crate) fn first(index: Index, roster: Roster) -> AppliedRoster {
+        AppliedRoster { index, roster, removed: Vec::new() }
+    }
+
     /// Nobody is known.
     pub(crate) fn unknown() -> AppliedRoster {
-        AppliedRoster { index: Index(0), roster: Roster::unknown(), removed: Vec::new() }
+        AppliedRoster::first(Index(0), Roster::unknown())
     }
 
     /// The membership of this slot is applied: whoever is not in it any more was removed.

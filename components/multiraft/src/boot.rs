@@ -391,8 +391,9 @@ impl Record {
         Ok(Stored {
             group,
             peer,
-            term: self.term,
-            vote: self.vote,
+            // A group that a command brought into being has no hard state before its first vote.
+            term: self.term.max(base.term),
+            vote: self.vote.filter(|_| self.term >= base.term),
             commit: self.commit,
             applied: applied.index,
             base,

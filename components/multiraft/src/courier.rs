@@ -35,6 +35,7 @@ use crate::apply::SnapshotBegun;
 use crate::config::Config;
 use crate::message::{SnapshotBody, SnapshotFrame, SnapshotOffer};
 use crate::shard::Event;
+use crate::state_machine::Machines;
 use receive::Receiving;
 use send::Sending;
 
@@ -58,6 +59,7 @@ pub struct CourierEffects {
 pub struct Courier {
     config: Arc<Config>,
     engine: Arc<dyn Engine>,
+    machines: Arc<dyn Machines>,
     waiting: VecDeque<SnapshotBegun>,
     sending: BTreeMap<u64, Sending>,
     receiving: BTreeMap<GroupId, Receiving>,
@@ -87,12 +89,14 @@ impl Courier {
     pub fn new(
         config: Arc<Config>,
         engine: Arc<dyn Engine>,
+        machines: Arc<dyn Machines>,
         first_session: u64,
         now: Time,
     ) -> Courier {
         Courier {
             config,
             engine,
+            machines,
             waiting: VecDeque::new(),
             sending: BTreeMap::new(),
             receiving: BTreeMap::new(),
@@ -135,11 +139,16 @@ impl Courier {
         self.receive_offer(now, from, frame, offer, out)
     }
 
-    /// What was staged of a group is not needed.
+    /// What was staged and admitted of a group is not needed.
     ///
     /// # Errors
     /// If the engine failed.
-    pub fn discard(&mut self, group: GroupId) -> Result<(), storage::Error> {
+    pub fn reject(&mut self, group: GroupId) -> Result<(), storage::Error> {
+        self.machines.dismiss(group);
+        self.discard(group)
+    }
+
+    fn discard(&mut self, group: GroupId) -> Result<(), storage::Error> {
         self.receiving.remove(&group);
         let mut batch = Batch::new();
         crate::disk::discard_chunks(&mut batch, group);

@@ -201,6 +201,21 @@ pub(crate) fn remember(
     Ok(())
 }
 
+/// The peer of a group that is recorded here, and whether it is buried.
+pub(crate) fn life(
+    engine: &dyn Engine,
+    group: GroupId,
+) -> Result<Option<(PeerId, bool)>, storage::Error> {
+    let key = keys::of_group(Meta::Group, group);
+    let Some(value) = engine.get(Cf::Meta, key.as_slice())? else { return Ok(None) };
+    let record: v1::GroupRecord = decode("group", key.as_slice(), &value)
+        .map_err(|why| storage::Error::Corrupt(why.to_string()))?;
+    let is_buried = record.life() == v1::GroupLife::Tombstone;
+    let peer = PeerId::new(record.peer);
+    let peer = peer.ok_or_else(|| storage::Error::Corrupt(format!("group {group} without peer")))?;
+    Ok(Some((peer, is_buried)))
+}
+
 /// Where the stored log of a group begins; `None` if that was never said.
 pub(crate) fn base(engine: &dyn Engine, group: GroupId) -> Result<Option<EntryId>, storage::Error> {
     let key = keys::of_group(Meta::Base, group);

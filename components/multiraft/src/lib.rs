@@ -61,6 +61,7 @@
 //!     engine: Arc::new(MemoryEngine::open(MemoryDisk::new())?),
 //!     machines: Arc::new(Lasts),
 //!     transport: network.transport(me),
+//!     observer: None,
 //!     on_fatal: None,
 //! })?;
 //! network.join(me, store.inbox());
@@ -130,6 +131,7 @@ mod keys;
 mod local;
 mod log;
 mod message;
+mod observer;
 mod outcome;
 mod runtime;
 pub mod shard;
@@ -146,8 +148,9 @@ pub use message::{
     Body, Envelope, Liveness, Parcel, RemovedPeer, SnapshotBody, SnapshotChunk, SnapshotFrame,
     SnapshotOffer, SnapshotRefusal,
 };
+pub use observer::{Observer, Standing};
 pub use outcome::{GroupStatus, Outcome, Refusal};
 pub use runtime::{Awaited, Counts, Handle, OnFatal, Parts, Pending, Store};
 pub use shard::Beginning;
-pub use state_machine::{Command, Corrupt, Machines, SnapshotReader, StateMachine};
+pub use state_machine::{Command, Corrupt, Machines, SnapshotReader, Spawn, StateMachine};
 pub use transport::{Inbox, Transport};

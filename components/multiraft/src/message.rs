@@ -105,6 +105,8 @@ pub struct SnapshotOffer {
     pub removed: Vec<RemovedPeer>,
     /// Version of the state machine's format.
     pub format: u32,
+    /// What the state machine says about it, for [`crate::Machines::admit`].
+    pub header: Bytes,
 }
 
 /// A peer that a committed membership left out.

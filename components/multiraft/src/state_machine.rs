@@ -7,6 +7,9 @@ use bytes::Bytes;
 use storage::{Batch, Engine, View};
 use types::{GroupId, Index};
 
+use crate::entry::Roster;
+use crate::shard::Beginning;
+
 /// A committed command on its way into a state machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Command<'a> {
@@ -14,6 +17,15 @@ pub struct Command<'a> {
     pub index: Index,
     /// What was proposed.
     pub data: &'a Bytes,
+}
+
+/// A group that a command brought into being, on this store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spawn {
+    /// Its id, which no group had before.
+    pub group: GroupId,
+    /// How it begins; the same place in the log and the same roster on every store.
+    pub beginning: Beginning,
 }
 
 /// The replicated state of one group.
@@ -63,6 +75,24 @@ pub trait StateMachine: Send {
         replies: &mut Vec<Bytes>,
     );
 
+    /// A membership was applied, behind the commands before it: who belongs to the group from the
+    /// slot `index` on. For machines that count memberships or show them; like commands, it may come
+    /// again after a crash to a machine that keeps its state elsewhere.
+    fn members(&mut self, index: Index, roster: &Roster, batch: &mut Batch) {
+        let _ = (index, roster, batch);
+    }
+
+    /// The groups that the last call of [`StateMachine::apply`] brought into being, each with a peer
+    /// on this store. What its machine needs to be opened was written into the batch of that call;
+    /// the groups begin with it or not at all. If such a peer has left this store before the group
+    /// came to it, [`Machines::destroy`] is called for it instead.
+    ///
+    /// A group may be here already as a peer without state, which a message made. It must not have
+    /// state of its own: see [`Machines::admit`].
+    fn spawned(&mut self) -> Vec<Spawn> {
+        Vec::new()
+    }
+
     /// Makes everything that was applied survive a crash, up to the slot `applied`, with what it
     /// writes into `batch` or by itself. Called before log entries are dropped, so not often.
     /// Returns the slot up to which it holds; entries behind it are kept.
@@ -98,6 +128,12 @@ pub trait StateMachine: Send {
 
 /// Reads out a state, chunk by chunk.
 pub trait SnapshotReader: Send {
+    /// What a receiver must know to decide whether it takes this snapshot, see
+    /// [`Machines::admit`]. Some hundred bytes.
+    fn header(&self) -> Bytes {
+        Bytes::new()
+    }
+
     /// The next chunk, of about `bytes` or less; `None` behind the last.
     ///
     /// # Errors
@@ -120,6 +156,26 @@ pub trait Machines: Send + Sync {
     /// The group is gone from this store: remove everything it has, in the engine and elsewhere.
     /// May be called again after a crash.
     fn destroy(&self, group: GroupId, batch: &mut Batch);
+
+    /// What [`Machines::destroy`] wrote is in the engine: nothing of the group is in the way of
+    /// others any more.
+    fn destroyed(&self, group: GroupId) {
+        let _ = group;
+    }
+
+    /// Whether a snapshot with this header may become the state of a group here. Asked when it is
+    /// offered, and again, with `reserve`, before it is installed: what was granted then must stay
+    /// possible until it is installed, dismissed, or the group destroyed. A snapshot that was not
+    /// admitted is offered again. Called by any thread.
+    fn admit(&self, group: GroupId, header: &[u8], reserve: bool) -> bool {
+        let _ = (group, header, reserve);
+        true
+    }
+
+    /// The snapshot that was admitted last for the group is not installed after all.
+    fn dismiss(&self, group: GroupId) {
+        let _ = group;
+    }
 
     /// Version of the format of snapshots. A snapshot with another is refused.
     fn format(&self) -> u32 {

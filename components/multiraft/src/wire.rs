@@ -52,6 +52,9 @@ pub struct Limits {
     /// Bytes of one chunk of a snapshot.
     /// Default: 16 MiB.
     pub chunk_bytes_max: usize,
+    /// Bytes that a state machine says about a snapshot.
+    /// Default: 64 KiB.
+    pub header_bytes_max: usize,
 }
 
 impl Limits {
@@ -63,6 +66,7 @@ impl Limits {
         members_max: raft::MEMBERS_MAX,
         removed_max: 1 << 16,
         chunk_bytes_max: 16 << 20,
+        header_bytes_max: 64 << 10,
     };
 
     /// What is on our own disk was checked when it arrived, maybe under other limits.
@@ -73,6 +77,7 @@ impl Limits {
         members_max: raft::MEMBERS_MAX,
         removed_max: usize::MAX,
         chunk_bytes_max: usize::MAX,
+        header_bytes_max: usize::MAX,
     };
 }
 

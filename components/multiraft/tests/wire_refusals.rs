@@ -43,6 +43,7 @@ fn offer(change: impl FnOnce(&mut v1::SnapshotOffer)) -> v1::Bundle {
         roster: Some(v1::Roster { members: vec![member] }),
         removed: vec![v1::RemovedPeer { peer: 1, store: 1, index: 1 }; 2],
         format: 1,
+        header: Bytes::new(),
     };
     change(&mut offer);
     frame(Some(v1::snapshot_frame::Body::Offer(offer)))
@@ -61,6 +62,7 @@ fn small() -> Limits {
         members_max: 2,
         removed_max: 2,
         chunk_bytes_max: 10,
+        header_bytes_max: 10,
     }
 }
 

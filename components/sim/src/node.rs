@@ -137,6 +137,7 @@ impl Node {
             courier: Courier::new(
                 Arc::clone(config),
                 Arc::clone(&engine),
+                Arc::clone(&machines),
                 opened.life << 32,
                 clock,
             ),
@@ -349,6 +350,7 @@ impl Running {
             }
             wants.fetches.append(&mut effects.fetches);
             wants.answers.append(&mut effects.replies);
+            effects.standings.clear();
             for effect in std::mem::take(&mut effects.snapshots) {
                 self.snapshot(clock, effect, wants)?;
             }
@@ -371,7 +373,7 @@ impl Running {
                 out.sends.push((store, frame));
                 Ok(())
             }
-            SnapshotEffect::Discard(group) => self.courier.discard(group),
+            SnapshotEffect::Discard(group) => self.courier.reject(group),
             SnapshotEffect::Taken(group) => {
                 self.courier.taken_over(group);
                 Ok(())

@@ -61,6 +61,14 @@ impl Courier {
             out.sends.push(reply(from, &opened_by, SnapshotBody::Refuse(SnapshotRefusal::Busy)));
             return Ok(());
         }
+        let format = self.machines.format();
+        if offer.format != format {
+            tracing::warn!(%group, found = offer.format, supported = format, "snapshot refused");
+        }
+        if offer.format != format || !self.machines.admit(group, &offer.header, false) {
+            out.sends.push(reply(from, &opened_by, SnapshotBody::Refuse(SnapshotRefusal::Busy)));
+            return Ok(());
+        }
         self.discard(group)?;
         out.sends.push(reply(from, &opened_by, SnapshotBody::Accept(0)));
         let session =
@@ -115,6 +123,13 @@ impl Courier {
             Err(why) => return Err(why),
         }
         session.next += 1;
+        if *is_last && !self.machines.admit(frame.group, &session.offer.header, true) {
+            // What it is about was taken meanwhile.
+            self.counts.failed += 1;
+            self.discard(frame.group)?;
+            out.sends.push(reply(from, &frame, SnapshotBody::Refuse(SnapshotRefusal::Busy)));
+            return Ok(());
+        }
         if *is_last {
             session.is_whole = true;
             self.counts.received += 1;

@@ -67,15 +67,16 @@ fn hand_out(shared: &Shared, out: &mut ApplyOutput) {
     for applied in out.applied.drain(..) {
         events[shared.worker_of(applied.group)].push(Event::Applied(Box::new(applied)));
     }
+    // First the workers: whoever is answered finds there what its command brought into being.
+    for (worker, events) in events.into_iter().enumerate().filter(|(_, list)| !list.is_empty()) {
+        let _ = shared.workers[worker].send(Mail::Events(events));
+    }
     let mut replies: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
     for (group, token, index, reply) in out.replies.drain(..) {
         replies[shared.worker_of(group)].push((token, Outcome::Applied { index, reply }));
     }
     for (worker, replies) in replies.into_iter().enumerate().filter(|(_, list)| !list.is_empty()) {
         shared.waiters[worker].answer(replies);
-    }
-    for (worker, events) in events.into_iter().enumerate().filter(|(_, list)| !list.is_empty()) {
-        let _ = shared.workers[worker].send(Mail::Events(events));
     }
     for begun in out.snapshots.drain(..) {
         let _ = shared.carrier.send(Cargo::Begun(begun));

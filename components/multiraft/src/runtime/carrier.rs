@@ -31,7 +31,8 @@ pub(crate) fn run(shared: &Shared, life: u64, cargo: &Receiver<Cargo>) {
     let engine = Arc::clone(&shared.engine);
     // Sessions of another life are not taken for those of this one.
     let first_session = life << 32;
-    let mut courier = Courier::new(Arc::clone(&shared.config), engine, first_session, clock::now());
+    let (config, machines) = (Arc::clone(&shared.config), Arc::clone(&shared.machines));
+    let mut courier = Courier::new(config, engine, machines, first_session, clock::now());
     let mut out = CourierEffects::default();
     loop {
         let got = match courier.deadline() {
@@ -54,7 +55,7 @@ pub(crate) fn run(shared: &Shared, life: u64, cargo: &Receiver<Cargo>) {
                     out.sends.push((store, frame));
                     Ok(())
                 }
-                SnapshotEffect::Discard(group) => courier.discard(group),
+                SnapshotEffect::Discard(group) => courier.reject(group),
                 SnapshotEffect::Taken(group) => {
                     courier.taken_over(group);
                     Ok(())

@@ -46,6 +46,7 @@ pub use pending::{Awaited, Pending};
 use crate::apply::ApplyTask;
 use crate::boot::{self, OpenError, Opened};
 use crate::config::Config;
+use crate::observer::Observer;
 use crate::shard::{Event, SnapshotEffect};
 use crate::state_machine::Machines;
 use crate::transport::{Inbox, Transport};
@@ -68,6 +69,8 @@ pub struct Parts {
     pub machines: Arc<dyn Machines>,
     /// Its network.
     pub transport: Arc<dyn Transport>,
+    /// Who watches its groups, if anybody.
+    pub observer: Option<Arc<dyn Observer>>,
     /// What happens when it cannot go on; `None` ends the process at once.
     pub on_fatal: Option<OnFatal>,
 }
@@ -96,7 +99,9 @@ pub(crate) enum Mail {
 pub(crate) struct Shared {
     config: Arc<Config>,
     engine: Arc<dyn Engine>,
+    machines: Arc<dyn Machines>,
     transport: Arc<dyn Transport>,
+    observer: Option<Arc<dyn Observer>>,
     workers: Vec<Sender<Mail>>,
     waiters: Vec<Waiters>,
     log: Sender<Submitted>,
@@ -159,7 +164,9 @@ impl Store {
         let shared = Arc::new(Shared {
             config,
             engine: parts.engine,
+            machines: parts.machines,
             transport: parts.transport,
+            observer: parts.observer,
             workers,
             waiters,
             log,

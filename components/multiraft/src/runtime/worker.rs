@@ -119,7 +119,14 @@ impl Worker<'_> {
             *effects = Effects::new();
             return;
         }
-        // Messages first: they do not wait for our disk.
+        for (group, standing) in effects.standings.drain(..) {
+            match (&shared.observer, standing) {
+                (Some(observer), Some(standing)) => observer.standing(group, standing),
+                (Some(observer), None) => observer.gone(group),
+                (None, _) => {}
+            }
+        }
+        // Messages before anything that waits: they do not need our disk.
         for (store, envelopes) in effects.sends.drain(..) {
             if self.watched.insert(store) {
                 let _ = shared.pulse.send(Beat::Watch(store));

@@ -46,6 +46,10 @@ impl Shard {
     fn receiver(&mut self, now: Time, id: GroupId, to: PeerId, creates: bool) -> Receiver {
         if let Some(group) = self.groups.get(&id) {
             let own = group.peer();
+            if group.begins.is_some() && group.is_live() {
+                // It is about to know more; what is meant for it is said again.
+                return Receiver::Replaced;
+            }
             if own == to && group.is_live() {
                 return Receiver::Here;
             }

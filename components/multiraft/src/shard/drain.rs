@@ -11,6 +11,7 @@ use crate::apply::{ApplyTask, Work};
 use crate::disk;
 use crate::entry::{Entry, Payload};
 use crate::message::{Body, Envelope};
+use crate::observer::Standing;
 use crate::outcome::{Outcome, Refusal};
 
 /// Entries of one group being read back at a time; further appends count as lost.
@@ -47,7 +48,8 @@ impl Shard {
 
     /// What steps have put aside belongs to this drain too.
     fn take_pending(&mut self, effects: &mut Effects) {
-        let Effects { sends, apply, fetches, replies, snapshots, .. } = &mut self.pending;
+        let Effects { sends, apply, fetches, replies, snapshots, standings, .. } =
+            &mut self.pending;
         for (store, envelopes) in sends.drain(..) {
             for envelope in envelopes {
                 effects.send(store, envelope);
@@ -57,6 +59,7 @@ impl Shard {
         effects.fetches.append(fetches);
         effects.replies.append(replies);
         effects.snapshots.append(snapshots);
+        effects.standings.append(standings);
     }
 
     fn drain_group(
@@ -79,6 +82,10 @@ impl Shard {
             }
             Life::Ending(_) | Life::Buried(_) => return,
         }
+        if group.begins.is_some() && group.writes == 0 {
+            self.begin_in_place(now, id);
+        }
+        let Some(group) = self.groups.get_mut(&id) else { return };
         // Before anything that the core hands out behind the snapshot.
         if let Installing::Placed(_) = group.installing
             && !group.core.status().log.is_installing()
@@ -92,6 +99,7 @@ impl Shard {
             group.core.drain(now, &group.log, &mut self.out);
             self.carry_out(now, id, batch, owed);
         }
+        self.tell_standing(id);
         // Messages wait here until all writes of the drain are gathered, and no longer.
         self.take_pending(effects);
         self.settle(now, id);
@@ -243,6 +251,21 @@ impl Shard {
         if group.armed.is_none_or(|armed| at < armed) {
             group.armed = Some(at);
             self.wheel.arm(id, deadline);
+        }
+    }
+
+    /// Tells whoever watches, if it is news.
+    fn tell_standing(&mut self, id: GroupId) {
+        let Shard { groups, pending, .. } = self;
+        let Some(group) = groups.get_mut(&id).filter(|group| group.is_live()) else { return };
+        let status = group.core.status();
+        let (peer, told) = (status.id, (status.term, status.leader));
+        // A term without a leader is no news; that the leader is lost is.
+        let is_news = told.1 != group.told.1 || (told.1.is_some() && told.0 != group.told.0);
+        if is_news {
+            let (term, leader) = told;
+            pending.standings.push((id, Some(Standing { peer, term, leader })));
+            group.told = told;
         }
     }
 

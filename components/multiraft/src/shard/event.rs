@@ -10,6 +10,7 @@ use types::{EntryId, GroupId, Index, PeerId, StoreId};
 use crate::apply::{Applied, ApplyTask};
 use crate::entry::{Entry, Roster};
 use crate::message::{Envelope, SnapshotFrame, SnapshotOffer};
+use crate::observer::Standing;
 use crate::outcome::Outcome;
 
 /// Names a caller's request to the shell. Each that goes in comes out once, with an [`Outcome`].
@@ -184,6 +185,8 @@ pub struct Effects {
     pub replies: Vec<(Token, Outcome)>,
     /// Answer an offered snapshot, or begin to receive it.
     pub snapshots: Vec<SnapshotEffect>,
+    /// Tell whoever watches how these groups are led, or that they are gone.
+    pub standings: Vec<(GroupId, Option<Standing>)>,
 }
 
 /// A write of one shard: what all of its groups have for the disk.
@@ -231,6 +234,7 @@ impl Effects {
             && self.fetches.is_empty()
             && self.replies.is_empty()
             && self.snapshots.is_empty()
+            && self.standings.is_empty()
     }
 
     /// Adds a message to those for a store.

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use raft::{Membership, Peer, RoleStatus};
 use types::{EntryId, GroupId, Index, PeerId, StoreId, Term, Time};
 
-use super::event::Token;
+use super::event::{Beginning, Token};
 use crate::apply::AppliedRoster;
 use crate::entry::Roster;
 use crate::log::GroupLog;
@@ -36,6 +36,10 @@ pub(crate) struct Group {
     /// When proposals of a leadership that ended are given up.
     pub give_up_at: Option<Time>,
     pub installing: Installing,
+    /// A split gave this peer without state its beginning: it takes it up when its writes are done.
+    pub begins: Option<Box<Beginning>>,
+    /// What whoever watches was told last: term and leader.
+    pub told: (Term, Option<PeerId>),
     /// Members whose replica is not there, though their stores are.
     pub absent: Vec<PeerId>,
     /// Removed peers to be told, and when next.
@@ -90,6 +94,8 @@ impl Group {
             reads: Vec::new(),
             give_up_at: None,
             installing: Installing::No,
+            begins: None,
+            told: (Term(0), None),
             absent: Vec::new(),
             applied_roster: None,
             tell_removed_at: Time::ZERO,
@@ -99,6 +105,15 @@ impl Group {
             armed: None,
             is_dirty: false,
         }
+    }
+
+    /// A group that begins with members and a place in the log.
+    pub(crate) fn begun(id: GroupId, core: Peer, beginning: &Beginning) -> Group {
+        let Beginning { at, roster, .. } = beginning;
+        let mut group = Group::new(id, core, GroupLog::new(*at, at.index, 0), at.index);
+        group.learn_homes(roster);
+        group.applied_roster = Some(Box::new(AppliedRoster::first(at.index, roster.clone())));
+        group
     }
 
     pub(crate) fn peer(&self) -> PeerId {
@@ -111,6 +126,11 @@ impl Group {
 
     pub(crate) fn is_installing(&self) -> bool {
         !matches!(self.installing, Installing::No)
+    }
+
+    /// Whether nothing is known here but the peer's name, and what it voted for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.core.status().log.last() == EntryId::default() && !self.is_installing()
     }
 
     pub(crate) fn is_live(&self) -> bool {

@@ -99,15 +99,7 @@ impl Shard {
             // As before: to create twice is to create once.
             return self.pending.replies.push((token, Outcome::Done));
         }
-        let boot = Boot {
-            term: at.term,
-            commit: at.index,
-            applied: at.index,
-            base: *at,
-            last: at.index,
-            membership: (at.index, roster.membership()),
-            ..Boot::empty(*peer, self.seed_of(id))
-        };
+        let boot = self.boot_of(id, *peer, beginning);
         let core = match Peer::restore(Arc::clone(&self.config.raft), &boot, now) {
             Ok(core) => core,
             Err(why) => {
@@ -115,8 +107,7 @@ impl Shard {
                 return self.refuse(token, Refusal::Invalid("the beginning makes no sense"));
             }
         };
-        let mut group = Group::new(id, core, GroupLog::new(*at, at.index, 0), at.index);
-        group.learn_homes(roster);
+        let mut group = Group::begun(id, core, beginning);
         let receipt = raft::Receipt {
             term: at.term,
             vote: None,
@@ -128,14 +119,30 @@ impl Shard {
         disk::put_hard_state(&mut self.records, id, &receipt, at.index);
         disk::put_base(&mut self.records, id, *at);
         disk::put_applied(&mut self.records, id, *at);
-        let applied =
-            AppliedRoster { index: at.index, roster: roster.clone(), removed: Vec::new() };
-        disk::put_roster(&mut self.records, id, &applied);
-        group.applied_roster = Some(Box::new(applied));
+        disk::put_roster(&mut self.records, id, &AppliedRoster::first(at.index, roster.clone()));
         self.done_when_written.push(Owed::Done(token));
         let work = Work::Begin { at: *at, roster: (at.index, roster.clone()) };
         self.pending.apply.push(ApplyTask { group: id, peer: *peer, work });
         self.insert(group);
+    }
+
+    /// How the core of a peer comes to life at a beginning.
+    pub(super) fn boot_of<'a>(
+        &self,
+        id: GroupId,
+        peer: PeerId,
+        beginning: &'a Beginning,
+    ) -> Boot<'a> {
+        let Beginning { at, roster, .. } = beginning;
+        Boot {
+            term: at.term,
+            commit: at.index,
+            applied: at.index,
+            base: *at,
+            last: at.index,
+            membership: (at.index, roster.membership()),
+            ..Boot::empty(peer, self.seed_of(id))
+        }
     }
 
     fn cannot_create(&self, id: GroupId, beginning: &Beginning) -> Option<Refusal> {
@@ -190,6 +197,7 @@ impl Shard {
         let Shard { groups, pending, .. } = self;
         let Some(group) = groups.get_mut(&id) else { return };
         group.life = Life::Ending(token);
+        pending.standings.push((id, None));
         group.abandon(&mut pending.replies);
         // This store stays well: the others are not to take that for this peer's pulse. Should the
         // word be lost, the tombstone answers the next message.
@@ -227,7 +235,7 @@ impl Shard {
         }
     }
 
-    fn insert(&mut self, group: Group) {
+    pub(super) fn insert(&mut self, group: Group) {
         let id = group.id;
         self.tombstones.remove(&id);
         self.groups.insert(id, Box::new(group));

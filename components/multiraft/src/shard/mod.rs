@@ -28,6 +28,7 @@ pub(crate) mod group;
 pub(crate) mod life;
 pub mod liveness;
 mod requests;
+mod spawn;
 mod wheel;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -338,6 +339,9 @@ impl Shard {
 
     fn applied(&mut self, now: Time, applied: Applied) {
         let Applied { group: id, peer, done } = applied;
+        if let Done::Spawned(beginning) = done {
+            return self.spawned(now, id, beginning);
+        }
         let Some(group) = self.groups.get_mut(&id) else { return };
         if group.peer() != peer {
             return;
@@ -362,6 +366,7 @@ impl Shard {
                 }
             }
             Done::Destroyed => self.on_destroyed(id),
+            Done::Spawned(_) => unreachable!("looked at above"),
         }
     }
 

@@ -39,6 +39,7 @@ pub(super) fn frame_from_proto(
             bad::bounded("SnapshotOffer.removed", offer.removed.len(), limits.removed_max)?;
             let members = offer.roster.as_ref().map_or(0, |roster| roster.members.len());
             bad::bounded("Roster.members", members, limits.members_max)?;
+            bad::bounded("SnapshotOffer.header", offer.header.len(), limits.header_bytes_max)?;
             SnapshotBody::Offer(offer_from_proto(offer)?)
         }
         Wire::Accept(nth) => SnapshotBody::Accept(nth),
@@ -68,6 +69,7 @@ pub(crate) fn offer_to_proto(offer: &SnapshotOffer) -> v1::SnapshotOffer {
         roster: Some(roster_to_proto(&offer.roster.1)),
         removed: offer.removed.iter().map(removed_to_proto).collect(),
         format: offer.format,
+        header: offer.header.clone(),
     }
 }
 
@@ -87,6 +89,7 @@ pub(crate) fn offer_from_proto(offer: v1::SnapshotOffer) -> Result<SnapshotOffer
         roster: (Index(offer.roster_index), roster),
         removed: removed?,
         format: offer.format,
+        header: offer.header,
     })
 }
 

@@ -172,7 +172,8 @@ impl World {
         let identity = (ClusterId::new(7).expect("not zero"), store(id));
         let mut opened =
             multiraft::open(&config, &engine, &machines, identity, now).expect("the store opens");
-        let courier = Courier::new(config, Arc::clone(&engine), opened.life << 32, now);
+        let session = opened.life << 32;
+        let courier = Courier::new(config, Arc::clone(&engine), machines, session, now);
         node.up = Some(Running {
             engine,
             shard: opened.shards.pop().expect("there is one worker"),
@@ -373,7 +374,7 @@ impl World {
                     up.courier.receive(now, from, frame, offer, &mut out).expect("a well disk");
                 }
                 SnapshotEffect::Answer(store, frame) => out.sends.push((store, frame)),
-                SnapshotEffect::Discard(group) => up.courier.discard(group).expect("a well disk"),
+                SnapshotEffect::Discard(group) => up.courier.reject(group).expect("a well disk"),
                 SnapshotEffect::Taken(group) => up.courier.taken_over(group),
             }
             self.carry_courier(id, out);

@@ -110,6 +110,7 @@ impl Cluster {
             engine: Arc::clone(&node.engine),
             machines: Arc::new(Ledgers),
             transport,
+            observer: None,
             on_fatal: Some(Arc::new(|_| {})),
         })
         .expect("the store opens");

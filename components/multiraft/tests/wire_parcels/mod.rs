@@ -132,11 +132,12 @@ fn any_offer() -> impl Strategy<Value = SnapshotOffer> {
     let removed = (any_peer(), any_store(), any::<u64>())
         .prop_map(|(peer, store, index)| RemovedPeer { peer, store, index: Index(index) });
     let numbers = (any::<(u64, u64)>(), any::<(u64, u64)>(), any::<(u64, u32)>());
-    (numbers, any_roster(), vec(removed, 0..4)).prop_map(|(numbers, roster, removed)| {
+    let header = vec(any::<u8>(), 0..4).prop_map(Bytes::from);
+    (numbers, any_roster(), vec(removed, 0..4), header).prop_map(|(numbers, roster, removed, header)| {
         let ((term, older), (index, since), (stamp, format)) = numbers;
         let covers = EntryId::new(Term(term.min(older)), Index(index));
         let roster = (Index(index.min(since)), roster);
-        SnapshotOffer { term: Term(term), covers, stamp, roster, removed, format }
+        SnapshotOffer { term: Term(term), covers, stamp, roster, removed, format, header }
     })
 }
 

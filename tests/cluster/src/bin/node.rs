@@ -97,6 +97,7 @@ fn run(options: &Options) -> Result<(), String> {
         engine: Arc::clone(&engine),
         machines: Arc::new(Ledgers),
         transport: network.transport(),
+        observer: None,
         on_fatal: Some(Arc::new(|why| {
             eprintln!("crib-node: {why}");
             std::process::abort();

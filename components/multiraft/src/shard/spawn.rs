@@ -1,0 +1,89 @@
+//! Groups that a command of another group brought into being, and what may be in their place.
+//!
+//! | here already | then |
+//! |---|---|
+//! | nothing | it begins |
+//! | an empty peer, made by a message that was faster | it takes up the beginning, and keeps what it promised |
+//! | a peer with state | it began before |
+//! | a tombstone of this peer, or a later one | it left before it came: what was written of it goes |
+//!
+//! The apply lane wrote its records with what the command changed, and decided by what was on the
+//! disk. What this shard knows beyond the disk is settled here.
+
+use std::sync::Arc;
+
+use raft::{Boot, Peer};
+use types::{GroupId, Time};
+
+use super::Shard;
+use super::event::Beginning;
+use super::group::{Group, Life};
+use crate::apply::{ApplyTask, Work};
+
+impl Shard {
+    pub(super) fn spawned(&mut self, now: Time, id: GroupId, beginning: Box<Beginning>) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            match group.life {
+                Life::Live if group.is_empty() => {
+                    group.begins = Some(beginning);
+                    self.mark(id);
+                }
+                // It began before, or the end of it comes behind the records.
+                Life::Live | Life::Ending(_) => {}
+                Life::Buried(_) => self.bury_again(id),
+            }
+            return;
+        }
+        if self.tombstones.get(&id).is_some_and(|&buried| buried >= beginning.peer) {
+            return self.bury_again(id);
+        }
+        let boot = self.boot_of(id, beginning.peer, &beginning);
+        let core = Peer::restore(Arc::clone(&self.config.raft), &boot, now)
+            .expect("a state machine gives its groups a beginning that makes sense");
+        let group = Group::begun(id, core, &beginning);
+        self.begin_lane(id, &beginning, &group);
+        self.insert(group);
+    }
+
+    /// An empty peer takes up its beginning. None of its writes is on its way, so that what it
+    /// promised is what the engine was given last.
+    pub(super) fn begin_in_place(&mut self, now: Time, id: GroupId) {
+        let old = self.groups.remove(&id).expect("looked up by the caller");
+        let beginning = old.begins.expect("looked at by the caller");
+        let (term, vote) = old.hard_state.unwrap_or_default();
+        let first = self.boot_of(id, old.core.status().id, &beginning);
+        let boot = Boot {
+            // It may have promised a leader not to vote.
+            restarted: true,
+            vote: vote.filter(|_| term >= first.term),
+            term: term.max(first.term),
+            ..first
+        };
+        let core = Peer::restore(Arc::clone(&self.config.raft), &boot, now)
+            .expect("a state machine gives its groups a beginning that makes sense");
+        let mut group = Group::begun(id, core, &beginning);
+        group.hard_state = old.hard_state;
+        group.armed = old.armed;
+        for (peer, store) in old.homes {
+            if group.home(peer).is_none() {
+                group.learn_home(peer, store);
+            }
+        }
+        self.begin_lane(id, &beginning, &group);
+        self.insert(group);
+    }
+
+    fn begin_lane(&mut self, id: GroupId, beginning: &Beginning, group: &Group) {
+        let roster = (beginning.at.index, beginning.roster.clone());
+        let work = Work::Begin { at: beginning.at, roster };
+        self.pending.apply.push(ApplyTask { group: id, peer: group.peer(), work });
+    }
+
+    /// What was written of the group's beginning goes the way of what was here before.
+    fn bury_again(&mut self, id: GroupId) {
+        let buried = self.groups.get(&id).map(|group| group.peer());
+        let peer = buried.or_else(|| self.tombstones.get(&id).copied());
+        let peer = peer.expect("the group was here, or is");
+        self.pending.apply.push(ApplyTask { group: id, peer, work: Work::Destroy });
+    }
+}
