@@ -32,6 +32,11 @@ pub struct Config {
     /// the tables on disk, larger costs fewer range deletions.
     /// Default: 256 KiB. Not zero.
     pub compact_bytes: u64,
+    /// Bytes of log of all groups, beyond which the logs of many groups are compacted earlier than
+    /// `compact_bytes` says, so that together they go before the engine's memory is written out. A
+    /// quarter of the memory that the engine keeps for the log.
+    /// Default: 32 MiB. Not zero.
+    pub log_bytes_wanted: u64,
     /// Entries behind which a group's log is compacted, whatever their size.
     /// Default: 1,024. Not zero.
     pub compact_entries: u64,
@@ -88,6 +93,7 @@ impl Default for Config {
             inbox_bytes_max: 256 << 20,
             apply_slice_bytes: 256 << 10,
             compact_bytes: 256 << 10,
+            log_bytes_wanted: 32 << 20,
             compact_entries: 1 << 10,
             lag_bytes_max: 64 << 20,
             cache_bytes: 1 << 20,
@@ -130,6 +136,7 @@ impl Config {
             ),
             ("apply-slice-bytes", "more than zero", self.apply_slice_bytes > 0),
             ("compact-bytes", "more than zero", self.compact_bytes > 0),
+            ("log-bytes-wanted", "more than zero", self.log_bytes_wanted > 0),
             ("compact-entries", "more than zero", self.compact_entries > 0),
             ("undetermined-after", "more than zero", !self.undetermined_after.is_zero()),
             ("disk-stall-after", "more than zero", !self.disk_stall_after.is_zero()),

@@ -41,6 +41,9 @@ pub struct Config {
     /// Connections that are taken. Further ones are closed at once.
     /// Default: 4,096. Not zero.
     pub connections_max: usize,
+    /// Streams of one connection, calls of further services included. A store opens one.
+    /// Default: 16. Not zero.
+    pub streams_max: u32,
     /// How long a connection may take to open, to agree on keys, and to say `Hello`; each.
     /// Default: 5 s. Not zero.
     pub handshake_timeout: Duration,
@@ -95,6 +98,7 @@ impl Default for Config {
             snapshot_queue_bytes_max: 32 << 20,
             stores_max: 1 << 10,
             connections_max: 1 << 12,
+            streams_max: 16,
             handshake_timeout: Duration::from_secs(5),
             keepalive_interval: Duration::from_secs(2),
             keepalive_timeout: Duration::from_secs(5),
@@ -137,6 +141,7 @@ impl Config {
             ),
             ("stores-max", "more than zero", self.stores_max > 0),
             ("connections-max", "more than zero", self.connections_max > 0),
+            ("streams-max", "more than zero", self.streams_max > 0),
             ("handshake-timeout", "more than zero", !self.handshake_timeout.is_zero()),
             ("keepalive-interval", "more than zero", !self.keepalive_interval.is_zero()),
             ("keepalive-timeout", "more than zero", !self.keepalive_timeout.is_zero()),

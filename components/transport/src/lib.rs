@@ -54,7 +54,7 @@ use types::StoreId;
 
 pub use config::{BadConfig, Config, TlsFiles};
 pub use network::{Network, StartError};
-pub use tls::BadTls;
+pub use tls::{BadTls, client_tls};
 
 /// Where stores live.
 pub trait Resolver: Send + Sync {

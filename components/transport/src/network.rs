@@ -21,6 +21,7 @@ use proto::crib::raft::v1::peers_server::PeersServer;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::Routes;
 use tonic::transport::{ClientTlsConfig, Server};
 use tracing::error;
 use types::{ClusterId, StoreId};
@@ -35,9 +36,6 @@ use crate::hello::Me;
 use crate::links::Links;
 use crate::serve::Service;
 use crate::tls::{BadTls, Tls, in_full};
-
-/// Streams of one connection. A store opens one, so this is room for mistakes.
-const STREAMS_MAX: u32 = 16;
 
 /// Streams that a peer opened and reset before they were looked at.
 const PENDING_RESETS_MAX: usize = 20;
@@ -132,6 +130,23 @@ impl Network {
     /// # Panics
     /// If it is served already.
     pub fn serve(&mut self, inbox: Arc<dyn Inbox>) -> Result<(), StartError> {
+        self.serve_with(inbox, Routes::default())
+    }
+
+    /// As [`Network::serve`], with further services on the same port, the same thread and under the
+    /// same limits on connections. HTTP/1 is spoken as well, for those that want it. What they do
+    /// must not hold up the thread.
+    ///
+    /// # Errors
+    /// As [`Network::serve`].
+    ///
+    /// # Panics
+    /// As [`Network::serve`].
+    pub fn serve_with(
+        &mut self,
+        inbox: Arc<dyn Inbox>,
+        routes: Routes,
+    ) -> Result<(), StartError> {
         let stage = std::mem::replace(&mut self.stage, Stage::Stopped);
         let Stage::Bound(bound) = stage else { panic!("a network is served once") };
         let Bound { runtime, listener, server, tls } = *bound;
@@ -155,6 +170,7 @@ impl Network {
             peers: PeersServer::new(service)
                 .max_decoding_message_size(self.config.wire_bytes_max())
                 .max_encoding_message_size(HEADER_BYTES_MAX as usize),
+            routes,
             connections_max: self.config.connections_max,
         };
         self.links.serve(runtime.handle(), dialer);
@@ -244,12 +260,13 @@ struct Served {
     listener: TcpListener,
     server: Server,
     peers: PeersServer<Service>,
+    routes: Routes,
     connections_max: usize,
 }
 
 impl Served {
     async fn run(self, stopped: oneshot::Receiver<()>) {
-        let Served { listener, mut server, peers, connections_max } = self;
+        let Served { listener, mut server, peers, routes, connections_max } = self;
         let listener = match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => listener,
             Err(error) => {
@@ -263,7 +280,7 @@ impl Served {
         tokio::select! {
             // Also when the network was dropped.
             _ = stopped => {}
-            ended = server.add_service(peers).serve_with_incoming(incoming) => {
+            ended = server.add_routes(routes.add_service(peers)).serve_with_incoming(incoming) => {
                 error!(?ended, "serving ended by itself");
             }
         }
@@ -272,7 +289,8 @@ impl Served {
 
 fn server(config: &Config) -> Server {
     Server::builder()
-        .max_concurrent_streams(STREAMS_MAX)
+        .accept_http1(true)
+        .max_concurrent_streams(config.streams_max)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(config.keepalive_interval))

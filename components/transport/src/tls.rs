@@ -80,6 +80,17 @@ impl Tls {
     }
 }
 
+/// The settings with which this store dials others, for dialers of further services.
+///
+/// # Errors
+/// If a file cannot be read, or is not what it should be.
+pub fn client_tls(
+    files: &TlsFiles,
+    handshake_timeout: Duration,
+) -> Result<ClientTlsConfig, BadTls> {
+    Tls::load(files, handshake_timeout).map(|tls| tls.client)
+}
+
 fn read(file: &Path) -> Result<Vec<u8>, BadTls> {
     fs::read(file).map_err(|error| bad(file, error.to_string()))
 }

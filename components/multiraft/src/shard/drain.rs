@@ -6,8 +6,9 @@ use types::{GroupId, Index, PeerId, StoreId, Time};
 use super::event::{Effects, Fetch, Fetched, ShardWrite};
 use super::group::{Group, Installing, Life};
 use super::wheel::Wheel;
-use super::{Owed, Shard};
+use super::{LogHeld, Owed, Shard};
 use crate::apply::{ApplyTask, Work};
+use crate::config::Config;
 use crate::disk;
 use crate::entry::{Entry, Payload};
 use crate::message::{Body, Envelope};
@@ -16,6 +17,8 @@ use crate::outcome::{Outcome, Refusal};
 
 /// Entries of one group being read back at a time; further appends count as lost.
 const FETCHES_MAX: u32 = 4;
+/// A compaction costs a range deletion: it is not worth it for less.
+const COMPACT_BYTES_MIN: u64 = 4 << 10;
 /// How often a removed peer is told.
 const TELL_REMOVED_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -225,7 +228,8 @@ impl Shard {
         }
         group.log.evict(evict);
         let entries = group.applied.since(group.log.base().index);
-        let is_long = group.log.log_bytes() >= self.config.compact_bytes
+        self.held.count(&mut group.counted, group.log.log_bytes());
+        let is_long = group.log.log_bytes() >= self.held.compact_at(&self.config)
             || entries >= self.config.compact_entries;
         if is_long
             && !group.compacts
@@ -373,6 +377,26 @@ impl Shard {
             // Compacted meanwhile: the core is to look again.
             _ => self.step_live(now, id, peer, Input::Lost(to)),
         }
+    }
+}
+
+impl LogHeld {
+    /// A group that was counted with `counted` bytes has `bytes` now.
+    pub(super) fn count(&mut self, counted: &mut u64, bytes: u64) {
+        self.bytes = self.bytes - *counted + bytes;
+        self.groups = self.groups - u64::from(*counted > 0) + u64::from(bytes > 0);
+        *counted = bytes;
+    }
+
+    /// How long a group's log may become before it is compacted: together they are to stay in the
+    /// memory of the engine.
+    fn compact_at(&self, config: &Config) -> u64 {
+        let wanted = config.log_bytes_wanted / config.workers as u64;
+        if self.bytes <= wanted {
+            return config.compact_bytes;
+        }
+        let share = wanted / self.groups.max(1);
+        share.max(COMPACT_BYTES_MIN).min(config.compact_bytes)
     }
 }
 

@@ -54,6 +54,8 @@ pub(crate) struct Group {
     /// The instant under which the group is in the wheel.
     pub armed: Option<Time>,
     pub is_dirty: bool,
+    /// Bytes of its log, as the shard has counted them.
+    pub counted: u64,
 }
 
 /// A snapshot on its way into a group.
@@ -104,6 +106,7 @@ impl Group {
             compacts: false,
             armed: None,
             is_dirty: false,
+            counted: 0,
         }
     }
 

@@ -212,7 +212,8 @@ impl Shard {
     }
 
     pub(super) fn on_destroyed(&mut self, id: GroupId) {
-        let Some(group) = self.groups.remove(&id) else { return };
+        let Some(mut group) = self.groups.remove(&id) else { return };
+        self.held.count(&mut group.counted, 0);
         self.tombstones.insert(id, group.peer());
         if let Life::Buried(Some(token)) = group.life {
             self.pending.replies.push((token, Outcome::Done));

@@ -72,7 +72,16 @@ pub struct Shard {
     /// What the next write carries besides the groups' entries.
     records: storage::Batch,
     due: Vec<GroupId>,
+    held: LogHeld,
     refused: u64,
+}
+
+/// The logs of a shard's groups, together.
+#[derive(Debug, Default)]
+struct LogHeld {
+    bytes: u64,
+    /// Groups that have any.
+    groups: u64,
 }
 
 /// What is owed when a write is durable.
@@ -104,6 +113,7 @@ impl Shard {
             done_when_written: Vec::new(),
             records: storage::Batch::new(),
             due: Vec::new(),
+            held: LogHeld::default(),
             refused: 0,
         }
     }

@@ -64,6 +64,7 @@ impl Shard {
         let mut group = Group::begun(id, core, &beginning);
         group.hard_state = old.hard_state;
         group.armed = old.armed;
+        group.counted = old.counted;
         for (peer, store) in old.homes {
             if group.home(peer).is_none() {
                 group.learn_home(peer, store);
