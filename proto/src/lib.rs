@@ -5,6 +5,13 @@
 
 #![forbid(unsafe_code)]
 
+mod convert;
+
+pub use convert::NoRegion;
+
+/// All of the files as data, an encoded `FileDescriptorSet`: what gRPC reflection serves.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
 /// The packages of this project.
 pub mod crib {
     /// Between stores: Raft messages, liveness, snapshots.
@@ -42,6 +49,15 @@ pub mod crib {
     /// Placement: its state, and what is said to it.
     pub mod placement {
         /// Version 1.
+        #[cfg_attr(
+            feature = "services",
+            expect(
+                unused_qualifications,
+                clippy::allow_attributes_without_reason,
+                clippy::too_many_lines,
+                reason = "generated"
+            )
+        )]
         pub mod v1 {
             include!(concat!(env!("OUT_DIR"), "/crib.placement.v1.rs"));
         }
@@ -59,21 +75,44 @@ pub mod errorpb {
 }
 
 /// Requests and answers of keys and values, in the TiKV client protocol.
+#[expect(clippy::struct_excessive_bools, reason = "generated")]
 pub mod kvrpcpb {
     include!(concat!(env!("OUT_DIR"), "/kvrpcpb.rs"));
 }
 
 /// Routing and timestamps, in the TiKV client protocol.
+#[cfg_attr(
+    feature = "services",
+    expect(
+        unused_qualifications,
+        clippy::allow_attributes_without_reason,
+        clippy::too_many_lines,
+        reason = "generated"
+    )
+)]
 pub mod pdpb {
     include!(concat!(env!("OUT_DIR"), "/pdpb.rs"));
 }
 
 /// Keyspaces, in the TiKV client protocol.
+#[cfg_attr(
+    feature = "services",
+    expect(unused_qualifications, clippy::allow_attributes_without_reason, reason = "generated")
+)]
 pub mod keyspacepb {
     include!(concat!(env!("OUT_DIR"), "/keyspacepb.rs"));
 }
 
 /// The service of a store, in the TiKV client protocol.
+#[cfg_attr(
+    feature = "services",
+    expect(
+        unused_qualifications,
+        clippy::allow_attributes_without_reason,
+        clippy::too_many_lines,
+        reason = "generated"
+    )
+)]
 pub mod tikvpb {
     include!(concat!(env!("OUT_DIR"), "/tikvpb.rs"));
 }

@@ -33,9 +33,9 @@ pub struct Config {
     /// Default: 256 KiB. Not zero.
     pub compact_bytes: u64,
     /// Bytes of log of all groups, beyond which the logs of many groups are compacted earlier than
-    /// `compact_bytes` says, so that together they go before the engine's memory is written out. A
-    /// quarter of the memory that the engine keeps for the log.
-    /// Default: 32 MiB. Not zero.
+    /// `compact_bytes` says, so that together they go before the engine's memory is written out: an
+    /// eighth of the memory that the engine keeps for the log.
+    /// Default: 16 MiB. Not zero.
     pub log_bytes_wanted: u64,
     /// Entries behind which a group's log is compacted, whatever their size.
     /// Default: 1,024. Not zero.
@@ -93,7 +93,7 @@ impl Default for Config {
             inbox_bytes_max: 256 << 20,
             apply_slice_bytes: 256 << 10,
             compact_bytes: 256 << 10,
-            log_bytes_wanted: 32 << 20,
+            log_bytes_wanted: 16 << 20,
             compact_entries: 1 << 10,
             lag_bytes_max: 64 << 20,
             cache_bytes: 1 << 20,

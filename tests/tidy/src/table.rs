@@ -97,7 +97,7 @@ pub const TABLE: &[Row] = &[
         PURE,
         &[],
     ),
-    shipped("proto", "proto", "every byte on a wire or on disk", Purity::Shell, &[]),
+    shipped("proto", "proto", "every byte on a wire or on disk", Purity::Shell, &["types"]),
     // Floor 1: mechanisms.
     shipped("raft", "components/raft", "consensus for one group", PURE, &["types"]),
     shipped(
@@ -128,7 +128,7 @@ pub const TABLE: &[Row] = &[
         "components/client",
         "region cache, routing, retry; raw and transactional client",
         Purity::Shell,
-        &["types", "proto", "support"],
+        &["types", "proto"],
     ),
     // Floor 3: meanings.
     shipped(
