@@ -36,7 +36,7 @@ pub(crate) struct Group {
     /// When proposals of a leadership that ended are given up.
     pub give_up_at: Option<Time>,
     pub installing: Installing,
-    /// A split gave this peer without state its beginning: it takes it up when its writes are done.
+    /// This peer without state was given a beginning: it takes it up when its writes are done.
     pub begins: Option<Box<Beginning>>,
     /// What whoever watches was told last: term and leader.
     pub told: (Term, Option<PeerId>),

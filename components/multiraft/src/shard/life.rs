@@ -95,7 +95,14 @@ impl Shard {
         if let Some(why) = self.cannot_create(id, beginning) {
             return self.refuse(token, why);
         }
-        if self.groups.contains_key(&id) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            if group.is_empty() && group.begins.is_none() {
+                // A message was faster: what it made keeps what it promised.
+                group.begins = Some(Box::new(beginning.clone()));
+                self.record_beginning(id, *peer, beginning);
+                self.done_when_written.push(Owed::Done(token));
+                return self.mark(id);
+            }
             // As before: to create twice is to create once.
             return self.pending.replies.push((token, Outcome::Done));
         }
@@ -107,23 +114,31 @@ impl Shard {
                 return self.refuse(token, Refusal::Invalid("the beginning makes no sense"));
             }
         };
-        let mut group = Group::begun(id, core, beginning);
+        let group = Group::begun(id, core, beginning);
         let receipt = raft::Receipt {
             term: at.term,
             vote: None,
             log: raft::LogMark { term: at.term, index: at.index },
         };
-        disk::put_live(&mut self.records, id, *peer, None);
-        group.writes += 1;
-        self.done_when_written.push(Owed::Record(id, *peer));
         disk::put_hard_state(&mut self.records, id, &receipt, at.index);
-        disk::put_base(&mut self.records, id, *at);
-        disk::put_applied(&mut self.records, id, *at);
-        disk::put_roster(&mut self.records, id, &AppliedRoster::first(at.index, roster.clone()));
-        self.done_when_written.push(Owed::Done(token));
         let work = Work::Begin { at: *at, roster: (at.index, roster.clone()) };
         self.pending.apply.push(ApplyTask { group: id, peer: *peer, work });
         self.insert(group);
+        self.record_beginning(id, *peer, beginning);
+        self.done_when_written.push(Owed::Done(token));
+    }
+
+    /// Writes down how a group begins. It is buried no sooner than that is durable.
+    fn record_beginning(&mut self, id: GroupId, peer: PeerId, beginning: &Beginning) {
+        let Beginning { at, roster, .. } = beginning;
+        disk::put_live(&mut self.records, id, peer, None);
+        disk::put_base(&mut self.records, id, *at);
+        disk::put_applied(&mut self.records, id, *at);
+        disk::put_roster(&mut self.records, id, &AppliedRoster::first(at.index, roster.clone()));
+        self.done_when_written.push(Owed::Record(id, peer));
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.writes += 1;
+        }
     }
 
     /// How the core of a peer comes to life at a beginning.
