@@ -110,9 +110,15 @@ pub fn open(
         damaged: Vec::new(),
         stores: Vec::new(),
     };
-    for (group, record) in found.groups {
+    for (group, mut record) in found.groups {
         let at = shard_of(group, config.workers);
         let shard = &mut opened.shards[at];
+        if let Some(peer) = record.nameless(store) {
+            let mut batch = Batch::new();
+            disk::put_live(&mut batch, group, peer, None);
+            engine.write(&batch, Durability::Buffered)?;
+            record.peer = Some(peer);
+        }
         let Some(peer) = record.peer else {
             if let Some(why) = record.failed {
                 // Which peer it was is not known, so none may come in its place: it has promised.
@@ -121,11 +127,16 @@ pub fn open(
             }
             continue;
         };
+        let applier = &mut opened.appliers[shard_of(group, config.appliers)];
         if record.is_tombstone {
             shard.remember_tombstone(group, peer);
+            if record.roster.is_some() {
+                // A command brought the group into being beside its tombstone.
+                applier.push(ApplyTask { group, peer, work: Work::Destroy });
+                shard.remember_burial(group);
+            }
             continue;
         }
-        let applier = &mut opened.appliers[shard_of(group, config.appliers)];
         match record.start(group, peer, engine, machines, applier) {
             Ok(stored) => {
                 opened.stores.extend(stored.roster.roster.iter().map(|(_, store)| store));
@@ -270,6 +281,15 @@ impl Records {
 }
 
 impl Record {
+    /// The peer of a group that a command brought into being, and whose name was not written yet.
+    fn nameless(&self, store: StoreId) -> Option<PeerId> {
+        if self.peer.is_some() || self.failed.is_some() || self.base.index == Index(0) {
+            return None;
+        }
+        let roster = &self.roster.as_ref()?.roster;
+        roster.iter().find(|(_, home)| *home == store).map(|(member, _)| member.id)
+    }
+
     fn read_meta(&mut self, meta: Meta, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
         let bad = |why: wire::BadMessage| ReadError::Damaged(format!("under {key:02x?}: {why}"));
         match meta {

@@ -22,7 +22,7 @@ pub struct Config {
     /// Default: 256 MiB. At least `command_bytes_max`.
     pub proposed_bytes_max: usize,
     /// Bytes of messages that arrived and are not processed; further appends are dropped, as a
-    /// network would. What is committed is still applied.
+    /// network would, but for one at a time. What is committed is still applied.
     /// Default: 256 MiB. At least `command_bytes_max`.
     pub inbox_bytes_max: usize,
     /// Bytes that one group applies before another's turn.

@@ -212,7 +212,8 @@ pub(crate) fn life(
         .map_err(|why| storage::Error::Corrupt(why.to_string()))?;
     let is_buried = record.life() == v1::GroupLife::Tombstone;
     let peer = PeerId::new(record.peer);
-    let peer = peer.ok_or_else(|| storage::Error::Corrupt(format!("group {group} without peer")))?;
+    let peer =
+        peer.ok_or_else(|| storage::Error::Corrupt(format!("group {group} without peer")))?;
     Ok(Some((peer, is_buried)))
 }
 

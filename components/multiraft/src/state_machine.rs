@@ -76,16 +76,19 @@ pub trait StateMachine: Send {
     );
 
     /// A membership was applied, behind the commands before it: who belongs to the group from the
-    /// slot `index` on. For machines that count memberships or show them; like commands, it may come
-    /// again after a crash to a machine that keeps its state elsewhere.
+    /// slot `index` on. For machines that count memberships or show them; like commands, it may
+    /// come again after a crash to a machine that keeps its state elsewhere.
     fn members(&mut self, index: Index, roster: &Roster, batch: &mut Batch) {
         let _ = (index, roster, batch);
     }
 
-    /// The groups that the last call of [`StateMachine::apply`] brought into being, each with a peer
-    /// on this store. What its machine needs to be opened was written into the batch of that call;
-    /// the groups begin with it or not at all. If such a peer has left this store before the group
-    /// came to it, [`Machines::destroy`] is called for it instead.
+    /// The groups that the last call of [`StateMachine::apply`] brought into being, each with a
+    /// peer on this store. What its machine needs to be opened was written into the batch of that
+    /// call; the groups begin with it or not at all. If such a peer has left this store before the
+    /// group came to it, [`Machines::destroy`] is called for it instead.
+    ///
+    /// A machine that keeps its state elsewhere may bring a group into being again after a crash.
+    /// It leaves alone what the group has in the engine by then; nothing comes of it.
     ///
     /// A group may be here already as a peer without state, which a message made. It must not have
     /// state of its own: see [`Machines::admit`].

@@ -1,15 +1,23 @@
 //! Ways in which stores of many groups have lost data, leadership or time, one test for each.
 //! `TESTED.md` says which is which.
 
+#[path = "scenarios/admission.rs"]
+mod admission;
 #[path = "scenarios/durability.rs"]
 mod durability;
 #[path = "scenarios/identity.rs"]
 mod identity;
 #[path = "store/ledger.rs"]
 mod ledger;
+#[path = "scenarios/observer.rs"]
+mod observer;
+#[path = "scenarios/places.rs"]
+mod places;
 #[path = "scenarios/requests.rs"]
 mod requests;
 #[path = "scenarios/snapshots.rs"]
 mod snapshots;
+#[path = "scenarios/spawn.rs"]
+mod spawn;
 #[path = "scenarios/world.rs"]
 mod world;

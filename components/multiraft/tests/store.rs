@@ -6,8 +6,9 @@ mod cluster;
 mod ledger;
 
 use cluster::{Cluster, GROUPS, group, peer, store};
-use multiraft::{Outcome, Refusal};
+use multiraft::{Body, Envelope, Inbox, Outcome, Parcel, Payload, Refusal};
 use raft::{Change, Seat};
+use types::{EntryId, Index, Term};
 
 #[test]
 fn commands_of_many_groups_are_applied_on_all_stores_in_the_same_order() {
@@ -138,4 +139,131 @@ fn destroyed_group_stays_gone_and_its_name_can_be_used_by_a_later_peer() {
     assert_eq!(cluster.create(1, &[(21, 1), (22, 2), (23, 3)]), Outcome::Done);
     cluster.write(1, "y");
     cluster.wait_equal(1, &[1, 2, 3], 1);
+}
+
+#[test]
+fn group_that_a_command_spawned_takes_requests_as_soon_as_that_is_answered() {
+    let mut cluster = Cluster::start(3);
+    cluster.create_groups(1);
+    cluster.write(1, "first");
+    // Every other child belongs to another worker, and another lane, than its parent.
+    for child in 2..=21 {
+        let members = (1..=3).map(|at| format!(" {}@{at}", child * 10 + at)).collect::<String>();
+        let command = bytes::Bytes::from(format!("spawn {child}{members}"));
+        let at = cluster.leader(1);
+        match cluster.handle(at).propose(group(1), command.clone()).wait() {
+            Outcome::Applied { .. } => {
+                let outcome = cluster.handle(at).campaign(group(child)).wait();
+                let none = Outcome::Refused(Refusal::NoGroup(group(child)));
+                assert_ne!(outcome, none, "its worker had not heard of it");
+            }
+            // Another store leads by now, or may.
+            _ => cluster.write(1, std::str::from_utf8(&command).expect("text")),
+        }
+        cluster.write(child, "second");
+    }
+    for child in 2..=21 {
+        cluster.wait_equal(child, &[1, 2, 3], 2);
+        cluster.wait_told_to_lead(child, cluster.leader(child));
+    }
+}
+
+#[test]
+fn proposals_beyond_the_bytes_of_the_store_are_refused_and_taken_later() {
+    let mut cluster = Cluster::start_with(1, |config| {
+        config.command_bytes_max = 4 << 10;
+        config.proposed_bytes_max = 8 << 10;
+    });
+    assert_eq!(cluster.create(1, &[(11, 1)]), Outcome::Done);
+    cluster.write(1, "before");
+    // Nothing is committed while there is no room.
+    cluster.set_room(1, Some(0));
+    let handle = cluster.handle(1);
+    let command = bytes::Bytes::from(vec![b'x'; 3 << 10]);
+    let waiting = [(); 2].map(|()| handle.propose(group(1), command.clone()));
+    let refused = handle.propose(group(1), command.clone()).wait();
+    assert!(matches!(refused, Outcome::Refused(Refusal::Busy(_))), "{refused:?}");
+    cluster.set_room(1, None);
+    for pending in waiting {
+        let outcome = pending.wait();
+        assert!(matches!(outcome, Outcome::Applied { .. }), "{outcome:?}");
+    }
+    let outcome = handle.propose(group(1), command).wait();
+    assert!(matches!(outcome, Outcome::Applied { .. }), "{outcome:?}");
+    cluster.wait_equal(1, &[1], 4);
+}
+
+#[test]
+fn appends_beyond_the_bytes_of_the_inbox_are_lost_and_come_again() {
+    let mut cluster = Cluster::start_with(3, |config| {
+        config.command_bytes_max = 4 << 10;
+        config.inbox_bytes_max = 4 << 10;
+    });
+    cluster.create_groups(1);
+    cluster.write(1, "before");
+    let leader = cluster.leader(1);
+    let follower = leader % 3 + 1;
+    let before = cluster.handle(follower).counts().dropped;
+    // Of an earlier term: they change nothing, whether they come or not.
+    let prev = EntryId::new(Term(1), Index(1));
+    let append = || {
+        let id = EntryId::new(Term(1), Index(2));
+        let stamp = raft::Stamp(0);
+        let body = raft::Body::Append { prev, last: id.index, commit: Index(1), stamp };
+        let payload = Payload::Command(vec![b'x'; 3 << 10].into());
+        let entry = multiraft::Entry { id, payload };
+        let body = Body::Raft(raft::Message { term: Term(1), body }, vec![entry]);
+        Envelope { group: group(1), from: peer(10 + leader), to: peer(10 + follower), body }
+    };
+    let parcel = Parcel::Groups(vec![append(), append()]);
+    cluster.handle(follower).deliver(store(leader), parcel);
+    assert!(cluster.handle(follower).counts().dropped > before, "both together are too much");
+    // More than fits at a time, all of it in the end.
+    let handle = cluster.handle(leader);
+    let command = |nth: u64| bytes::Bytes::from(format!("{nth:03}{}", "x".repeat(1_000)));
+    let pending: Vec<_> = (0..60).map(|nth| handle.propose(group(1), command(nth))).collect();
+    for pending in pending {
+        let outcome = pending.wait();
+        assert!(matches!(outcome, Outcome::Applied { .. }), "{outcome:?}");
+    }
+    cluster.wait_equal(1, &[1, 2, 3], 61);
+}
+
+#[test]
+fn store_that_stops_while_writes_arrive_answers_all_and_keeps_what_it_acknowledged() {
+    let mut cluster = Cluster::start(1);
+    assert_eq!(cluster.create(1, &[(11, 1)]), Outcome::Done);
+    cluster.write(1, "before");
+    let handle = cluster.handle(1);
+    let (told, tells) = std::sync::mpsc::channel();
+    let writer = std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        for nth in 0_u64.. {
+            let command = format!("command {nth}");
+            let pending = handle.propose(group(1), command.clone().into());
+            if nth == 200 {
+                told.send(()).expect("the test waits");
+            }
+            if nth % 10 == 0 {
+                match pending.wait() {
+                    Outcome::Applied { .. } => kept.push(command),
+                    Outcome::Refused(Refusal::Stopping) => return kept,
+                    Outcome::Refused(_) | Outcome::Undetermined => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        unreachable!("the store stops")
+    });
+    tells.recv().expect("the writer lives");
+    cluster.stop(1);
+    let kept = writer.join().expect("every request ends");
+    assert!(!kept.is_empty());
+    cluster.power_loss(1);
+    cluster.write(1, "after");
+    let found = cluster.commands(1, 1);
+    for command in &kept {
+        let times = found.iter().filter(|found| *found == command.as_bytes()).count();
+        assert_eq!(times, 1, "{command} was acknowledged");
+    }
 }

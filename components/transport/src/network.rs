@@ -142,11 +142,7 @@ impl Network {
     ///
     /// # Panics
     /// As [`Network::serve`].
-    pub fn serve_with(
-        &mut self,
-        inbox: Arc<dyn Inbox>,
-        routes: Routes,
-    ) -> Result<(), StartError> {
+    pub fn serve_with(&mut self, inbox: Arc<dyn Inbox>, routes: Routes) -> Result<(), StartError> {
         let stage = std::mem::replace(&mut self.stage, Stage::Stopped);
         let Stage::Bound(bound) = stage else { panic!("a network is served once") };
         let Bound { runtime, listener, server, tls } = *bound;

@@ -1,7 +1,7 @@
 //! The words every crate shares: ids, log positions, instants, keys, regions.
 //!
-//! Numbers are newtypes, so that a term is never taken for an index, nor a peer for a store. All are
-//! plain values: ordered, without IO, without a clock. Pure, `no_std`.
+//! Numbers are newtypes, so that a term is never taken for an index, nor a peer for a store. All
+//! are plain values: ordered, without IO, without a clock. Pure, `no_std`.
 //!
 //! Not here: anything with behaviour. A type belongs here when two crates on different floors must
 //! agree on it.

@@ -119,30 +119,29 @@ impl Applier {
         Ok(roster)
     }
 
-    /// A group begins with the batch. What is known of it on this store decides whether it does; what
-    /// its shard knows beyond that, the shard settles when it hears of it.
+    /// A group begins with the batch. What is known of it on this store decides whether it does;
+    /// what its shard knows beyond that, the shard settles when it hears of it.
     fn spawn(&mut self, spawn: Spawn, out: &mut ApplyOutput) -> Result<(), ApplyError> {
         let Spawn { group, beginning } = spawn;
         let Beginning { peer, at, roster } = &beginning;
         let found = disk::life(&*self.engine, group).map_err(ApplyError::Engine)?;
-        match found {
-            Some((buried, true)) if buried >= *peer => {
-                // It left before it came.
-                self.machines.destroy(group, &mut self.batch);
-                self.gone.push(group);
-                return Ok(());
-            }
+        if let Some((buried, true)) = found
+            && buried >= *peer
+        {
+            // It left before it came.
+            self.machines.destroy(group, &mut self.batch);
+            self.gone.push(group);
+            return Ok(());
+        }
+        let base = disk::base(&*self.engine, group).map_err(ApplyError::Engine)?;
+        if base.is_some_and(|base| base.index > Index(0)) {
             // A machine that goes back to an older state of its own brings it into being again.
-            Some((_, false))
-                if disk::base(&*self.engine, group)
-                    .map_err(ApplyError::Engine)?
-                    .is_some_and(|base| base.index > Index(0)) =>
-            {
-                return Ok(());
-            }
-            // A peer without state, which keeps its name.
-            Some((_, false)) => {}
-            Some((_, true)) | None => disk::put_live(&mut self.batch, group, *peer, None),
+            return Ok(());
+        }
+        // A peer without state keeps its name. Without one the shard gives it: what it has written
+        // and is not on the disk yet must not be overwritten. Until then the roster tells.
+        if matches!(found, Some((_, true))) {
+            disk::put_live(&mut self.batch, group, *peer, None);
         }
         disk::put_base(&mut self.batch, group, *at);
         disk::put_applied(&mut self.batch, group, *at);

@@ -129,7 +129,9 @@ impl Handle {
             };
             let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
             let waiting = shared.inbox_bytes.load(Ordering::Relaxed);
-            if bytes > 0 && waiting.saturating_add(bytes) > shared.config.inbox_bytes_max {
+            // One that is too large for the inbox would be lost again and again: it goes in alone.
+            let is_much = waiting.saturating_add(bytes) > shared.config.inbox_bytes_max;
+            if bytes > 0 && waiting > 0 && is_much {
                 // As a network would lose it.
                 shared.counters.dropped.fetch_add(1, Ordering::Relaxed);
                 continue;

@@ -111,6 +111,8 @@ pub(crate) struct Shared {
     inbox_bytes: AtomicUsize,
     /// There is no room on the disk: the log waits.
     is_full: AtomicBool,
+    /// Writes that wait for room now: theirs is no disk that hangs, whoever found room meanwhile.
+    full_waits: AtomicUsize,
     fate: Fate,
     pub(crate) counters: Counters,
 }
@@ -175,6 +177,7 @@ impl Store {
             pulse,
             inbox_bytes: AtomicUsize::new(0),
             is_full: AtomicBool::new(false),
+            full_waits: AtomicUsize::new(0),
             fate: Fate::new(on_fatal),
             counters: Counters::default(),
         });

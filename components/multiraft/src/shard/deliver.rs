@@ -64,7 +64,7 @@ impl Shard {
         }
         let is_buried = self.tombstones.get(&id).is_some_and(|&buried| buried >= to);
         let is_full = self.groups.len() + self.tombstones.len() >= self.config.groups_max;
-        if is_buried || !creates || is_full {
+        if is_buried || !creates || is_full || self.burying.contains_key(&id) {
             return Receiver::Absent;
         }
         self.create_empty(now, id, to);
@@ -136,6 +136,8 @@ impl Shard {
                 }
                 false
             }
+            // Its tombstone would not outlast the removal. The sender repeats itself.
+            None if self.burying.contains_key(&id) => false,
             None => {
                 if self.tombstones.get(&id).is_none_or(|&buried| buried < to) {
                     // It never was here; late messages must not bring it about.
@@ -226,6 +228,8 @@ impl Shard {
         let id = frame.group;
         let is_here =
             (self.groups.get(&id)).is_some_and(|group| group.is_live() && group.peer() == frame.to);
+        // One that is about to begin without it has no place for it.
+        let is_here = is_here && self.groups[&id].begins.is_none();
         let is_placed = is_here && self.install(now, frame, offer);
         self.pending.snapshots.push(if is_placed {
             SnapshotEffect::Taken(id)

@@ -233,11 +233,13 @@ impl Shard {
             || entries >= self.config.compact_entries;
         if is_long
             && !group.compacts
+            && group.applied > group.compacted_at
             && !group.is_installing()
             && let Some(upto) = group.compactable(self.config.lag_bytes_max)
             && upto.index.since(group.log.base().index) * 2 >= entries
         {
             group.compacts = true;
+            group.compacted_at = group.applied;
             let peer = group.peer();
             let work = Work::Compact(upto);
             self.pending.apply.push(ApplyTask { group: id, peer, work });
@@ -428,4 +430,33 @@ pub(super) fn place(group: &mut Group, range: &std::ops::Range<Index>, entries: 
 pub(super) fn answer(to_store: StoreId, envelope: &Envelope, body: Body) -> (StoreId, Envelope) {
     let Envelope { group, from, to, .. } = *envelope;
     (to_store, Envelope { group, from: to, to: from, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_logs_are_compacted_earlier_than_few() {
+        let config = Config { log_bytes_wanted: 2 << 20, workers: 2, ..Config::default() };
+        let mut held = LogHeld::default();
+        let mut counted = vec![0; 1_024];
+        held.count(&mut counted[0], 1 << 20);
+        assert_eq!(held.compact_at(&config), config.compact_bytes, "one may fill all of it");
+        held.count(&mut counted[0], 32 << 10);
+        for counted in &mut counted[1..64] {
+            held.count(counted, 32 << 10);
+        }
+        assert_eq!((held.groups, held.bytes), (64, 2 << 20));
+        assert_eq!(held.compact_at(&config), 16 << 10, "an equal share");
+        for counted in &mut counted {
+            held.count(counted, 32 << 10);
+        }
+        assert_eq!(held.compact_at(&config), COMPACT_BYTES_MIN, "no less than is worth it");
+        for counted in &mut counted[2..] {
+            held.count(counted, 0);
+        }
+        assert_eq!((held.groups, held.bytes), (2, 64 << 10));
+        assert_eq!(held.compact_at(&config), config.compact_bytes);
+    }
 }

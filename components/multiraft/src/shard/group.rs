@@ -51,6 +51,9 @@ pub(crate) struct Group {
     pub fetches: u32,
     /// A compaction is in the apply lane.
     pub compacts: bool,
+    /// How far it had applied when it was compacted last: before it has applied more, the machine
+    /// would say the same.
+    pub compacted_at: Index,
     /// The instant under which the group is in the wheel.
     pub armed: Option<Time>,
     pub is_dirty: bool,
@@ -104,6 +107,7 @@ impl Group {
             writes: 0,
             fetches: 0,
             compacts: false,
+            compacted_at: Index(0),
             armed: None,
             is_dirty: false,
             counted: 0,

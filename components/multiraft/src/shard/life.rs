@@ -74,6 +74,7 @@ impl Shard {
         let core = Peer::restore(Arc::clone(&self.config.raft), &boot, now)?;
         let log = GroupLog::new(stored.base, stored.last, stored.bytes);
         let mut group = Group::new(stored.group, core, log, stored.applied);
+        group.hard_state = Some((stored.term, stored.vote));
         group.learn_homes(&stored.roster.roster);
         for (_, roster) in &stored.rosters {
             group.learn_homes(roster);
@@ -103,8 +104,9 @@ impl Shard {
                 self.done_when_written.push(Owed::Done(token));
                 return self.mark(id);
             }
-            // As before: to create twice is to create once.
-            return self.pending.replies.push((token, Outcome::Done));
+            // As before: to create twice is to create once, and it is durable when the next write
+            // is.
+            return self.done_when_written.push(Owed::Done(token));
         }
         let boot = self.boot_of(id, *peer, beginning);
         let core = match Peer::restore(Arc::clone(&self.config.raft), &boot, now) {
@@ -170,6 +172,9 @@ impl Shard {
             && buried >= *peer
         {
             return Some(Refusal::Destroyed(buried));
+        }
+        if self.burying.contains_key(&id) {
+            return Some(Refusal::Busy("what was left of the group is being removed"));
         }
         if roster.store_of(*peer) != Some(self.store) {
             return Some(Refusal::Invalid("the roster does not place the peer on this store"));

@@ -57,6 +57,8 @@ pub struct Shard {
     groups: BTreeMap<GroupId, Box<Group>>,
     /// Groups that were here, and the last peer they were here as.
     tombstones: BTreeMap<GroupId, PeerId>,
+    /// Tombstones beside which something was left: how often that is removed in the apply lane.
+    burying: BTreeMap<GroupId, u32>,
     dirty: Vec<GroupId>,
     wheel: Wheel,
     /// Stores that liveness vouches for.
@@ -103,6 +105,7 @@ impl Shard {
             seed,
             groups: BTreeMap::new(),
             tombstones: BTreeMap::new(),
+            burying: BTreeMap::new(),
             dirty: Vec::new(),
             wheel: Wheel::new(now),
             vouched: BTreeSet::new(),
@@ -352,7 +355,12 @@ impl Shard {
         if let Done::Spawned(beginning) = done {
             return self.spawned(now, id, beginning);
         }
-        let Some(group) = self.groups.get_mut(&id) else { return };
+        let Some(group) = self.groups.get_mut(&id) else {
+            if matches!(done, Done::Destroyed) {
+                self.on_buried_again(id);
+            }
+            return;
+        };
         if group.peer() != peer {
             return;
         }

@@ -80,7 +80,13 @@ impl Shard {
                     .refuse(token, Refusal::Invalid("the peer was removed: ids are not reused"));
             }
             let home = group.home(peer);
-            let is_member = group.core.status().membership.1.get(peer).is_some();
+            let membership = group.core.status().membership.1;
+            let is_member = membership.get(peer).is_some();
+            // A store where a later one was would take its messages for late ones, for ever.
+            if !is_member && membership.iter().any(|member| member.id > peer) {
+                let why = "ids of peers rise: a later one is a member";
+                return self.refuse(token, Refusal::Invalid(why));
+            }
             match (store, home) {
                 (None, None) => {
                     return self.refuse(token, Refusal::Invalid("a newcomer comes with its store"));

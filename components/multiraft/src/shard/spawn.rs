@@ -3,22 +3,24 @@
 //! | here already | then |
 //! |---|---|
 //! | nothing | it begins |
-//! | an empty peer, made by a message that was faster | it takes up the beginning, and keeps what it promised |
+//! | an empty peer, made by a faster message | it takes up the beginning, and keeps its promises |
 //! | a peer with state | it began before |
-//! | a tombstone of this peer, or a later one | it left before it came: what was written of it goes |
+//! | a tombstone of this peer, or a later one | it left before it came: what it has goes |
 //!
 //! The apply lane wrote its records with what the command changed, and decided by what was on the
 //! disk. What this shard knows beyond the disk is settled here.
 
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use raft::{Boot, Peer};
 use types::{GroupId, Time};
 
-use super::Shard;
 use super::event::Beginning;
 use super::group::{Group, Life};
+use super::{Owed, Shard};
 use crate::apply::{ApplyTask, Work};
+use crate::disk;
 
 impl Shard {
     pub(super) fn spawned(&mut self, now: Time, id: GroupId, beginning: Box<Beginning>) {
@@ -40,7 +42,11 @@ impl Shard {
         let boot = self.boot_of(id, beginning.peer, &beginning);
         let core = Peer::restore(Arc::clone(&self.config.raft), &boot, now)
             .expect("a state machine gives its groups a beginning that makes sense");
-        let group = Group::begun(id, core, &beginning);
+        let mut group = Group::begun(id, core, &beginning);
+        // The lane leaves names to the shard: that of a later peer may be on its way.
+        disk::put_live(&mut self.records, id, beginning.peer, None);
+        self.done_when_written.push(Owed::Record(id, beginning.peer));
+        group.writes += 1;
         self.begin_lane(id, &beginning, &group);
         self.insert(group);
     }
@@ -65,6 +71,7 @@ impl Shard {
         group.hard_state = old.hard_state;
         group.armed = old.armed;
         group.counted = old.counted;
+        group.told = old.told;
         for (peer, store) in old.homes {
             if group.home(peer).is_none() {
                 group.learn_home(peer, store);
@@ -80,11 +87,28 @@ impl Shard {
         self.pending.apply.push(ApplyTask { group: id, peer: group.peer(), work });
     }
 
-    /// What was written of the group's beginning goes the way of what was here before.
+    /// What was written of the group's beginning goes the way of what was here before. No later
+    /// peer comes until it has: its record would go with it.
     fn bury_again(&mut self, id: GroupId) {
         let buried = self.groups.get(&id).map(|group| group.peer());
         let peer = buried.or_else(|| self.tombstones.get(&id).copied());
         let peer = peer.expect("the group was here, or is");
         self.pending.apply.push(ApplyTask { group: id, peer, work: Work::Destroy });
+        *self.burying.entry(id).or_default() += 1;
+    }
+
+    /// What was left of a group that is not here any more is removed.
+    pub(super) fn on_buried_again(&mut self, id: GroupId) {
+        if let Entry::Occupied(mut left) = self.burying.entry(id) {
+            *left.get_mut() -= 1;
+            if *left.get() == 0 {
+                left.remove();
+            }
+        }
+    }
+
+    /// A tombstone beside which something was left, which the apply lane has been told to remove.
+    pub(crate) fn remember_burial(&mut self, id: GroupId) {
+        self.burying.insert(id, 1);
     }
 }

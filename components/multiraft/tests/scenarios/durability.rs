@@ -110,7 +110,9 @@ fn log_is_not_dropped_behind_what_is_applied() {
 fn creation_survives_when_it_was_answered_and_is_whole_or_not_at_all() {
     let mut world = World::empty(3);
     world.node(1).holds_writes = true;
-    world.create(GROUP, &[(11, 1), (12, 2), (13, 3)]);
+    let token = world.create_on(1, GROUP, &[(11, 1), (12, 2), (13, 3)]);
+    world.run(10);
+    assert_eq!(world.answers(token), [], "not durable yet");
     world.crash(1, 0);
     world.node(1).holds_writes = false;
     world.start(1);

@@ -177,3 +177,14 @@ fn group_that_was_here_is_not_created_again() {
     world.run(10);
     assert_eq!(world.answers(token), [Outcome::Refused(Refusal::NoGroup(group(GROUP)))]);
 }
+
+#[test]
+fn newcomer_with_an_earlier_id_than_a_member_is_refused() {
+    let mut world = World::led();
+    let token = world.change(1, Change::Set(peer(5), Seat::Learner), Some(4));
+    let refused = |outcome: &Outcome| matches!(outcome, Outcome::Refused(Refusal::Invalid(_)));
+    assert!(world.answers(token).iter().all(refused) && !world.answers(token).is_empty());
+    let token = world.change(1, Change::Set(peer(14), Seat::Learner), Some(4));
+    world.run(200);
+    assert_eq!(world.answers(token), [Outcome::Done]);
+}

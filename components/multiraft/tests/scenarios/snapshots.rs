@@ -4,21 +4,13 @@ use multiraft::shard::Event;
 use multiraft::{Parcel, SnapshotBody};
 use raft::{Change, Seat};
 
-use crate::world::{World, peer};
+use crate::world::{GROUP, World, peer};
 
 fn write(world: &mut World, count: usize) {
     for nth in 0..count {
         world.propose(1, &format!("a command of some length, number {nth}"));
         world.run(20);
     }
-}
-
-fn installs(world: &World) -> usize {
-    let is_done = |parcel: &Parcel| match parcel {
-        Parcel::Snapshot(frame) => frame.body == SnapshotBody::Done,
-        _ => false,
-    };
-    world.sent.iter().filter(|(_, _, parcel)| is_done(parcel)).count()
 }
 
 /// Store 3 missed more than the log still has.
@@ -31,7 +23,7 @@ fn with_third_behind() -> World {
 }
 
 fn assert_caught_up(world: &World) {
-    assert!(installs(world) > 0, "by a snapshot");
+    assert!(world.installs(GROUP) > 0, "by a snapshot");
     assert_eq!(world.state(3), world.state(1));
     assert_eq!(world.state(3).len(), 40);
 }
@@ -59,7 +51,7 @@ fn install_interrupted_by_a_crash_begins_anew() {
         let mut world = with_third_behind();
         world.node(3).holds_apply = true;
         world.run(2_000);
-        assert!(installs(&world) > 0, "its place in the log is taken");
+        assert!(world.installs(GROUP) > 0, "its place in the log is taken");
         world.apply_one(3);
         world.crash(3, keep);
         world.node(3).holds_apply = false;
@@ -174,4 +166,30 @@ fn entries_read_back_after_the_leader_changed_are_not_sent() {
     assert!(later.iter().all(|&(from, _, _)| from != 1), "an append of a former leadership");
     world.run(2_000);
     assert_eq!(world.state(3), world.state(2));
+}
+
+#[test]
+fn snapshot_has_the_term_of_what_it_covers() {
+    let mut world = with_third_behind();
+    let before = world.peer_at(2, GROUP).expect("it lives").status().log.last();
+    // Store 2 cannot commit anything of its term before store 3 has what it missed.
+    world.isolate(1);
+    world.run(10_000);
+    let offers = world.sent.iter().filter_map(|(from, to, parcel)| match parcel {
+        Parcel::Snapshot(frame) if (*from, *to) == (2, 3) => match &frame.body {
+            SnapshotBody::Offer(offer) => Some((offer.term, offer.covers)),
+            _ => None,
+        },
+        _ => None,
+    });
+    let (term, covers) = offers.into_iter().next().expect("store 3 needs one");
+    assert_eq!(covers, before);
+    assert!(covers.term < term, "it is not of the leader's term");
+    assert!(world.leads(2));
+    assert_eq!(world.state(3), world.state(2));
+    let term = world.peer_at(2, GROUP).and_then(|peer| peer.status().log.term(covers.index));
+    assert!(term.is_none_or(|term| term == covers.term));
+    world.heal();
+    world.run(2_000);
+    assert_caught_up(&world);
 }

@@ -3,6 +3,8 @@
 //!
 //! Not here: chance, clocks that differ, store liveness (the simulation has them).
 
+mod look;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +12,13 @@ use std::time::Duration;
 use multiraft::apply::{Applier, ApplyOutput};
 use multiraft::courier::{Courier, CourierEffects};
 use multiraft::shard::{Effects, Event, Fetch, Shard, ShardWrite, SnapshotEffect, Token};
-use multiraft::{Beginning, Config, Machines, Opened, Outcome, Parcel, Roster, SnapshotBody};
-use raft::{Change, RoleStatus};
+use multiraft::{
+    Beginning, Config, Machines, Opened, Outcome, Parcel, Roster, SnapshotBody, Standing,
+};
 use storage::{Crash, Durability, Engine, MemoryDisk, MemoryEngine};
 use types::{ClusterId, EntryId, GroupId, Index, PeerId, StoreId, Term, Time};
 
-use crate::ledger::{Ledgers, commands};
+use crate::ledger::Ledgers;
 
 /// The one group of most tests.
 pub(crate) const GROUP: u64 = 1;
@@ -52,11 +55,13 @@ pub(crate) struct World {
     pub is_wild: bool,
     answers: BTreeMap<u64, Vec<Outcome>>,
     next_token: u64,
+    /// What each store told of who leads which group, in order; `None` if the group is gone.
+    pub standings: Vec<(u64, GroupId, Option<Standing>)>,
 }
 
-#[derive(Default)]
 pub(crate) struct Node {
     disk: MemoryDisk,
+    machines: Ledgers,
     up: Option<Running>,
     /// Writes of the log wait.
     pub holds_writes: bool,
@@ -102,10 +107,23 @@ fn config() -> Config {
 pub(crate) fn open(disk: &MemoryDisk, cluster: u64, id: u64) -> Result<Opened, String> {
     let engine = MemoryEngine::open(disk.clone()).expect("a memory disk opens");
     let (engine, machines): (Arc<dyn Engine>, Arc<dyn Machines>) =
-        (Arc::new(engine), Arc::new(Ledgers));
+        (Arc::new(engine), Arc::new(Ledgers::of(store(id))));
     let identity = (ClusterId::new(cluster).expect("not zero"), store(id));
     multiraft::open(&Arc::new(config()), &engine, &machines, identity, Time(1))
         .map_err(|why| format!("{why:?}"))
+}
+
+impl Node {
+    fn new(id: u64) -> Node {
+        Node {
+            disk: MemoryDisk::new(),
+            machines: Ledgers::of(store(id)),
+            up: None,
+            holds_writes: false,
+            holds_apply: false,
+            holds_fetches: false,
+        }
+    }
 }
 
 impl World {
@@ -114,7 +132,7 @@ impl World {
         let mut world = World {
             now: Time(1),
             config: Arc::new(config()),
-            nodes: (1..=stores).map(|id| (id, Node::default())).collect(),
+            nodes: (1..=stores).map(|id| (id, Node::new(id))).collect(),
             wire: VecDeque::new(),
             sent: Vec::new(),
             cut: BTreeSet::new(),
@@ -123,6 +141,7 @@ impl World {
             is_wild: false,
             answers: BTreeMap::new(),
             next_token: 1,
+            standings: Vec::new(),
         };
         (1..=stores).for_each(|id| world.start(id));
         world
@@ -140,14 +159,21 @@ impl World {
     }
 
     pub(crate) fn create(&mut self, id: u64, peers: &[(u64, u64)]) {
+        for &(_, at) in peers {
+            self.create_on(at, id, peers);
+        }
+    }
+
+    /// Tells one store to host its peer of a new group.
+    pub(crate) fn create_on(&mut self, at: u64, id: u64, peers: &[(u64, u64)]) -> Token {
         let voters: Vec<_> = peers.iter().map(|&(p, s)| (peer(p), store(s))).collect();
         let roster = Roster::of_voters(&voters).expect("voters");
-        for &(p, s) in peers {
-            let at = EntryId::new(Term(1), Index(1));
-            let beginning = Box::new(Beginning { peer: peer(p), at, roster: roster.clone() });
-            let token = self.token();
-            self.handle(s, Event::Create { group: group(id), token, beginning });
-        }
+        let (own, _) = *voters.iter().find(|(_, home)| *home == store(at)).expect("one is here");
+        let beginning =
+            Box::new(Beginning { peer: own, at: EntryId::new(Term(1), Index(1)), roster });
+        let token = self.token();
+        self.handle(at, Event::Create { group: group(id), token, beginning });
+        token
     }
 
     pub(crate) fn node(&mut self, id: u64) -> &mut Node {
@@ -168,7 +194,7 @@ impl World {
         let node = self.node(id);
         let engine: Arc<dyn Engine> =
             Arc::new(MemoryEngine::open(node.disk.clone()).expect("it opens"));
-        let machines: Arc<dyn Machines> = Arc::new(Ledgers);
+        let machines: Arc<dyn Machines> = Arc::new(node.machines.clone());
         let identity = (ClusterId::new(7).expect("not zero"), store(id));
         let mut opened =
             multiraft::open(&config, &engine, &machines, identity, now).expect("the store opens");
@@ -216,50 +242,6 @@ impl World {
         let now = self.now;
         self.running(id).shard.handle(now, event);
         self.turn(id);
-    }
-
-    pub(crate) fn ask(&mut self, id: u64, event: impl FnOnce(GroupId, Token) -> Event) -> Token {
-        let token = self.token();
-        self.handle(id, event(group(GROUP), token));
-        token
-    }
-
-    pub(crate) fn propose(&mut self, id: u64, command: &str) -> Token {
-        let command = bytes::Bytes::copy_from_slice(command.as_bytes());
-        self.ask(id, |group, token| Event::Propose { group, token, command })
-    }
-
-    pub(crate) fn change(&mut self, id: u64, change: Change, home: Option<u64>) -> Token {
-        let changes = vec![(change, home.map(store))];
-        self.ask(id, |group, token| Event::Change { group, token, changes })
-    }
-
-    pub(crate) fn answers(&self, token: Token) -> &[Outcome] {
-        &self.answers[&token.0]
-    }
-
-    pub(crate) fn assert_each_answered_once(&self) {
-        for (token, answers) in &self.answers {
-            assert_eq!(answers.len(), 1, "request {token}: {answers:?}");
-        }
-    }
-
-    pub(crate) fn peer_at(&self, id: u64, of: u64) -> Option<&raft::Peer> {
-        self.nodes[&id].up.as_ref()?.shard.core(group(of))
-    }
-
-    pub(crate) fn hosts(&self, id: u64) -> bool {
-        let up = self.nodes[&id].up.as_ref().expect("the store runs");
-        up.shard.groups().any(|hosted| hosted == group(GROUP))
-    }
-
-    pub(crate) fn leads(&self, id: u64) -> bool {
-        self.peer_at(id, GROUP).is_some_and(|peer| peer.status().role == RoleStatus::Leader)
-    }
-
-    pub(crate) fn state(&self, id: u64) -> Vec<String> {
-        let commands = commands(&*self.engine(id), group(GROUP)).into_iter();
-        commands.map(|command| String::from_utf8(command).expect("text")).collect()
     }
 
     /// Lets time pass; everything that is not held goes its way.
@@ -362,6 +344,8 @@ impl World {
         for (token, outcome) in effects.replies {
             self.answer(token, outcome);
         }
+        let standings = effects.standings.into_iter();
+        self.standings.extend(standings.map(|(group, standing)| (id, group, standing)));
         let up = self.running(id);
         up.writes.extend(effects.write);
         effects.apply.into_iter().for_each(|task| up.applier.push(task));
@@ -444,10 +428,5 @@ impl World {
             up.shard.handle(now, Event::Fetched(Box::new(fetched)));
         }
         any
-    }
-
-    /// Entries that are being read back.
-    pub(crate) fn fetches(&mut self, id: u64) -> usize {
-        self.running(id).fetches.len()
     }
 }

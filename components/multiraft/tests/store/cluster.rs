@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use multiraft::{
-    Beginning, Config, GroupStatus, Handle, LocalNetwork, Outcome, Parts, Refusal, Roster, Store,
+    Beginning, Config, GroupStatus, Handle, LocalNetwork, Observer, Outcome, Parts, Refusal,
+    Roster, Standing, Store,
 };
+use parking_lot::Mutex;
 use raft::Change;
 use storage::{Crash, Engine, Faults, MemoryDisk, MemoryEngine, SyncFault};
 use types::{ClusterId, EntryId, GroupId, Index, PeerId, StoreId, Term};
@@ -19,7 +21,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Cluster {
     network: LocalNetwork,
+    config: Config,
     nodes: Vec<Node>,
+    watches: Arc<Watches>,
+}
+
+/// What the stores told of who leads, in order; `None` if a group is gone.
+#[derive(Default)]
+struct Watches(Mutex<Vec<(StoreId, GroupId, Option<Standing>)>>);
+
+struct Watch(StoreId, Arc<Watches>);
+
+impl Observer for Watch {
+    fn standing(&self, group: GroupId, standing: Standing) {
+        self.1.0.lock().push((self.0, group, Some(standing)));
+    }
+
+    fn gone(&self, group: GroupId) {
+        self.1.0.lock().push((self.0, group, None));
+    }
 }
 
 struct Node {
@@ -85,8 +105,14 @@ fn until_or<T>(what: impl Fn() -> String, mut ask: impl FnMut() -> Option<T>) ->
 
 impl Cluster {
     pub(crate) fn start(stores: u64) -> Cluster {
-        let network = LocalNetwork::new();
-        let mut cluster = Cluster { network, nodes: Vec::new() };
+        Cluster::start_with(stores, |_| {})
+    }
+
+    /// With other settings than usual.
+    pub(crate) fn start_with(stores: u64, change: impl FnOnce(&mut Config)) -> Cluster {
+        let (network, mut config) = (LocalNetwork::new(), config());
+        change(&mut config);
+        let mut cluster = Cluster { network, config, nodes: Vec::new(), watches: Arc::default() };
         for _ in 0..stores {
             let disk = MemoryDisk::new();
             let engine = Arc::new(MemoryEngine::open(disk.clone()).expect("a new disk opens"));
@@ -103,14 +129,15 @@ impl Cluster {
     fn open(&mut self, id: u64) {
         let cluster = ClusterId::new(7).expect("not zero");
         let transport = self.network.transport(store(id));
+        let (config, watches) = (self.config.clone(), Arc::clone(&self.watches));
         let node = self.node(id);
         let opened = Store::open(Parts {
-            config: config(),
+            config,
             identity: (cluster, store(id)),
             engine: Arc::clone(&node.engine),
-            machines: Arc::new(Ledgers),
+            machines: Arc::new(Ledgers::of(store(id))),
             transport,
-            observer: None,
+            observer: Some(Arc::new(Watch(store(id), watches))),
             on_fatal: Some(Arc::new(|_| {})),
         })
         .expect("the store opens");
@@ -198,7 +225,7 @@ impl Cluster {
         });
     }
 
-    fn commands(&self, at: u64, id: u64) -> Vec<Vec<u8>> {
+    pub(crate) fn commands(&self, at: u64, id: u64) -> Vec<Vec<u8>> {
         let node = &self.nodes[usize::try_from(at - 1).expect("few stores")];
         commands(&*node.engine, group(id))
     }
@@ -282,6 +309,15 @@ impl Cluster {
     pub(crate) fn stop(&mut self, id: u64) {
         self.network.leave(store(id));
         drop(self.node(id).store.take());
+    }
+
+    /// Waits until a store has told last that its peer of the group leads.
+    pub(crate) fn wait_told_to_lead(&self, id: u64, at: u64) {
+        until("word of who leads", || {
+            let told = self.watches.0.lock();
+            let last = told.iter().rev().find(|told| told.0 == store(at) && told.1 == group(id));
+            last.and_then(|told| told.2).filter(Standing::leads).map(drop)
+        });
     }
 
     pub(crate) fn fail_next_sync(&mut self, id: u64) {

@@ -133,12 +133,14 @@ fn any_offer() -> impl Strategy<Value = SnapshotOffer> {
         .prop_map(|(peer, store, index)| RemovedPeer { peer, store, index: Index(index) });
     let numbers = (any::<(u64, u64)>(), any::<(u64, u64)>(), any::<(u64, u32)>());
     let header = vec(any::<u8>(), 0..4).prop_map(Bytes::from);
-    (numbers, any_roster(), vec(removed, 0..4), header).prop_map(|(numbers, roster, removed, header)| {
-        let ((term, older), (index, since), (stamp, format)) = numbers;
-        let covers = EntryId::new(Term(term.min(older)), Index(index));
-        let roster = (Index(index.min(since)), roster);
-        SnapshotOffer { term: Term(term), covers, stamp, roster, removed, format, header }
-    })
+    (numbers, any_roster(), vec(removed, 0..4), header).prop_map(
+        |(numbers, roster, removed, header)| {
+            let ((term, older), (index, since), (stamp, format)) = numbers;
+            let covers = EntryId::new(Term(term.min(older)), Index(index));
+            let roster = (Index(index.min(since)), roster);
+            SnapshotOffer { term: Term(term), covers, stamp, roster, removed, format, header }
+        },
+    )
 }
 
 fn any_snapshot_body() -> impl Strategy<Value = SnapshotBody> {

@@ -1,0 +1,125 @@
+//! What a test sees of its world, and asks of it.
+
+use bytes::Bytes;
+use multiraft::shard::{Event, Token};
+use multiraft::{Outcome, Parcel, SnapshotBody, Standing};
+use parking_lot::MutexGuard;
+use raft::{Change, RoleStatus};
+use types::GroupId;
+
+use super::{GROUP, World, group, store};
+use crate::ledger::{Ways, commands};
+
+impl World {
+    pub(crate) fn ask(&mut self, id: u64, event: impl FnOnce(GroupId, Token) -> Event) -> Token {
+        let token = self.token();
+        self.handle(id, event(group(GROUP), token));
+        token
+    }
+
+    pub(crate) fn propose(&mut self, id: u64, command: &str) -> Token {
+        let command = Bytes::copy_from_slice(command.as_bytes());
+        self.ask(id, |group, token| Event::Propose { group, token, command })
+    }
+
+    pub(crate) fn change(&mut self, id: u64, change: Change, home: Option<u64>) -> Token {
+        let changes = vec![(change, home.map(store))];
+        self.ask(id, |group, token| Event::Change { group, token, changes })
+    }
+
+    pub(crate) fn answers(&self, token: Token) -> &[Outcome] {
+        &self.answers[&token.0]
+    }
+
+    pub(crate) fn assert_each_answered_once(&self) {
+        for (token, answers) in &self.answers {
+            assert_eq!(answers.len(), 1, "request {token}: {answers:?}");
+        }
+    }
+
+    pub(crate) fn peer_at(&self, id: u64, of: u64) -> Option<&raft::Peer> {
+        self.nodes[&id].up.as_ref()?.shard.core(group(of))
+    }
+
+    pub(crate) fn hosts(&self, id: u64) -> bool {
+        self.hosts_of(id, GROUP)
+    }
+
+    pub(crate) fn hosts_of(&self, id: u64, of: u64) -> bool {
+        let up = self.nodes[&id].up.as_ref().expect("the store runs");
+        up.shard.groups().any(|hosted| hosted == group(of))
+    }
+
+    pub(crate) fn leads(&self, id: u64) -> bool {
+        self.leads_of(id, GROUP)
+    }
+
+    pub(crate) fn leads_of(&self, id: u64, of: u64) -> bool {
+        self.peer_at(id, of).is_some_and(|peer| peer.status().role == RoleStatus::Leader)
+    }
+
+    /// How the ledgers of a store behave.
+    pub(crate) fn ways(&self, id: u64) -> MutexGuard<'_, Ways> {
+        self.nodes[&id].machines.ways.lock()
+    }
+
+    /// How often the ledgers of a store were told this.
+    pub(crate) fn calls(&self, id: u64, what: &str) -> usize {
+        self.ways(id).calls.iter().filter(|call| *call == what).count()
+    }
+
+    pub(crate) fn state(&self, id: u64) -> Vec<String> {
+        self.state_of(id, GROUP)
+    }
+
+    pub(crate) fn state_of(&self, id: u64, of: u64) -> Vec<String> {
+        let commands = commands(&*self.engine(id), group(of)).into_iter();
+        commands.map(|command| String::from_utf8(command).expect("text")).collect()
+    }
+
+    /// Entries that are being read back.
+    pub(crate) fn fetches(&mut self, id: u64) -> usize {
+        self.running(id).fetches.len()
+    }
+
+    /// As [`World::ask`], of any group.
+    pub(crate) fn ask_of(
+        &mut self,
+        id: u64,
+        of: u64,
+        event: impl FnOnce(GroupId, Token) -> Event,
+    ) -> Token {
+        let token = self.token();
+        self.handle(id, event(group(of), token));
+        token
+    }
+
+    /// Hands a command to a group on this store.
+    pub(crate) fn propose_to(&mut self, id: u64, of: u64, command: &str) -> Token {
+        let command = Bytes::copy_from_slice(command.as_bytes());
+        self.ask_of(id, of, |group, token| Event::Propose { group, token, command })
+    }
+
+    /// The disk of this store does not answer.
+    pub(crate) fn stand_down(&mut self, id: u64) {
+        let now = self.now;
+        self.running(id).shard.stand_down(now);
+        self.turn(id);
+    }
+
+    /// What a store told of who leads a group, in order.
+    pub(crate) fn told(&self, id: u64, of: u64) -> Vec<Option<Standing>> {
+        let of = group(of);
+        let here = self.standings.iter().filter(|told| told.0 == id && told.1 == of);
+        here.map(|told| told.2).collect()
+    }
+
+    /// Snapshots of a group that arrived as a whole.
+    pub(crate) fn installs(&self, of: u64) -> usize {
+        let is_done = |parcel: &Parcel| match parcel {
+            Parcel::Snapshot(frame) => frame.group == group(of) && frame.body == SnapshotBody::Done,
+            _ => false,
+        };
+        self.sent.iter().filter(|(_, _, parcel)| is_done(parcel)).count()
+    }
+}
