@@ -1,0 +1,172 @@
+//! Reads of raw keys: pure functions of a view, a region and a clock.
+//!
+//! The view is taken after the right to read was granted, and then the region is compared with what
+//! it is now ([`crate::Regions::check_still`]); what is read from the view afterwards is right.
+//! Values that have expired are absent. Keys are engine keys, in and out.
+//!
+//! Not here: transactions, whose keys have another form.
+
+use std::ops::Bound;
+
+use storage::{Cf, Direction, View};
+use types::{Escaped, KeyRange, Region};
+
+use crate::value::Stored;
+
+/// Reads in a region at an instant.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
+    /// The engine, as it is then.
+    pub view: &'a dyn View,
+    /// The region.
+    pub region: &'a Region,
+    /// The clock, in seconds since 1970.
+    pub now_seconds: u64,
+}
+
+/// A value that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What the client wrote.
+    pub value: Vec<u8>,
+    /// Seconds until it expires; `None` for never.
+    pub ttl_seconds: Option<u64>,
+}
+
+/// What is scanned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// The engine keys; those outside of the region are left out. Of a range in reverse the start
+    /// is still the lower bound, which is in it, and the end the upper one, which is not.
+    pub range: KeyRange,
+    /// Whether from below or from above.
+    pub direction: Direction,
+    /// Most pairs.
+    pub pairs_max: usize,
+    /// Most bytes of keys and values, but for the first pair, which may be larger.
+    pub bytes_max: usize,
+    /// What is given out.
+    pub values: Values,
+}
+
+/// What a scan gives out of each pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Values {
+    /// Key and value.
+    Whole,
+    /// The key, and an empty value.
+    Left,
+}
+
+/// What a scan found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Engine keys and values, in the order of the scan.
+    pub pairs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Why there are not more.
+    pub end: PageEnd,
+}
+
+/// Why a scan ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageEnd {
+    /// The range, or the region, has no more.
+    Range,
+    /// There are as many pairs as were asked for.
+    Pairs,
+    /// There are as many bytes as were allowed, and more pairs. A client that takes a short answer
+    /// for the end of a region must not be given this one.
+    Bytes,
+}
+
+impl Reader<'_> {
+    /// The value of a key; `None` if it is absent.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not the region's.
+    pub fn get(&self, family: Cf, key: &[u8]) -> Result<Option<Found>, storage::Error> {
+        if !self.region.range.contains(key) {
+            let why = format!("key {} is not in {}", Escaped(key), self.region.range);
+            return Err(storage::Error::Invalid(why));
+        }
+        let Some(bytes) = self.view.get(family, key)? else { return Ok(None) };
+        let stored = decode(key, &bytes)?.live_at(self.now_seconds);
+        Ok(stored.map(|stored| Found {
+            value: stored.value.to_vec(),
+            ttl_seconds: stored.ttl_seconds(self.now_seconds),
+        }))
+    }
+
+    /// The keys that are there, with their values, in the order asked.
+    ///
+    /// # Errors
+    /// As [`Reader::get`].
+    pub fn get_all<'k>(
+        &self,
+        family: Cf,
+        keys: impl IntoIterator<Item = &'k [u8]>,
+    ) -> Result<Vec<(Vec<u8>, Found)>, storage::Error> {
+        let mut pairs = Vec::new();
+        for key in keys {
+            pairs.extend(self.get(family, key)?.map(|found| (key.to_vec(), found)));
+        }
+        Ok(pairs)
+    }
+
+    /// Pairs of a range, as far as the region has it.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn scan(&self, family: Cf, scan: &Scan) -> Result<Page, storage::Error> {
+        let mut page = Page { pairs: Vec::new(), end: PageEnd::Range };
+        let range = self.region.range.intersection(&scan.range);
+        if range.is_empty() {
+            return Ok(page);
+        }
+        if scan.pairs_max == 0 {
+            page.end = PageEnd::Pairs;
+            return Ok(page);
+        }
+        let start = Bound::Included(range.start.as_slice());
+        let end = match range.end.as_slice() {
+            [] => Bound::Unbounded,
+            end => Bound::Excluded(end),
+        };
+        let mut failed = None;
+        let mut bytes = 0;
+        self.view.scan(family, (start, end), scan.direction, &mut |key, value| {
+            let stored = match decode(key, value) {
+                Ok(stored) => stored,
+                Err(why) => {
+                    failed = Some(why);
+                    return false;
+                }
+            };
+            let Some(Stored { value, .. }) = stored.live_at(self.now_seconds) else { return true };
+            let value = match scan.values {
+                Values::Whole => value,
+                Values::Left => &[],
+            };
+            bytes += key.len() + value.len();
+            if bytes > scan.bytes_max && !page.pairs.is_empty() {
+                page.end = PageEnd::Bytes;
+                return false;
+            }
+            page.pairs.push((key.to_vec(), value.to_vec()));
+            if page.pairs.len() == scan.pairs_max {
+                page.end = PageEnd::Pairs;
+                return false;
+            }
+            true
+        })?;
+        failed.map_or(Ok(page), Err)
+    }
+}
+
+fn decode<'b>(key: &[u8], bytes: &'b [u8]) -> Result<Stored<'b>, storage::Error> {
+    let damage = |why| storage::Error::Corrupt(format!("under key {}: {why}", Escaped(key)));
+    Stored::decode(bytes).map_err(damage)
+}
+
+#[cfg(test)]
+mod tests;
