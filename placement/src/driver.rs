@@ -1,0 +1,290 @@
+//! One member of placement: follows, or leads and decides.
+//!
+//! ```text
+//! on_standing(leads) ─► begin: a read of the own term ─► Bootstrap, if nobody was born yet
+//!                        ─► a window of timestamps ─► Lead: reports are taken, questions answered
+//! on_standing(other) ─► timestamps cleared ─► Lead dropped ─► streams end, naming the leader
+//! ```
+//!
+//! Invariant: whatever is answered comes from a `Lead` that began after a read of its term.
+
+mod lead;
+mod planning;
+mod stores;
+mod timestamps;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use multiraft::{Handle, Outcome, Refusal, Standing};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Notify, mpsc, watch};
+use tracing::{info, warn};
+use types::{StoreId, Term};
+
+use crate::GROUP;
+use crate::clock::{Clock, wall_ms};
+use crate::config::Config;
+use crate::machine::StateView;
+use crate::state::{Command, Refused, Reply};
+use crate::tso::Oracle;
+
+pub(crate) use lead::{Lead, Outbox};
+pub(crate) use stores::StoreError;
+use timestamps::Ask;
+
+/// Between two attempts to begin to lead.
+const RETRY: Duration = Duration::from_millis(100);
+/// How often the window of timestamps is looked after.
+const WINDOW_TICK: Duration = Duration::from_millis(200);
+/// Requests for timestamps that wait; further ones wait at their senders.
+const ASKS_MAX: usize = 4_096;
+
+/// Why there is no answer. Ask again, perhaps elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unavailable {
+    /// Another leads, if one is known: its store and address.
+    NotLeader(Option<(StoreId, String)>),
+    /// It leads, or may lead, and could not do it now.
+    Failed(String),
+}
+
+/// A member of placement, or a node that only knows of it.
+pub struct Driver {
+    pub(crate) config: Config,
+    pub(crate) view: Arc<StateView>,
+    handle: Handle,
+    standing: watch::Sender<Option<Standing>>,
+    oracle: Mutex<Oracle>,
+    lead: RwLock<Option<Arc<Lead>>>,
+    hint: Mutex<Option<StoreId>>,
+    asks: mpsc::Sender<Ask>,
+    asked: Mutex<Option<mpsc::Receiver<Ask>>>,
+    /// A window is used up.
+    window_wanted: Notify,
+    /// A window was saved.
+    window_saved: Notify,
+    clock: Clock,
+}
+
+impl Driver {
+    /// A member with what is applied on its store. It does nothing before [`Driver::run`].
+    #[must_use]
+    pub fn new(config: Config, handle: Handle, view: Arc<StateView>) -> Arc<Driver> {
+        let (asks, asked) = mpsc::channel(ASKS_MAX);
+        Arc::new(Driver {
+            config,
+            view,
+            handle,
+            standing: watch::Sender::new(None),
+            oracle: Mutex::new(Oracle::new()),
+            lead: RwLock::new(None),
+            hint: Mutex::new(None),
+            asks,
+            asked: Mutex::new(Some(asked)),
+            window_wanted: Notify::new(),
+            window_saved: Notify::new(),
+            clock: Clock::new(),
+        })
+    }
+
+    /// Who leads placement's group changed, as this store knows it; `None` if the group is not here
+    /// any more. Does not block: for [`multiraft::Observer`].
+    pub fn on_standing(&self, standing: Option<Standing>) {
+        self.standing.send_replace(standing);
+        let term = standing.filter(Standing::leads).map(|standing| standing.term);
+        // Timestamps first: nothing may be taken from memory that is out of date.
+        let mut lead = {
+            let mut oracle = self.oracle.lock();
+            if oracle.term() != term {
+                oracle.clear();
+            }
+            self.lead.write()
+        };
+        if lead.as_ref().is_some_and(|lead| Some(lead.term) != term)
+            && let Some(lead) = lead.take()
+        {
+            info!(term = %lead.term, "placement is led elsewhere");
+            lead.end();
+        }
+    }
+
+    /// Which store leads, from hearsay: for a node that is no member.
+    pub fn on_hint(&self, leader: Option<StoreId>) {
+        *self.hint.lock() = leader;
+    }
+
+    /// Leads whenever it is this member's turn, until its task is dropped or aborted. Runs once;
+    /// a second call returns at once.
+    pub async fn run(self: Arc<Self>) {
+        let Some(asked) = self.asked.lock().take() else { return };
+        tokio::join!(Arc::clone(&self).serve_timestamps(asked), self.live());
+    }
+
+    /// Whether it leads and answers.
+    #[must_use]
+    pub fn is_leading(&self) -> bool {
+        self.lead.read().is_some()
+    }
+
+    /// The replicated state as applied on this node.
+    #[must_use]
+    pub fn view(&self) -> &Arc<StateView> {
+        &self.view
+    }
+
+    /// The store that leads placement, if it is known and answers.
+    #[must_use]
+    pub fn leader(&self) -> Option<StoreId> {
+        if self.is_leading() {
+            return Some(self.config.store);
+        }
+        let Some(standing) = *self.standing.borrow() else { return *self.hint.lock() };
+        if standing.leads() {
+            // It does not answer yet.
+            return None;
+        }
+        let peer = standing.leader?;
+        let known = self.view.get().members.get(&peer).copied();
+        known.or_else(|| StoreId::new(peer.get()))
+    }
+
+    /// Where a store is, as agreed on, or as founders were given.
+    pub(crate) fn address_of(&self, store: StoreId) -> Option<String> {
+        let state = self.view.get();
+        let agreed = state.stores.get(&store).map(|store| store.address.clone());
+        agreed.or_else(|| {
+            let founder = self.config.founders.iter().find(|founder| founder.id == Some(store));
+            founder.map(|founder| founder.address.clone())
+        })
+    }
+
+    /// Stores of placement's members.
+    pub(crate) fn members(&self) -> Vec<StoreId> {
+        let mut members: Vec<StoreId> = self.view.get().members.values().copied().collect();
+        if members.is_empty() {
+            members.extend(self.config.founders.iter().filter_map(|founder| founder.id));
+        }
+        members.sort_unstable();
+        members
+    }
+
+    pub(crate) fn not_leader(&self) -> Unavailable {
+        let leader = self.leader().filter(|&store| store != self.config.store);
+        Unavailable::NotLeader(leader.and_then(|store| Some((store, self.address_of(store)?))))
+    }
+
+    /// The leadership of this member.
+    pub(crate) fn lead(&self) -> Result<Arc<Lead>, Unavailable> {
+        self.lead.read().clone().ok_or_else(|| self.not_leader())
+    }
+
+    /// Changes the replicated state.
+    pub(crate) async fn propose(
+        &self,
+        command: &Command,
+    ) -> Result<Result<Reply, Refused>, Unavailable> {
+        match self.handle.propose(GROUP, Bytes::from(command.encode())).await {
+            Outcome::Applied { reply, .. } => match Reply::decode(&reply) {
+                Ok(Reply::Refused(refused)) => Ok(Err(refused)),
+                Ok(reply) => Ok(Ok(reply)),
+                Err(why) => Err(Unavailable::Failed(why.0)),
+            },
+            Outcome::Refused(Refusal::NotLeader(_) | Refusal::Superseded | Refusal::NoGroup(_)) => {
+                Err(self.not_leader())
+            }
+            Outcome::Refused(why) => Err(Unavailable::Failed(why.to_string())),
+            other => Err(Unavailable::Failed(format!("it may have been done, or not: {other:?}"))),
+        }
+    }
+
+    async fn live(&self) {
+        let mut standing = self.standing.subscribe();
+        loop {
+            let now = *standing.borrow_and_update();
+            let Some(term) = now.filter(Standing::leads).map(|standing| standing.term) else {
+                if standing.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            };
+            let leading = async {
+                while let Err(why) = self.begin(term).await {
+                    warn!(%term, %why, "cannot lead placement yet");
+                    tokio::time::sleep(RETRY).await;
+                }
+                tokio::join!(self.keep_window(), self.keep_planning());
+            };
+            tokio::select! {
+                () = leading => {}
+                changed = standing.wait_for(|other| *other != now) => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn begin(&self, term: Term) -> Result<(), Unavailable> {
+        if self.lead.read().as_ref().is_some_and(|lead| lead.term == term) {
+            return Ok(());
+        }
+        // Readable once an entry of its own term is applied: then nothing of those before is
+        // missing.
+        match self.handle.read(GROUP).await {
+            Outcome::Readable(_) => {}
+            other => return Err(Unavailable::Failed(format!("no right to read: {other:?}"))),
+        }
+        if self.view.get().cluster.is_none() {
+            let birth = Command::Bootstrap(self.config.birth());
+            match self.propose(&birth).await? {
+                Ok(_) => info!(cluster = %self.config.cluster, "the cluster is born"),
+                Err(Refused::AlreadyBootstrapped) => {}
+                Err(why) => return Err(Unavailable::Failed(why.to_string())),
+            }
+        }
+        {
+            let held = self.view.get().window_until_ms;
+            let mut oracle = self.oracle.lock();
+            self.still(term)?;
+            oracle.begin(term, held, wall_ms());
+        }
+        self.save_window().await?;
+        let state = self.view.get();
+        let lead = Lead::new(&self.config, &state, term, self.clock);
+        let mut place = self.lead.write();
+        self.still(term)?;
+        info!(%term, "leads placement");
+        *place = Some(Arc::new(lead));
+        Ok(())
+    }
+
+    /// Checked with a lock that `on_standing` takes after it has written who leads.
+    fn still(&self, term: Term) -> Result<(), Unavailable> {
+        match *self.standing.borrow() {
+            Some(standing) if standing.leads() && standing.term == term => Ok(()),
+            _ => Err(self.not_leader_of(term)),
+        }
+    }
+
+    fn not_leader_of(&self, term: Term) -> Unavailable {
+        Unavailable::Failed(format!("term {term} is over"))
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unavailable::NotLeader(None) => f.write_str("not the leader, and none is known"),
+            Unavailable::NotLeader(Some((store, address))) => {
+                write!(f, "not the leader: store {} at {address} is", store.get())
+            }
+            Unavailable::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for Unavailable {}

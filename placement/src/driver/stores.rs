@@ -1,0 +1,134 @@
+//! Stores: joining, heartbeats, draining and removing.
+
+use proto::crib::placement::v1;
+use types::StoreId;
+
+use super::lead::Heard;
+use super::{Driver, Lead, Unavailable};
+use crate::scheduler::{DrainPlan, StoreState};
+use crate::state::{Command, Life, Refused, Reply, Store};
+
+/// Why something is not done about a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StoreError {
+    Unavailable(Unavailable),
+    Refused(Refused),
+    /// It could not end, or is not yet possible, in words.
+    Unwise(String),
+}
+
+impl From<Unavailable> for StoreError {
+    fn from(why: Unavailable) -> StoreError {
+        StoreError::Unavailable(why)
+    }
+}
+
+impl Driver {
+    /// A store joins, or is otherwise than it was.
+    pub(crate) async fn put_store(&self, lead: &Lead, store: Store) -> Result<Store, StoreError> {
+        let address = store.address.clone();
+        let reply = self.propose(&Command::PutStore(store)).await?;
+        if let Err(Refused::AddressTaken(other)) = &reply {
+            let other = other.get();
+            tracing::warn!(store = other, address, "another disk speaks from a store's address");
+            lead.tell("store", 0, format!("another disk speaks from the address of store {other}"));
+        }
+        self.changed(lead, reply)
+    }
+
+    async fn set_life(&self, lead: &Lead, id: StoreId, life: Life) -> Result<Store, StoreError> {
+        let reply = self.propose(&Command::SetLife(id, life)).await?;
+        self.changed(lead, reply)
+    }
+
+    fn changed(&self, lead: &Lead, reply: Result<Reply, Refused>) -> Result<Store, StoreError> {
+        match reply {
+            Ok(Reply::Store(store)) => {
+                lead.look_at_stores(&self.view.get());
+                Ok(store)
+            }
+            Ok(other) => Err(Unavailable::Failed(format!("an odd reply: {other:?}")).into()),
+            Err(refused) => Err(StoreError::Refused(refused)),
+        }
+    }
+
+    /// Hears of a store. Only what is news costs a proposal.
+    pub(crate) async fn hear(
+        &self,
+        lead: &Lead,
+        id: StoreId,
+        store: Store,
+        heard: (u64, v1::StoreStats),
+    ) -> Result<StoreState, StoreError> {
+        let state = self.view.get();
+        let known = state.stores.get(&id).ok_or(StoreError::Refused(Refused::NoStore(id)))?;
+        if known.life == Life::Removed {
+            tracing::warn!(store = %id, "a store that was removed speaks");
+            lead.tell("store", 0, format!("store {} speaks, though it was removed", id.get()));
+            return Err(StoreError::Refused(Refused::Removed(id)));
+        }
+        let new = Store { id: Some(id), nonce: known.nonce, life: known.life, ..store };
+        if *known != new {
+            self.put_store(lead, new).await?;
+        }
+        let (life, stats) = heard;
+        let heard = Heard { at: lead.clock.now(), life, stats };
+        let old = lead.heard.write().insert(id, heard);
+        let is_news = old.is_none_or(|old| {
+            old.stats.is_stopping != stats.is_stopping || old.stats.is_full != stats.is_full
+        });
+        let was = lead.stores().get(&id).map(|info| info.state);
+        if is_news || was != Some(StoreState::Up) {
+            lead.look_at_stores(&self.view.get());
+        }
+        Ok(lead.stores().get(&id).map_or(StoreState::Joining, |info| info.state))
+    }
+
+    /// Empties a store, or says what that would take.
+    pub(crate) async fn drain(
+        &self,
+        lead: &Lead,
+        id: StoreId,
+        is_dry_run: bool,
+    ) -> Result<DrainPlan, StoreError> {
+        let plan = lead.drain_check(id).map_err(StoreError::Unwise)?;
+        if !is_dry_run {
+            self.set_life(lead, id, Life::Draining).await?;
+        }
+        Ok(plan)
+    }
+
+    /// Takes back a drain.
+    pub(crate) async fn undrain(&self, lead: &Lead, id: StoreId) -> Result<(), StoreError> {
+        self.set_life(lead, id, Life::Live).await.map(|_| ())
+    }
+
+    /// Takes a store out of the cluster, for good.
+    pub(crate) async fn remove(&self, lead: &Lead, id: StoreId) -> Result<(), StoreError> {
+        let state = self.view.get();
+        let known = state.stores.get(&id).ok_or(StoreError::Refused(Refused::NoStore(id)))?;
+        if known.life == Life::Removed {
+            return Ok(());
+        }
+        let unwise = |why: String| Err(StoreError::Unwise(why));
+        if self.members().contains(&id) {
+            return unwise(format!(
+                "store {} is a member of placement, and there is no way yet to replace one",
+                id.get()
+            ));
+        }
+        let (left, held) = lead
+            .with_cluster(|_, cluster| (cluster.table.tally_of(id).regions, cluster.unprepared()));
+        if let Some(held) = held {
+            return unwise(format!("whether it is empty is not known yet: {held}"));
+        }
+        if left > 0 {
+            return unwise(format!("store {} still has {left} regions: drain it first", id.get()));
+        }
+        let is_down = lead.stores().get(&id).is_some_and(|info| info.state == StoreState::Down);
+        if known.life != Life::Draining && !is_down {
+            return unwise(format!("store {} takes part: drain it first", id.get()));
+        }
+        self.set_life(lead, id, Life::Removed).await.map(|_| ())
+    }
+}

@@ -1,0 +1,151 @@
+//! What placement's members agree on: the cluster, its stores, ids, timestamps, the safe point.
+//!
+//! A value that commands change, one after the other, the same on every replica. Nothing that was
+//! observed is in it: which store is silent, which peer leads a region. Those are learned anew by
+//! every leader.
+//!
+//! Invariants: a cluster is born once; ids, windows and the safe point only rise; a store that was
+//! removed stays so; no two stores that were not removed have the same address.
+//!
+//! Reading order: this file, `command`, `rules`, `record`, `keys`.
+
+mod command;
+pub mod keys;
+mod record;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use types::{ClusterId, PeerId, Region, StoreId, Term};
+
+pub use command::{Bootstrap, Command, Refused, Reply, Senseless, Window};
+pub use record::BadRecord;
+
+/// The first id that is handed out; lower ones are the founders'.
+pub const FIRST_ID: u64 = 1_000;
+/// Most stores, those that were removed included.
+pub const STORES_MAX: usize = 10_000;
+/// Most regions that a cluster begins with.
+pub const FIRST_REGIONS_MAX: usize = 64;
+/// Most ids that one command hands out.
+pub const IDS_MAX: u32 = 100_000;
+
+/// How a cluster forms keys. Fixed when it is born.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiVersion {
+    /// Keys as they are.
+    V1,
+    /// Keys as they are; values can expire.
+    V1Ttl,
+    /// Encoded keys behind a mode and a keyspace; values can expire.
+    V2,
+}
+
+/// What was decided when the cluster was born.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its id.
+    pub id: ClusterId,
+    /// How it forms keys.
+    pub api_version: ApiVersion,
+    /// How many replicas a region is to have.
+    pub replicas: u32,
+    /// The regions that it began with.
+    pub regions: Vec<Region>,
+}
+
+/// What is decided about a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It takes part.
+    Live,
+    /// Everything is to move away from it.
+    Draining,
+    /// It has left for good.
+    Removed,
+}
+
+/// A store, as far as it is agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// Its id; `None` in the command with which it joins.
+    pub id: Option<StoreId>,
+    /// Chosen by it when its disk was empty; 0 if it is not known.
+    pub nonce: u64,
+    /// Where others reach it, `host:port`.
+    pub address: String,
+    /// Where it answers over HTTP; empty if nowhere.
+    pub http_address: String,
+    /// Where it is: names and values.
+    pub labels: Vec<(String, String)>,
+    /// The version of its program.
+    pub version: String,
+    /// What is decided about it.
+    pub life: Life,
+}
+
+/// The replicated state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// `None` before the cluster is born.
+    pub cluster: Option<Cluster>,
+    /// All stores that ever were.
+    pub stores: BTreeMap<StoreId, Store>,
+    /// The next id that nobody has had.
+    pub next_id: u64,
+    /// No timestamp beyond this millisecond was given out.
+    pub window_until_ms: u64,
+    /// The leader that saved that window.
+    pub window_term: Term,
+    /// What was overwritten before this timestamp may be forgotten.
+    pub safe_point: u64,
+    /// Changes with every change of a store.
+    pub book_version: u64,
+    /// Peers of placement's group, and where they live; empty before a membership was applied.
+    pub members: BTreeMap<PeerId, StoreId>,
+}
+
+impl Default for State {
+    fn default() -> State {
+        State {
+            cluster: None,
+            stores: BTreeMap::new(),
+            next_id: FIRST_ID,
+            window_until_ms: 0,
+            window_term: Term(0),
+            safe_point: 0,
+            book_version: 1,
+            members: BTreeMap::new(),
+        }
+    }
+}
+
+impl ApiVersion {
+    /// Its name: `v1`, `v1ttl` or `v2`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ApiVersion::V1 => "v1",
+            ApiVersion::V1Ttl => "v1ttl",
+            ApiVersion::V2 => "v2",
+        }
+    }
+
+    /// The version with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<ApiVersion> {
+        [ApiVersion::V1, ApiVersion::V1Ttl, ApiVersion::V2]
+            .into_iter()
+            .find(|version| version.name() == name)
+    }
+}
+
+impl State {
+    /// The stores that were not removed.
+    pub fn stores_here(&self) -> impl Iterator<Item = (StoreId, &Store)> {
+        let here = self.stores.iter().filter(|(_, store)| store.life != Life::Removed);
+        here.map(|(&id, store)| (id, store))
+    }
+}

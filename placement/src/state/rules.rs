@@ -1,0 +1,197 @@
+//! What commands do: the rules of the state, one method each.
+
+use std::collections::BTreeSet;
+
+use types::{KeyRange, PeerId, StoreId};
+
+use super::keys::Key;
+use super::{
+    Bootstrap, Command, FIRST_ID, FIRST_REGIONS_MAX, IDS_MAX, Life, Refused, Reply, STORES_MAX,
+    State, Store, Window,
+};
+
+impl State {
+    /// Carries out what stands in the log, and says which records have changed. Bytes that are no
+    /// command are refused like commands that cannot be carried out.
+    pub fn apply(&mut self, bytes: &[u8], changed: &mut BTreeSet<Key>) -> Reply {
+        let done = match Command::decode(bytes) {
+            Ok(command) => self.carry_out(command, changed),
+            Err(why) => Err(Refused::Senseless(why.0)),
+        };
+        done.unwrap_or_else(Reply::Refused)
+    }
+
+    fn carry_out(
+        &mut self,
+        command: Command,
+        changed: &mut BTreeSet<Key>,
+    ) -> Result<Reply, Refused> {
+        if let Command::Bootstrap(of) = command {
+            return self.bootstrap(of, changed);
+        }
+        if self.cluster.is_none() {
+            return Err(Refused::NotBootstrapped);
+        }
+        match command {
+            Command::Bootstrap(_) => Err(Refused::AlreadyBootstrapped),
+            Command::PutStore(store) => self.put_store(store, changed),
+            Command::SetLife(store, life) => self.set_life(store, life, changed),
+            Command::AllocIds(count) => {
+                if count == 0 || count > IDS_MAX {
+                    return Err(Refused::TooMany(format!("ids at once: {count}")));
+                }
+                let first = self.next_id;
+                self.next_id += u64::from(count);
+                changed.insert(Key::Numbers);
+                Ok(Reply::Ids(first, u64::from(count)))
+            }
+            Command::SaveWindow(window) => {
+                let Window { until_ms, term, after_ms } = window;
+                let is_first = term > self.window_term;
+                if term < self.window_term || (is_first && after_ms != self.window_until_ms) {
+                    return Err(Refused::Fenced);
+                }
+                self.window_term = term;
+                self.window_until_ms = self.window_until_ms.max(until_ms);
+                changed.insert(Key::Numbers);
+                Ok(Reply::Window(self.window_until_ms))
+            }
+            Command::RaiseSafePoint(safe_point) => {
+                self.safe_point = self.safe_point.max(safe_point);
+                changed.insert(Key::Numbers);
+                Ok(Reply::SafePoint(self.safe_point))
+            }
+        }
+    }
+
+    fn bootstrap(&mut self, of: Bootstrap, changed: &mut BTreeSet<Key>) -> Result<Reply, Refused> {
+        if self.cluster.is_some() {
+            return Err(Refused::AlreadyBootstrapped);
+        }
+        check_birth(&of).map_err(|why| Refused::Senseless(why.to_owned()))?;
+        for store in of.stores {
+            let Some(id) = store.id else { continue };
+            changed.insert(Key::Store(id));
+            self.stores.insert(id, Store { life: Life::Live, ..store });
+        }
+        self.cluster = Some(of.cluster);
+        self.book_version += 1;
+        changed.extend([Key::Cluster, Key::Numbers]);
+        Ok(Reply::Done)
+    }
+
+    fn put_store(&mut self, new: Store, changed: &mut BTreeSet<Key>) -> Result<Reply, Refused> {
+        let id = match new.id {
+            Some(id) => Some(id),
+            None if new.nonce == 0 => {
+                return Err(Refused::Senseless("a store joins without a nonce".to_owned()));
+            }
+            // It has asked before, and did not hear the answer.
+            None => self.stores.values().find(|old| old.nonce == new.nonce).and_then(|old| old.id),
+        };
+        let old = match id {
+            Some(id) => Some(self.stores.get(&id).ok_or(Refused::NoStore(id))?),
+            None => None,
+        };
+        if let (Some(id), Some(Life::Removed)) = (id, old.map(|old| old.life)) {
+            return Err(Refused::Removed(id));
+        }
+        let taken = self
+            .stores_here()
+            .find(|(other, store)| Some(*other) != id && store.address == new.address);
+        if let Some((other, _)) = taken {
+            return Err(Refused::AddressTaken(other));
+        }
+        if old.is_none() && self.stores.len() >= STORES_MAX {
+            return Err(Refused::TooMany("stores".to_owned()));
+        }
+        let (nonce, life) = match old {
+            // Whose disk it is never changes.
+            Some(old) => (old.nonce, old.life),
+            None => (new.nonce, Life::Live),
+        };
+        let id = match id {
+            Some(id) => id,
+            None => {
+                let id = StoreId::new(self.next_id).expect("ids begin above zero");
+                self.next_id += 1;
+                id
+            }
+        };
+        let store = Store { id: Some(id), nonce, life, ..new };
+        if self.stores.get(&id) != Some(&store) {
+            self.stores.insert(id, store.clone());
+            self.book_version += 1;
+            changed.extend([Key::Store(id), Key::Numbers]);
+        }
+        Ok(Reply::Store(store))
+    }
+
+    fn set_life(
+        &mut self,
+        id: StoreId,
+        life: Life,
+        changed: &mut BTreeSet<Key>,
+    ) -> Result<Reply, Refused> {
+        let store = self.stores.get_mut(&id).ok_or(Refused::NoStore(id))?;
+        if store.life == Life::Removed && life != Life::Removed {
+            return Err(Refused::Removed(id));
+        }
+        if store.life != life {
+            store.life = life;
+            self.book_version += 1;
+            changed.extend([Key::Store(id), Key::Numbers]);
+        }
+        Ok(Reply::Store(self.stores[&id].clone()))
+    }
+
+    /// Who belongs to placement's group from now on. Returns whether that is news.
+    pub fn set_members(&mut self, members: impl IntoIterator<Item = (PeerId, StoreId)>) -> bool {
+        let members = members.into_iter().collect();
+        let is_news = self.members != members;
+        self.members = members;
+        is_news
+    }
+}
+
+/// Whether a cluster can begin with this.
+fn check_birth(of: &Bootstrap) -> Result<(), &'static str> {
+    let regions = &of.cluster.regions;
+    if of.cluster.replicas == 0 || of.stores.is_empty() || regions.is_empty() {
+        return Err("no replicas, no stores or no regions");
+    }
+    if regions.len() > FIRST_REGIONS_MAX {
+        return Err("more regions than a cluster begins with");
+    }
+    let mut stores = BTreeSet::new();
+    let mut addresses = BTreeSet::new();
+    for store in &of.stores {
+        let id = store.id.ok_or("a founder without id")?;
+        if id.get() >= FIRST_ID || !stores.insert(id) || !addresses.insert(&store.address) {
+            return Err("ids of founders are below 1,000, and no two founders are the same");
+        }
+    }
+    let mut ids = BTreeSet::new();
+    let mut next = Some(Vec::new());
+    for region in regions {
+        let KeyRange { start, end } = &region.range;
+        if next.as_ref() != Some(start) {
+            return Err("the regions have gaps or overlap");
+        }
+        next = (!end.is_empty()).then(|| end.clone());
+        if region.id.get() >= FIRST_ID || !ids.insert(region.id.get()) {
+            return Err("ids of first regions are below 1,000, and differ");
+        }
+        let is_foreign = |store| !stores.contains(&store);
+        if region.peers.is_empty() || region.peers.iter().any(|peer| is_foreign(peer.store)) {
+            return Err("a first region without peers, or with one on no founder");
+        }
+        if region.peers.iter().any(|peer| peer.id.get() >= FIRST_ID) {
+            return Err("ids of first peers are below 1,000");
+        }
+    }
+    if next.is_some() {
+        return Err("the regions end before the keys do");
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! The rules, one table for each.
+
+use std::collections::BTreeSet;
+
+use types::{ClusterId, StoreId, Term};
+
+use super::*;
+use crate::config::first_regions;
+
+fn id(id: u64) -> StoreId {
+    StoreId::new(id).unwrap()
+}
+
+fn store(of: Option<u64>, nonce: u64, address: &str) -> Store {
+    Store {
+        id: of.map(id),
+        nonce,
+        address: address.to_owned(),
+        http_address: String::new(),
+        labels: vec![("zone".to_owned(), "a".to_owned())],
+        version: "1".to_owned(),
+        life: Life::Live,
+    }
+}
+
+fn window(until_ms: u64, term: u64, after_ms: u64) -> Command {
+    Command::SaveWindow(Window { until_ms, term: Term(term), after_ms })
+}
+
+fn birth() -> Command {
+    let stores = vec![store(Some(1), 0, "a:1"), store(Some(2), 0, "b:1")];
+    let regions = first_regions(ApiVersion::V2, 3, &[id(1), id(2)]);
+    let cluster = Cluster {
+        id: ClusterId::new(7).unwrap(),
+        api_version: ApiVersion::V2,
+        replicas: 3,
+        regions,
+    };
+    Command::Bootstrap(Bootstrap { cluster, stores })
+}
+
+fn apply(state: &mut State, command: &Command) -> Reply {
+    let reply = state.apply(&command.encode(), &mut BTreeSet::new());
+    assert_eq!(Reply::decode(&reply.encode()), Ok(reply.clone()));
+    reply
+}
+
+fn born() -> State {
+    let mut state = State::default();
+    assert_eq!(apply(&mut state, &birth()), Reply::Done);
+    state
+}
+
+#[test]
+fn cluster_is_born_once_and_nothing_is_done_before() {
+    let mut state = State::default();
+    let early = apply(&mut state, &Command::AllocIds(1));
+    assert_eq!(early, Reply::Refused(Refused::NotBootstrapped));
+    assert_eq!(apply(&mut state, &birth()), Reply::Done);
+    let before = state.clone();
+    assert_eq!(apply(&mut state, &birth()), Reply::Refused(Refused::AlreadyBootstrapped));
+    assert_eq!(state, before);
+}
+
+#[test]
+fn joining_twice_gives_the_same_id_and_removal_is_final() {
+    let mut state = born();
+    let join = |nonce, address| Command::PutStore(store(None, nonce, address));
+    let joined = |reply| match reply {
+        Reply::Store(store) => store.id.unwrap().get(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(joined(apply(&mut state, &join(5, "c:1"))), 1_000);
+    assert_eq!(joined(apply(&mut state, &join(5, "c:2"))), 1_000);
+    assert_eq!(joined(apply(&mut state, &join(6, "d:1"))), 1_001);
+    // A disk that was wiped has another nonce.
+    let wiped = apply(&mut state, &join(9, "c:2"));
+    assert_eq!(wiped, Reply::Refused(Refused::AddressTaken(id(1_000))));
+    let moved = apply(&mut state, &Command::PutStore(store(Some(1_001), 6, "a:1")));
+    assert_eq!(moved, Reply::Refused(Refused::AddressTaken(id(1))));
+    apply(&mut state, &Command::SetLife(id(1_000), Life::Removed));
+    let removed = Reply::Refused(Refused::Removed(id(1_000)));
+    assert_eq!(apply(&mut state, &join(5, "c:2")), removed);
+    assert_eq!(apply(&mut state, &Command::SetLife(id(1_000), Life::Live)), removed);
+    assert_eq!(apply(&mut state, &Command::PutStore(store(Some(1_000), 5, "e:1"))), removed);
+    assert_eq!(joined(apply(&mut state, &join(9, "c:2"))), 1_002);
+}
+
+#[test]
+fn numbers_only_rise_and_old_terms_save_no_window() {
+    let mut state = born();
+    assert_eq!(apply(&mut state, &Command::AllocIds(10)), Reply::Ids(1_000, 10));
+    assert_eq!(apply(&mut state, &Command::AllocIds(5)), Reply::Ids(1_010, 5));
+    assert_eq!(apply(&mut state, &window(50, 3, 0)), Reply::Window(50));
+    assert_eq!(apply(&mut state, &window(40, 4, 50)), Reply::Window(50));
+    let late = apply(&mut state, &window(90, 3, 50));
+    assert_eq!((late, state.window_until_ms), (Reply::Refused(Refused::Fenced), 50));
+    assert_eq!(apply(&mut state, &Command::RaiseSafePoint(9)), Reply::SafePoint(9));
+    assert_eq!(apply(&mut state, &Command::RaiseSafePoint(8)), Reply::SafePoint(9));
+}
+
+#[test]
+fn garbage_is_refused_and_changes_nothing() {
+    let mut state = born();
+    let before = state.clone();
+    let whole = birth().encode();
+    let cut = (0..whole.len()).map(|end| whole[..end].to_vec());
+    let odd = [vec![0xff; 40], Command::AllocIds(0).encode(), vec![]];
+    for bytes in cut.chain(odd) {
+        let mut changed = BTreeSet::new();
+        assert!(matches!(state.apply(&bytes, &mut changed), Reply::Refused(_)));
+        assert!(changed.is_empty() && state == before);
+    }
+}
+
+#[test]
+fn records_hold_the_whole_state() {
+    let mut state = born();
+    apply(&mut state, &Command::PutStore(store(None, 5, "c:1")));
+    apply(&mut state, &window(50, 3, 0));
+    let mut read = State::default();
+    for key in state.keys() {
+        read.load(&key.encode(), &state.record(key).unwrap()).unwrap();
+    }
+    assert_eq!(read, state);
+    assert!(read.load(b"Px", b"").is_err());
+}
