@@ -1,0 +1,167 @@
+//! Connections to stores: one to each, opened when it is first needed, and opened anew after a
+//! failure, at the address that placement then knows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use proto::metapb::StoreState;
+use proto::tikvpb::batch_commands_request::request::Cmd;
+use proto::tikvpb::tikv_client::TikvClient;
+use tokio::time;
+use tonic::transport::Channel;
+use types::StoreId;
+
+use crate::backoff::{Attempt, Budget, Setback};
+use crate::command::{Answer, Command};
+use crate::dial::{address, dial};
+use crate::error::Result;
+use crate::options::Options;
+use crate::placement::Placement;
+use crate::stream::{CommandStream, Lost};
+use crate::verdict::{self, Lesson, Verdict};
+
+/// A command with more goes in a call of its own: were it too large for the store, the stream would
+/// end, and with it every other command on it.
+const SHARED_BYTES_MAX: usize = 1 << 20;
+
+/// The stores that are known.
+pub(crate) struct Stores {
+    options: Arc<Options>,
+    by_id: Mutex<HashMap<StoreId, Arc<Slot>>>,
+}
+
+/// The place of a connection. Locked while one is opened, so that one is opened.
+type Slot = tokio::sync::Mutex<Option<Arc<Store>>>;
+
+/// A connection to a store.
+pub(crate) struct Store {
+    address: String,
+    client: TikvClient<Channel>,
+    stream: Mutex<Option<Arc<CommandStream>>>,
+    /// It was found to serve no stream.
+    is_streamless: AtomicBool,
+}
+
+impl Stores {
+    pub(crate) fn new(options: Arc<Options>) -> Stores {
+        Stores { options, by_id: Mutex::default() }
+    }
+
+    /// The connection to a store.
+    ///
+    /// # Errors
+    /// Only what is final; that it could not be reached is a setback.
+    pub(crate) async fn get(
+        &self,
+        id: StoreId,
+        placement: &Placement,
+        budget: &mut Budget,
+    ) -> Result<Attempt<Arc<Store>>> {
+        let slot = Arc::clone(self.by_id.lock().entry(id).or_default());
+        let most = budget.attempt(self.options.attempt_timeout);
+        let Ok(mut place) = time::timeout(most, slot.lock()).await else {
+            return Ok(Err(Setback::harmless(format!("store {id} is not connected yet"))));
+        };
+        if let Some(store) = &*place {
+            return Ok(Ok(Arc::clone(store)));
+        }
+        let Some(found) = placement.store(id, budget).await? else {
+            return Ok(Err(Setback::harmless(format!("placement knows no store {id}"))));
+        };
+        if found.state() == StoreState::Tombstone {
+            return Ok(Err(Setback::harmless(format!("store {id} has left the cluster"))));
+        }
+        let address = address(&found.address).to_owned();
+        match dial(&address, &self.options).await {
+            Ok(channel) => {
+                let store = Arc::new(Store::new(address, channel, &self.options));
+                *place = Some(Arc::clone(&store));
+                Ok(Ok(store))
+            }
+            Err(why) => Ok(Err(Setback::harmless(format!("store {id} at {address}: {why}")))),
+        }
+    }
+
+    /// A connection broke, or leads to another store: open another.
+    pub(crate) async fn lose(&self, id: StoreId, store: &Arc<Store>) {
+        let Some(slot) = self.by_id.lock().get(&id).cloned() else { return };
+        let mut place = slot.lock().await;
+        if place.as_ref().is_some_and(|known| Arc::ptr_eq(known, store)) {
+            *place = None;
+        }
+    }
+}
+
+impl Store {
+    fn new(address: String, channel: Channel, options: &Options) -> Store {
+        let client = TikvClient::new(channel).max_decoding_message_size(options.answer_bytes_max);
+        let is_streamless = AtomicBool::new(!options.batched);
+        Store { address, client, stream: Mutex::default(), is_streamless }
+    }
+
+    /// Sends a command and waits for its answer.
+    ///
+    /// # Errors
+    /// None came; what that means, as a verdict.
+    pub(crate) async fn send(
+        &self,
+        command: Command,
+        budget: &Budget,
+        options: &Options,
+    ) -> std::result::Result<Answer, Verdict> {
+        let most = budget.attempt(options.attempt_timeout);
+        let answered = match command {
+            Command::Shared(shared) if self.is_for_stream(&shared) => {
+                time::timeout(most, self.share(shared, options)).await
+            }
+            command => time::timeout(most, self.call(command, options)).await,
+        };
+        // Not a reason to doubt the connection: if it is broken, it tells by itself.
+        let silent = |_elapsed| {
+            let why = format!("store at {}: no answer within {most:?}", self.address);
+            Verdict::Again(Setback::unknown(why), Lesson::Peer)
+        };
+        answered.map_err(silent)?
+    }
+
+    fn is_for_stream(&self, command: &Cmd) -> bool {
+        !self.is_streamless.load(Ordering::Relaxed) && command.encoded_len() <= SHARED_BYTES_MAX
+    }
+
+    async fn call(
+        &self,
+        command: Command,
+        options: &Options,
+    ) -> std::result::Result<Answer, Verdict> {
+        let mut client = self.client.clone();
+        let answer = command.call(&mut client, options.attempt_timeout).await;
+        answer.map_err(|status| verdict::of_status(&status))
+    }
+
+    async fn share(&self, command: Cmd, options: &Options) -> std::result::Result<Answer, Verdict> {
+        let stream = self.stream(options);
+        let why = match stream.submit(command.clone()).await {
+            Ok(answer) => return Ok(answer),
+            Err(Lost::Unserved) => {
+                self.is_streamless.store(true, Ordering::Relaxed);
+                return self.call(Command::Shared(command), options).await;
+            }
+            Err(Lost::Unsent(why)) => Setback::harmless(why),
+            Err(Lost::Unknown(why)) => Setback::unknown(why),
+        };
+        let setback = Setback { why: format!("store at {}: {}", self.address, why.why), ..why };
+        Err(Verdict::Again(setback, Lesson::Store))
+    }
+
+    fn stream(&self, options: &Options) -> Arc<CommandStream> {
+        let mut place = self.stream.lock();
+        if let Some(stream) = place.as_ref().filter(|stream| stream.is_open()) {
+            return Arc::clone(stream);
+        }
+        let stream = Arc::new(CommandStream::open(self.client.clone(), options.pending_max));
+        *place = Some(Arc::clone(&stream));
+        stream
+    }
+}
