@@ -137,6 +137,9 @@ mod tests {
         assert_eq!(changed(|region| region.region_epoch = None), "it has no epoch");
         assert_eq!(changed(|region| region.peers[0].id = 0), "peer 0");
         assert_eq!(changed(|region| region.peers[1].id = 1), "a peer is named twice");
-        assert_eq!(changed(|region| region.end_key = "a".into()), "its end is not behind its start");
+        assert_eq!(
+            changed(|region| region.end_key = "a".into()),
+            "its end is not behind its start"
+        );
     }
 }

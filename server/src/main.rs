@@ -1,3 +1,7 @@
-//! The binary `crib`.
+//! The binary `crib`: all of it is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    server::cli::main()
+}

@@ -58,10 +58,8 @@ impl Founders {
     /// Who belongs to placement's group.
     #[must_use]
     pub fn roster(&self) -> Roster {
-        let voters: Vec<(PeerId, StoreId)> = self
-            .iter()
-            .filter_map(|(store, _)| Some((PeerId::new(store.get())?, store)))
-            .collect();
+        let voters: Vec<(PeerId, StoreId)> =
+            self.iter().filter_map(|(store, _)| Some((PeerId::new(store.get())?, store))).collect();
         Roster::of_voters(&voters).expect("founders are few and different")
     }
 }

@@ -143,11 +143,9 @@ impl std::fmt::Display for IdentityError {
             IdentityError::Bad(path, why) => {
                 write!(f, "{} cannot be understood: {why}", path.display())
             }
-            IdentityError::Format(path, found) => write!(
-                f,
-                "{} has format {found}, this version reads {FORMAT}",
-                path.display()
-            ),
+            IdentityError::Format(path, found) => {
+                write!(f, "{} has format {found}, this version reads {FORMAT}", path.display())
+            }
         }
     }
 }

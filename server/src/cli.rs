@@ -1,0 +1,110 @@
+//! The command line: what is typed becomes one call, what comes back is printed.
+//!
+//! - `args`: what can be typed, and the text of `--help`.
+//! - `output`: where answers go, and in which form; `bytes`: keys and values as text.
+//! - `connect`: how a cluster is found. The others are the commands.
+//!
+//! Nothing is asked of a cluster before all that was typed has been understood.
+
+pub mod args;
+pub mod bytes;
+pub mod connect;
+mod kv;
+mod operator;
+pub mod output;
+mod region;
+mod settings;
+pub mod status;
+mod store;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use self::args::{Cli, Command, Form, Kv};
+use self::connect::Target;
+use self::output::Output;
+use crate::errors::{self, Failure};
+use crate::{demo, run, version};
+
+/// Runs the binary.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Also `--help` and `--version`, which are data and end with 0.
+        Err(error) => error.exit(),
+    };
+    let env = |name: &str| std::env::var(name).ok();
+    let output = match Output::new(&cli.global, env) {
+        Ok(output) => output,
+        Err(failure) => return output::fail(&failure, false),
+    };
+    match dispatch(cli, &output) {
+        Ok(()) => output::succeed(),
+        Err(failure) => output.fail(&failure),
+    }
+}
+
+fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
+    let Cli { global, command } = cli;
+    let takes_raw = matches!(command, Command::Kv(Kv::Get { .. } | Kv::Scan(_)));
+    if output.form == Form::Raw && !takes_raw {
+        return Err(Failure::new(&errors::USAGE, "this command has no raw form")
+            .next("use -o table or -o json; raw is for kv get and kv scan"));
+    }
+    match command {
+        Command::Version => output.data(&version::json(), || version::line() + "\n"),
+        Command::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "crib", &mut script);
+            output.bytes(&script)
+        }
+        Command::Config(command) => settings::run(command, &global, output),
+        Command::Server(args) => {
+            let effective = settings::effective(&args, &global, std::env::vars().collect())?;
+            run::run(&effective, args.exit_with_parent)
+        }
+        Command::Demo(args) => asynchronous(demo::run(&args, output)),
+        command => {
+            let target = Target::new(&global, |name| std::env::var(name).ok())?;
+            if output.verbose > 0 {
+                output.note(&format!("asking {}", target.endpoints.join(", ")));
+                let level = if output.verbose > 1 { "debug" } else { "info" }.to_owned();
+                crate::logs::init(&crate::config::Log { level, ..Default::default() });
+            }
+            asynchronous(ask(command, &target, output))
+        }
+    }
+}
+
+async fn ask(command: Command, target: &Target, output: &Output) -> Result<(), Failure> {
+    match command {
+        Command::Kv(command) => kv::run(command, target, output).await,
+        Command::Status(args) => status::run(args, target, output).await,
+        Command::Store(command) => store::run(command, target, output).await,
+        Command::Region(command) => region::run(command, target, output).await,
+        Command::Operator(command) => operator::run(command, target, output).await,
+        Command::Explain(command) => operator::explain(command, target, output).await,
+        Command::Demo(_)
+        | Command::Server(_)
+        | Command::Config(_)
+        | Command::Version
+        | Command::Completion { .. } => Ok(()),
+    }
+}
+
+/// Commands need one thread.
+fn asynchronous(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Failure::new(&errors::OUTPUT_FAILED, "cannot start").why(error.to_string())
+    })?;
+    let result = runtime.block_on(Box::pin(work));
+    // A read of standard input, which cannot be taken back, must not keep the process.
+    runtime.shutdown_background();
+    result
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! Tests of what can be typed.
+
+use clap::error::ErrorKind;
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split_whitespace())
+}
+
+#[test]
+fn definition_is_consistent_and_every_command_and_flag_has_a_help() {
+    let mut command = Cli::command();
+    command.build();
+    command.clone().debug_assert();
+    let mut left = vec![&command];
+    while let Some(command) = left.pop() {
+        let name = command.get_name();
+        assert!(command.get_about().is_some() || name == "help", "{name} has no help");
+        for argument in command.get_arguments() {
+            let id = argument.get_id();
+            assert!(argument.get_help().is_some(), "{id} of {name} has no help");
+        }
+        left.extend(command.get_subcommands().filter(|command| command.get_name() != "help"));
+    }
+}
+
+#[test]
+fn every_command_parses() {
+    for line in [
+        "crib demo",
+        "crib demo --nodes 5 --data-dir /tmp/x --port-base 7000 --http-base 7100 -o json",
+        "crib server --config /etc/crib/crib.toml",
+        "crib server --data-dir d --listen a:1 --founders a:1,b:1,c:1 --exit-with-parent",
+        "crib kv get hello --show-ttl --hex",
+        "crib kv put hello world --ttl 10s",
+        "crib kv put hello -",
+        "crib kv del a b c",
+        "crib kv delete --prefix user/",
+        "crib kv scan",
+        "crib kv scan a b --limit 0 --reverse --keys-only --base64",
+        "crib kv scan --prefix user/ -o raw",
+        "crib kv cas hello new --expect old",
+        "crib kv cas hello new --absent",
+        "crib status -o json --exit-when-healthy --timeout 30s",
+        "crib store list --all",
+        "crib stores show 1",
+        "crib store drain 3 --dry-run",
+        "crib store drain 3 --wait",
+        "crib store undrain 3",
+        "crib store remove 3",
+        "crib region list --limit 0",
+        "crib region show 4",
+        "crib region find hello --escaped",
+        "crib region split 4",
+        "crib region split --at a --at b",
+        "crib region transfer-leader 4 --to 2",
+        "crib region watch",
+        "crib operator list --all",
+        "crib explain region 4",
+        "crib explain store 1",
+        "crib explain error",
+        "crib explain error CRIB-E1001",
+        "crib config default",
+        "crib config check crib.toml",
+        "crib config show --origins -o json --listen a:1",
+        "crib version",
+        "crib completion bash",
+        "crib --endpoints a:1,b:2 -q -v kv get hello --color never",
+    ] {
+        if let Err(error) = parse(line) {
+            panic!("{line}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_a_usage_error() {
+    for line in [
+        "crib kv get",
+        "crib kv get a --hex --base64",
+        "crib kv put a",
+        "crib kv put a b --ttl 10",
+        "crib kv del",
+        "crib kv del a --prefix b",
+        "crib kv cas a b",
+        "crib kv cas a b --expect c --absent",
+        "crib kv scan a --prefix b",
+        "crib store drain 1 --dry-run --wait",
+        "crib store show one",
+        "crib region split",
+        "crib region transfer-leader 4",
+        "crib status --timeout soon",
+        "crib status -o yaml",
+        "crib demo --nodes 0",
+        "crib completion dos",
+    ] {
+        let error = parse(line).expect_err(line);
+        assert_eq!(error.exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn misspelt_command_is_told_what_was_meant() {
+    let error = parse("crib kv scna").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidSubcommand);
+    assert!(error.to_string().contains("'scan'"), "{error}");
+    let error = parse("crib status --endpoint a:1").unwrap_err();
+    assert!(error.to_string().contains("--endpoints"), "{error}");
+}
+
+#[test]
+fn raw_is_for_values_alone() {
+    let cli = parse("crib version -o raw").unwrap();
+    let output = Output::new(&cli.global, |_| None).unwrap();
+    assert_eq!(dispatch(cli, &output).unwrap_err().entry, &errors::USAGE);
+}
+
+#[test]
+fn completion_knows_commands() {
+    let mut script = Vec::new();
+    clap_complete::generate(clap_complete::Shell::Bash, &mut Cli::command(), "crib", &mut script);
+    let script = String::from_utf8(script).unwrap();
+    assert!(script.contains("transfer-leader"));
+}

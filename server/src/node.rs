@@ -1,0 +1,107 @@
+//! One node: what a process of `crib server` is made of.
+//!
+//! ```text
+//!            ┌───────────── gRPC port ─────────────┐        ┌ HTTP port ┐
+//!   Peers    Tikv (service)      PD, Placement, Admin         health, metrics, JSON
+//!     │        │                        │                         │
+//!     │        ▼                        ▼                         ▼
+//!     │      Data ── kv::Regions    placement::Driver         NodeSource
+//!     ▼        │                        │
+//!   multiraft::Store ◄──────────────────┘ (group 1, on founders)
+//!     │
+//!   RocksDB
+//!
+//!   link: heartbeats and reports to placement's leader, orders back ─► orders, splits
+//! ```
+//!
+//! A node is born once ([`birth`]); afterwards its directory says which store it is. It begins with
+//! what needs nobody (disk, groups, network), and only then looks for others; it ends in the
+//! opposite order, with what it leads handed over first.
+
+mod birth;
+pub mod capacity;
+pub mod founders;
+pub mod identity;
+mod link;
+mod machines;
+mod orders;
+mod reports;
+mod source;
+mod splits;
+mod standings;
+mod start;
+mod stopping;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use kv::Edge;
+use kv::split::SplitConfig;
+use placement::Driver;
+use tokio::sync::mpsc;
+use types::ClusterId;
+
+use self::link::Link;
+use self::reports::News;
+pub(crate) use self::standings::Standings;
+use crate::config::Config;
+use crate::errors::Failure;
+use crate::http;
+use crate::run::Shutdown;
+use crate::service::Data;
+
+/// What the tasks of a node share.
+pub(crate) struct Parts {
+    pub(crate) cluster: ClusterId,
+    pub(crate) data: Arc<Data>,
+    pub(crate) edge: Edge,
+    pub(crate) split: SplitConfig,
+    pub(crate) link: Arc<Link>,
+    /// Placement: a member on founders, elsewhere one that only knows who leads.
+    pub(crate) driver: Arc<Driver>,
+    news: News,
+    /// Leaders are to leave.
+    is_stopping: AtomicBool,
+}
+
+/// Runs a node until `shutdown` says stop.
+///
+/// # Errors
+/// Why the node could not start, or had to stop.
+pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Failure> {
+    let tls = start::client_tls(&config)?;
+    // Ports first: whoever cannot listen leaves no trace.
+    let http = start::listen_http(&config).await?;
+    start::check_listen(&config.listen).await?;
+    let birth = birth::which(&config, tls.clone()).await?;
+    let (fatal, mut failed) = mpsc::channel(1);
+    let running = start::start(&config, &birth, tls, fatal)?;
+    if let Some(founders) = &birth.founders {
+        birth::found(&running.parts.data.handle, founders, birth.member.store).await?;
+    }
+    let tasks = running.spawn_tasks(&config, &birth).await;
+    if let Some(listener) = http {
+        let registry = Arc::new(http::metrics::registry());
+        let router = http::router(running.source(), registry, &config.http);
+        tokio::spawn(http::serve(listener, router, config.http.clone(), shutdown.clone()));
+    }
+    tracing::info!(
+        cluster = birth.member.cluster.get(),
+        store = birth.member.store.get(),
+        grpc = config.address(),
+        http = config.http_address(),
+        "running"
+    );
+    let ended = tokio::select! {
+        () = shutdown.wait() => Ok(()),
+        Some(why) = failed.recv() => Err(why),
+    };
+    if ended.is_ok() {
+        running.leave().await;
+    }
+    for task in tasks {
+        task.abort();
+    }
+    running.stop().await;
+    ended
+}

@@ -1,0 +1,232 @@
+//! The way to placement: who leads it, what it is told, what it orders.
+//!
+//! ```text
+//!   endpoints ── GetMembers ─► placement's leader
+//!   heartbeat ── every few seconds: how the store is ──► the address book, the store's state
+//!   reports   ── one stream: all regions led from here, then what changes ──► orders
+//! ```
+//!
+//! When the leader moves, or a connection breaks, it is looked for again, and the stream begins
+//! with all regions anew. What waits to be told is kept once per region, so that it is bounded by
+//! them. Orders that nobody takes are dropped: placement repeats what it still wants.
+
+mod book;
+mod heartbeat;
+mod leader;
+mod reporting;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use proto::crib::placement::v1::placement_client::PlacementClient;
+use proto::crib::placement::v1::{
+    AskSplitRequest, JoinRequest, JoinResponse, Label, Order, RegionReport, StoreState, StoreStats,
+};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::sleep;
+use tonic::Code;
+use tonic::transport::{Channel, ClientTlsConfig};
+use types::{ClusterId, GroupId, Region, StoreId};
+
+pub(crate) use book::Book;
+use leader::Leader;
+
+/// Orders that wait to be carried out.
+const ORDERS_MAX: usize = 1_024;
+/// How often a call is tried, with another leader or after a pause.
+const TRIES: usize = 5;
+/// The pause between two tries.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long one call may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a store says of itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Me {
+    pub(crate) cluster: ClusterId,
+    pub(crate) store: StoreId,
+    pub(crate) address: String,
+    pub(crate) http_address: String,
+    pub(crate) labels: Vec<Label>,
+    pub(crate) version: String,
+    /// How often the store was started.
+    pub(crate) life: u64,
+}
+
+/// The link of one store. Its tasks end with the runtime they were started on.
+pub(crate) struct Link {
+    me: Me,
+    leader: Leader,
+    book: Arc<Book>,
+    told: Mutex<Told>,
+    news: Notify,
+    /// A heartbeat is to be sent now.
+    hurry: Notify,
+    state: Mutex<StoreState>,
+}
+
+/// What placement is to know.
+#[derive(Default)]
+struct Told {
+    /// All regions that this store leads.
+    all: BTreeMap<GroupId, RegionReport>,
+    /// Those of which the leader has not heard since they changed.
+    changed: BTreeSet<GroupId>,
+    is_urgent: bool,
+}
+
+/// Asks to belong to a cluster, until somebody answers.
+///
+/// # Errors
+/// If placement refuses for good.
+pub(crate) async fn join(
+    endpoints: Vec<String>,
+    tls: Option<ClientTlsConfig>,
+    request: JoinRequest,
+) -> Result<JoinResponse, String> {
+    let leader = Leader::new(endpoints, tls);
+    loop {
+        let why = match leader.get().await {
+            Ok(channel) => {
+                let mut client = PlacementClient::new(channel);
+                match client.join(request.clone()).await {
+                    Ok(answer) => return Ok(answer.into_inner()),
+                    Err(status) if is_final(status.code()) => {
+                        return Err(status.message().to_owned());
+                    }
+                    Err(status) => status.message().to_owned(),
+                }
+            }
+            Err(why) => why,
+        };
+        leader.forget();
+        tracing::warn!(why, "not joined yet");
+        sleep(PAUSE * 5).await;
+    }
+}
+
+/// Whether asking again would be answered the same.
+fn is_final(code: Code) -> bool {
+    matches!(
+        code,
+        Code::FailedPrecondition
+            | Code::InvalidArgument
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::NotFound
+    )
+}
+
+impl Link {
+    /// A link; nothing runs yet. `endpoints` are some nodes of the cluster.
+    pub(crate) fn new(
+        me: Me,
+        endpoints: Vec<String>,
+        tls: Option<ClientTlsConfig>,
+        book: Arc<Book>,
+    ) -> Arc<Link> {
+        Arc::new(Link {
+            me,
+            leader: Leader::new(endpoints, tls),
+            book,
+            told: Mutex::default(),
+            news: Notify::new(),
+            hurry: Notify::new(),
+            state: Mutex::new(StoreState::Joining),
+        })
+    }
+
+    /// Starts its tasks. Orders come through what is returned.
+    pub(crate) fn start(
+        self: &Arc<Link>,
+        heartbeat_every: Duration,
+        stats: impl Fn() -> StoreStats + Send + 'static,
+    ) -> mpsc::Receiver<Order> {
+        let (send, orders) = mpsc::channel(ORDERS_MAX);
+        tokio::spawn(heartbeat::run(Arc::clone(self), heartbeat_every, stats));
+        tokio::spawn(reporting::run(Arc::clone(self), send));
+        orders
+    }
+
+    /// How a region is that this store leads. Told soon, or at once.
+    pub(crate) fn report(&self, id: GroupId, report: RegionReport, is_urgent: bool) {
+        let mut told = self.told.lock();
+        told.all.insert(id, report);
+        told.changed.insert(id);
+        told.is_urgent |= is_urgent;
+        let wakes = told.is_urgent;
+        drop(told);
+        if wakes {
+            self.news.notify_one();
+        }
+    }
+
+    /// This store does not lead a region any more: whoever does tells.
+    pub(crate) fn forget(&self, id: GroupId) {
+        let mut told = self.told.lock();
+        told.all.remove(&id);
+        told.changed.remove(&id);
+    }
+
+    /// Tells placement how this store is without waiting for the next time.
+    pub(crate) fn beat_now(&self) {
+        self.hurry.notify_one();
+    }
+
+    /// The store that led placement when that was asked last.
+    pub(crate) fn leader(&self) -> Option<StoreId> {
+        self.leader.store()
+    }
+
+    /// What placement takes this store for.
+    pub(crate) fn state(&self) -> StoreState {
+        *self.state.lock()
+    }
+
+    /// A connection to placement's leader.
+    pub(crate) async fn placement(&self) -> Result<Channel, String> {
+        self.leader.get().await
+    }
+
+    /// Ids for `count` new regions that a region is to be cut into, and for their peers.
+    ///
+    /// # Errors
+    /// Why there are none, in words.
+    pub(crate) async fn ask_split(
+        &self,
+        region: &Region,
+        count: usize,
+    ) -> Result<Vec<(u64, Vec<u64>)>, String> {
+        let request = AskSplitRequest {
+            cluster_id: self.me.cluster.get(),
+            region: Some(region.into()),
+            count: u32::try_from(count).map_err(|why| why.to_string())?,
+        };
+        let mut last = String::new();
+        for _ in 0..TRIES {
+            let why = match self.leader.get().await {
+                Ok(channel) => {
+                    let mut asked = tonic::Request::new(request.clone());
+                    asked.set_timeout(CALL_TIMEOUT);
+                    match PlacementClient::new(channel).ask_split(asked).await {
+                        Ok(answer) => {
+                            let regions = answer.into_inner().regions.into_iter();
+                            return Ok(regions.map(|new| (new.region_id, new.peer_ids)).collect());
+                        }
+                        Err(status) if is_final(status.code()) => {
+                            return Err(status.message().to_owned());
+                        }
+                        Err(status) => status.message().to_owned(),
+                    }
+                }
+                Err(why) => why,
+            };
+            self.leader.forget();
+            last = why;
+            sleep(PAUSE).await;
+        }
+        Err(last)
+    }
+}

@@ -1,0 +1,54 @@
+//! That the store is well, and how it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::crib::placement::v1::placement_client::PlacementClient;
+use proto::crib::placement::v1::{StoreHeartbeatRequest, StoreStats};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{CALL_TIMEOUT, Link};
+
+pub(super) async fn run(link: Arc<Link>, every: Duration, stats: impl Fn() -> StoreStats) {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = link.hurry.notified() => {}
+        }
+        if let Err(why) = beat(&link, stats()).await {
+            link.leader.forget();
+            tracing::debug!(why, "no heartbeat");
+            // Another may lead by now: once more, and then with the next tick.
+            if beat(&link, stats()).await.is_err() {
+                link.leader.forget();
+            }
+        }
+    }
+}
+
+async fn beat(link: &Link, stats: StoreStats) -> Result<(), String> {
+    let me = &link.me;
+    let request = StoreHeartbeatRequest {
+        cluster_id: me.cluster.get(),
+        store_id: me.store.get(),
+        address: me.address.clone(),
+        http_address: me.http_address.clone(),
+        labels: me.labels.clone(),
+        version: me.version.clone(),
+        stats: Some(stats),
+        book_version: link.book.version(),
+        life: me.life,
+    };
+    let channel = link.leader.get().await?;
+    let mut request = tonic::Request::new(request);
+    request.set_timeout(CALL_TIMEOUT);
+    let answer = PlacementClient::new(channel).store_heartbeat(request).await;
+    let answer = answer.map_err(|status| status.message().to_owned())?.into_inner();
+    if !answer.book.is_empty() {
+        link.book.learn(answer.book_version, &answer.book);
+    }
+    *link.state.lock() = answer.state();
+    Ok(())
+}

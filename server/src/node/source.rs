@@ -1,0 +1,109 @@
+//! What the HTTP port tells: of this node from its own state, of the cluster from placement.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use proto::crib::placement::v1::admin_client::AdminClient;
+use proto::crib::placement::v1::{
+    ListOperatorsRequest, ListRegionsRequest, ListStoresRequest, StatusRequest, StoreState,
+};
+use tonic::transport::Channel;
+
+use super::Parts;
+use super::capacity::Capacity;
+use crate::errors::{self, Failure};
+use crate::http::{Answer, Check, Regions, Source};
+use crate::view::{Operator, Status, Store};
+
+/// Tells of one node.
+pub(super) struct NodeSource {
+    pub(super) parts: Arc<Parts>,
+    pub(super) dir: PathBuf,
+    pub(super) keep_free: u64,
+}
+
+impl NodeSource {
+    fn ask<T, F>(
+        &self,
+        call: impl FnOnce(AdminClient<Channel>, u64) -> F + Send + 'static,
+    ) -> Answer<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, tonic::Status>> + Send + 'static,
+    {
+        let parts = Arc::clone(&self.parts);
+        Box::pin(async move {
+            let unreachable = |why: String| {
+                Failure::new(&errors::NO_PLACEMENT, "placement does not answer").why(why)
+            };
+            let channel = parts.link.placement().await.map_err(unreachable)?;
+            let answer = call(AdminClient::new(channel), parts.cluster.get()).await;
+            answer.map_err(|status| unreachable(status.message().to_owned()))
+        })
+    }
+}
+
+impl Source for NodeSource {
+    fn checks(&self) -> Vec<Check> {
+        let state = self.parts.link.state();
+        let joined = !matches!(state, StoreState::Joining | StoreState::Unspecified);
+        let failure = self.parts.data.handle.failure();
+        let health = self.parts.data.engine.health();
+        let room = Capacity::of(&self.dir).map_or(u64::MAX, |capacity| capacity.available);
+        vec![
+            Check::new("joined", joined, "placement has not answered a heartbeat yet"),
+            Check::new(
+                "not-draining",
+                state != StoreState::Draining,
+                "everything moves away from this store",
+            ),
+            Check::new(
+                "engine",
+                failure.is_none() && health.failed.is_none(),
+                failure.or(health.failed).unwrap_or_default(),
+            ),
+            Check::new(
+                "disk",
+                room >= self.keep_free,
+                format!("{room} bytes are free, {} are to be kept", self.keep_free),
+            ),
+        ]
+    }
+
+    fn status(&self) -> Answer<Status> {
+        self.ask(|mut admin, cluster_id| async move {
+            let answer = admin.status(StatusRequest { cluster_id }).await?;
+            Ok(Status::from(answer.into_inner()))
+        })
+    }
+
+    fn stores(&self) -> Answer<Vec<Store>> {
+        self.ask(|mut admin, cluster_id| async move {
+            let request = ListStoresRequest { cluster_id, with_removed: false };
+            let stores = admin.list_stores(request).await?.into_inner().stores;
+            Ok(stores.into_iter().map(Store::from).collect())
+        })
+    }
+
+    fn regions(&self, start: Vec<u8>, limit: u32) -> Answer<Regions> {
+        let api_version = self.parts.edge.api.name().to_owned();
+        self.ask(move |mut admin, cluster_id| async move {
+            let request = ListRegionsRequest {
+                cluster_id,
+                start_key: start.into(),
+                limit,
+                ..Default::default()
+            };
+            let regions = admin.list_regions(request).await?.into_inner().regions;
+            Ok(Regions { api_version, regions })
+        })
+    }
+
+    fn operators(&self) -> Answer<Vec<Operator>> {
+        self.ask(|mut admin, cluster_id| async move {
+            let request = ListOperatorsRequest { cluster_id, with_ended: false };
+            let operators = admin.list_operators(request).await?.into_inner().operators;
+            Ok(operators.into_iter().map(Operator::from).collect())
+        })
+    }
+}

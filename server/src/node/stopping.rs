@@ -1,0 +1,49 @@
+//! The end of a node in peace: what it leads is handed to others first.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use multiraft::Outcome;
+use tokio::time::{Instant, sleep};
+use types::{GroupId, PeerId};
+
+use super::Parts;
+
+/// How long leaders may take to leave.
+const LEAVE_MAX: Duration = Duration::from_secs(8);
+/// How often it is looked whether they have, and those that have not are asked again.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Looks that must find nothing to hand over: leaders may be on their way here that placement sent
+/// before it heard that this store stops.
+const QUIET_LOOKS: u32 = 5;
+
+/// Hands over what this store leads. Returns how many groups it leads still.
+pub(super) async fn hand_over(parts: &Arc<Parts>) -> usize {
+    let until = Instant::now() + LEAVE_MAX;
+    let mut quiet = 0;
+    loop {
+        let led = parts.data.standings.led();
+        let mut asked = 0;
+        for &(group, _) in &led {
+            if let Some(to) = heir(parts, group).await {
+                asked += 1;
+                // Refused or not, the next look shows it.
+                let _ = parts.data.handle.transfer(group, to);
+            }
+        }
+        quiet = if asked == 0 { quiet + 1 } else { 0 };
+        if quiet >= QUIET_LOOKS || Instant::now() >= until {
+            return led.len();
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The voter elsewhere that has the most of a group's log; `None` if there is no other.
+async fn heir(parts: &Parts, group: GroupId) -> Option<PeerId> {
+    let Outcome::Status(status) = parts.data.handle.status(group).await else { return None };
+    let membership = &status.membership;
+    let voters = (status.matched.iter())
+        .filter(|(peer, _)| *peer != status.peer && membership.is_voter(*peer));
+    voters.max_by_key(|(_, matched)| *matched).map(|&(peer, _)| peer)
+}

@@ -1,0 +1,112 @@
+//! The batched stream: many requests in a message, answers in any order and grouping.
+//!
+//! Requests of a stream run side by side; what is ready when a message can be sent goes into it. A
+//! client that does not read its answers is not read from either: requests under way are bounded.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use proto::kvrpcpb;
+use proto::tikvpb::batch_commands_request::request::Cmd as Ask;
+use proto::tikvpb::batch_commands_response::Response as Answer;
+use proto::tikvpb::batch_commands_response::response::Cmd as Say;
+use proto::tikvpb::{BatchCommandsEmptyResponse, BatchCommandsRequest, BatchCommandsResponse};
+use tokio::sync::mpsc;
+use tonic::{Status, Streaming};
+
+use super::Raw;
+use super::transactions::not_here;
+
+/// Requests of one stream that may be under way; beyond it the stream is not read.
+const UNDER_WAY_MAX: usize = 1_024;
+/// Answers in one message.
+const ANSWERS_MAX: usize = 256;
+
+type Answered = (u64, Say);
+type UnderWay = FuturesUnordered<Pin<Box<dyn Future<Output = Answered> + Send>>>;
+
+/// Serves one stream until its client ends it, or it breaks.
+pub(super) async fn serve(
+    raw: Arc<Raw>,
+    mut requests: Streaming<BatchCommandsRequest>,
+    answers: mpsc::Sender<Result<BatchCommandsResponse, Status>>,
+) {
+    let mut under_way: UnderWay = FuturesUnordered::new();
+    let mut is_open = true;
+    while is_open || !under_way.is_empty() {
+        tokio::select! {
+            biased;
+            Some(first) = under_way.next(), if !under_way.is_empty() => {
+                let message = gather(first, &mut under_way).await;
+                if answers.send(Ok(message)).await.is_err() {
+                    return;
+                }
+            }
+            message = requests.message(), if is_open && under_way.len() < UNDER_WAY_MAX => {
+                match message {
+                    Ok(Some(batch)) => {
+                        if batch.requests.len() != batch.request_ids.len() {
+                            let why = "as many request ids as requests are needed";
+                            let _ = answers.send(Err(Status::invalid_argument(why))).await;
+                            return;
+                        }
+                        for (request, id) in batch.requests.into_iter().zip(batch.request_ids) {
+                            under_way.push(Box::pin(answer(Arc::clone(&raw), id, request.cmd)));
+                        }
+                    }
+                    Ok(None) | Err(_) => is_open = false,
+                }
+            }
+        }
+    }
+}
+
+/// All answers that are ready, in one message.
+async fn gather(first: Answered, under_way: &mut UnderWay) -> BatchCommandsResponse {
+    let mut message = BatchCommandsResponse::default();
+    push(&mut message, first);
+    std::future::poll_fn(|context| {
+        while message.responses.len() < ANSWERS_MAX {
+            match under_way.poll_next_unpin(context) {
+                Poll::Ready(Some(next)) => push(&mut message, next),
+                Poll::Ready(None) | Poll::Pending => break,
+            }
+        }
+        Poll::Ready(())
+    })
+    .await;
+    message
+}
+
+fn push(message: &mut BatchCommandsResponse, (id, say): Answered) {
+    message.request_ids.push(id);
+    message.responses.push(Answer { cmd: Some(say) });
+}
+
+async fn answer(raw: Arc<Raw>, id: u64, ask: Option<Ask>) -> Answered {
+    let say = match ask {
+        Some(Ask::RawGet(request)) => Say::RawGet(raw.get(request).await.0),
+        Some(Ask::RawBatchGet(request)) => Say::RawBatchGet(raw.batch_get(request).await),
+        Some(Ask::RawPut(request)) => Say::RawPut(raw.put(request).await.0),
+        Some(Ask::RawBatchPut(request)) => Say::RawBatchPut(raw.batch_put(request).await),
+        Some(Ask::RawDelete(request)) => Say::RawDelete(raw.delete(request).await.0),
+        Some(Ask::RawBatchDelete(request)) => Say::RawBatchDelete(raw.batch_delete(request).await),
+        Some(Ask::RawScan(request)) => Say::RawScan(raw.scan(request).await),
+        Some(Ask::RawBatchScan(request)) => Say::RawBatchScan(raw.batch_scan(request).await),
+        Some(Ask::RawDeleteRange(request)) => Say::RawDeleteRange(raw.delete_range(request).await),
+        Some(Ask::Empty(request)) => {
+            Say::Empty(BatchCommandsEmptyResponse { test_id: request.test_id })
+        }
+        Some(Ask::GetHealthFeedback(_)) => {
+            Say::GetHealthFeedback(kvrpcpb::GetHealthFeedbackResponse::default())
+        }
+        Some(other) => not_here(other),
+        // A command of a later client: an answer of no kind, rather than none.
+        None => Say::Empty(BatchCommandsEmptyResponse::default()),
+    };
+    (id, say)
+}

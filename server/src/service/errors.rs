@@ -1,0 +1,115 @@
+//! Why a request was not carried out, in the words of the protocol.
+//!
+//! Clients tell errors apart by which field is set, and treat some badly: a store that says it is
+//! busy fails the caller of one client at once, so that is never said; what no client knows makes
+//! each of them wait a little and ask again.
+
+use kv::{BadRequest, RegionError};
+use proto::errorpb;
+use proto::metapb;
+
+/// Why a request was not carried out.
+#[derive(Debug)]
+pub(crate) enum Denied {
+    /// The region, or the way to it. The client looks again.
+    Region(RegionError),
+    /// The request makes no sense. The caller is told.
+    Bad(String),
+}
+
+impl From<RegionError> for Denied {
+    fn from(error: RegionError) -> Denied {
+        Denied::Region(error)
+    }
+}
+
+impl From<BadRequest> for Denied {
+    fn from(error: BadRequest) -> Denied {
+        Denied::Bad(format!("CRIB-E2001: {error}"))
+    }
+}
+
+impl From<storage::Error> for Denied {
+    fn from(error: storage::Error) -> Denied {
+        tracing::error!(%error, "a read failed");
+        Denied::Bad(format!("CRIB-E4001: the store cannot read: {error}"))
+    }
+}
+
+impl std::fmt::Display for Denied {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Denied::Region(error) => write!(f, "{error}"),
+            Denied::Bad(why) => write!(f, "{why}"),
+        }
+    }
+}
+
+impl Denied {
+    /// For answers that have both fields.
+    pub(super) fn said(self) -> (Option<errorpb::Error>, String) {
+        match self {
+            Denied::Region(error) => (Some(region_error(&error)), String::new()),
+            Denied::Bad(why) => (None, why),
+        }
+    }
+
+    /// For answers that have a region error alone.
+    pub(super) fn as_region_error(&self) -> errorpb::Error {
+        match self {
+            Denied::Region(error) => region_error(error),
+            Denied::Bad(why) => errorpb::Error { message: why.clone(), ..Default::default() },
+        }
+    }
+}
+
+fn region_error(error: &RegionError) -> errorpb::Error {
+    let mut said = errorpb::Error { message: error.to_string(), ..Default::default() };
+    match error {
+        RegionError::NotLeader { region, leader } => {
+            said.not_leader = Some(errorpb::NotLeader {
+                region_id: region.get(),
+                leader: leader.map(metapb::Peer::from),
+            });
+        }
+        RegionError::RegionNotFound(region) => {
+            said.region_not_found = Some(errorpb::RegionNotFound { region_id: region.get() });
+        }
+        RegionError::NotInitialized(region) => {
+            said.region_not_initialized =
+                Some(errorpb::RegionNotInitialized { region_id: region.get() });
+        }
+        RegionError::EpochNotMatch(regions) => {
+            let current_regions = regions.iter().map(metapb::Region::from).collect();
+            said.epoch_not_match = Some(errorpb::EpochNotMatch { current_regions });
+        }
+        RegionError::KeyNotInRegion { key, region } => {
+            said.key_not_in_region = Some(errorpb::KeyNotInRegion {
+                key: key.clone().into(),
+                region_id: region.id.get(),
+                start_key: region.range.start.clone().into(),
+                end_key: region.range.end.clone().into(),
+            });
+        }
+        RegionError::StoreNotMatch { asked, own } => {
+            said.store_not_match = Some(errorpb::StoreNotMatch {
+                request_store_id: asked.get(),
+                actual_store_id: own.get(),
+            });
+        }
+        RegionError::StaleCommand => said.stale_command = Some(errorpb::StaleCommand {}),
+        RegionError::EntryTooLarge { region, bytes, .. } => {
+            said.raft_entry_too_large = Some(errorpb::RaftEntryTooLarge {
+                region_id: region.get(),
+                entry_size: *bytes as u64,
+            });
+        }
+        RegionError::Undetermined => {
+            said.undetermined_result =
+                Some(errorpb::UndeterminedResult { message: error.to_string() });
+        }
+        // Of no kind: all clients back off and come again.
+        RegionError::Busy(_) => {}
+    }
+    said
+}

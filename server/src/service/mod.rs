@@ -1,0 +1,15 @@
+//! What a store serves to clients: raw keys and values, one by one and in batches.
+//!
+//! Translation alone: what a request means, and whether it makes sense, is `kv`'s to say; whether
+//! it may be done, the engine's.
+
+mod batch;
+mod data;
+mod errors;
+mod raw;
+mod tikv;
+mod transactions;
+
+pub(crate) use data::Data;
+pub(crate) use raw::Raw;
+pub(crate) use tikv::Service;

@@ -1,0 +1,450 @@
+//! Raw keys and values: from messages of the protocol to reads and commands, and back.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kv::command::{Action, Cas, DeleteRange, Mutation};
+use kv::edge::Target;
+use kv::read::{Found, PageEnd, Reader, Scan, Values};
+use kv::{Edge, RegionError, RegionState, Reply};
+use proto::kvrpcpb::{
+    ApiVersion, Context, KeyError, KvPair, RawBatchDeleteRequest, RawBatchDeleteResponse,
+    RawBatchGetRequest, RawBatchGetResponse, RawBatchPutRequest, RawBatchPutResponse,
+    RawBatchScanRequest, RawBatchScanResponse, RawCasRequest, RawCasResponse,
+    RawDeleteRangeRequest, RawDeleteRangeResponse, RawDeleteRequest, RawDeleteResponse,
+    RawGetKeyTtlRequest, RawGetKeyTtlResponse, RawGetRequest, RawGetResponse, RawPutRequest,
+    RawPutResponse, RawScanRequest, RawScanResponse, UnsafeDestroyRangeRequest,
+    UnsafeDestroyRangeResponse,
+};
+use storage::{Cf, Direction, View};
+use tokio::task::spawn_blocking;
+use types::{GroupId, Index, KeyRange, StoreId};
+
+use super::data::{Data, now_seconds};
+use super::errors::Denied;
+
+/// Most pairs of one scan; clients ask for no more.
+const SCAN_PAIRS_MAX: usize = 10_240;
+/// Bytes of keys and values in one answer. Clients take a short answer for the end of a region, so
+/// that one that does not fit is refused, not cut.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
+/// Keys of one batch. Clients do not cut batches of reads: a hundred thousand short keys are usual.
+const BATCH_KEYS_MAX: usize = 262_144;
+/// Ranges of one scan of many.
+const RANGES_MAX: usize = 1_024;
+
+/// Region and slot of what was read or written.
+pub(super) type Version = Option<(GroupId, Index)>;
+
+/// The raw interface of one store.
+pub(crate) struct Raw {
+    data: Arc<Data>,
+    edge: Edge,
+}
+
+/// What `Context` says, checked.
+fn target(edge: &Edge, context: Option<Context>) -> Result<Target, Denied> {
+    let context = context.ok_or_else(|| Denied::Bad("CRIB-E2003: no context".to_owned()))?;
+    edge.check_api(context.api_version() == ApiVersion::V2)?;
+    let region = GroupId::new(context.region_id)
+        .ok_or_else(|| Denied::Bad("CRIB-E2003: no region in the context".to_owned()))?;
+    let epoch = context.region_epoch.unwrap_or_default().into();
+    let store = context.peer.and_then(|peer| StoreId::new(peer.store_id));
+    Ok(Target { region, epoch, store })
+}
+
+fn slices(keys: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> + Clone {
+    keys.iter().map(Vec::as_slice)
+}
+
+impl Raw {
+    pub(crate) fn new(data: Arc<Data>, edge: Edge) -> Raw {
+        Raw { data, edge }
+    }
+
+    pub(super) async fn get(&self, request: RawGetRequest) -> (RawGetResponse, Version) {
+        match self.try_get(request.context, &request.key, &request.cf).await {
+            Ok((found, version)) => {
+                let not_found = found.is_none();
+                let value = found.map(|found| found.value.into()).unwrap_or_default();
+                (RawGetResponse { value, not_found, ..Default::default() }, version)
+            }
+            Err(denied) => {
+                let (region_error, error) = denied.said();
+                (RawGetResponse { region_error, error, ..Default::default() }, None)
+            }
+        }
+    }
+
+    async fn try_get(
+        &self,
+        context: Option<Context>,
+        key: &[u8],
+        cf: &str,
+    ) -> Result<(Option<Found>, Version), Denied> {
+        let target = target(&self.edge, context)?;
+        let family = self.edge.family(cf)?;
+        let key = [self.edge.key(key)?];
+        let look = |view: Box<dyn View>, state: Arc<RegionState>| {
+            reader(&*view, &state).get(family, &key[0])
+        };
+        let (found, index) = self.data.read(&target, slices(&key), look).await?;
+        Ok((found?, Some((target.region, index))))
+    }
+
+    pub(super) async fn get_key_ttl(&self, request: RawGetKeyTtlRequest) -> RawGetKeyTtlResponse {
+        match self.try_get(request.context, &request.key, &request.cf).await {
+            Ok((found, _)) => RawGetKeyTtlResponse {
+                not_found: found.is_none(),
+                ttl: found.and_then(|found| found.ttl_seconds).unwrap_or(0),
+                ..Default::default()
+            },
+            Err(denied) => {
+                let (region_error, error) = denied.said();
+                RawGetKeyTtlResponse { region_error, error, ..Default::default() }
+            }
+        }
+    }
+
+    pub(super) async fn batch_get(&self, request: RawBatchGetRequest) -> RawBatchGetResponse {
+        match self.try_batch_get(request).await {
+            Ok(pairs) => RawBatchGetResponse { region_error: None, pairs },
+            Err(denied) => RawBatchGetResponse {
+                region_error: Some(denied.as_region_error()),
+                pairs: Vec::new(),
+            },
+        }
+    }
+
+    async fn try_batch_get(&self, request: RawBatchGetRequest) -> Result<Vec<KvPair>, Denied> {
+        let target = target(&self.edge, request.context)?;
+        let family = self.edge.family(&request.cf)?;
+        let keys = self.engine_keys(&request.keys)?;
+        let asked = keys.clone();
+        let look = move |view: Box<dyn View>, state: Arc<RegionState>| {
+            spawn_blocking(move || reader(&*view, &state).get_all(family, slices(&asked)))
+        };
+        let (found, _) = self.data.read(&target, slices(&keys), look).await?;
+        let found = joined(found.await)?.into_iter();
+        Ok(self.pairs(found.map(|(key, found)| (key, found.value))))
+    }
+
+    /// Pairs as clients have them. Keys of another form are none that a client wrote.
+    fn pairs(&self, pairs: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) -> Vec<KvPair> {
+        let api = self.edge.api;
+        let client = |(key, value): (Vec<u8>, Vec<u8>)| {
+            let key = api.client_key(&key)?.into();
+            Some(KvPair { error: None, key, value: value.into() })
+        };
+        pairs.filter_map(client).collect()
+    }
+
+    fn engine_keys(&self, keys: &[Bytes]) -> Result<Vec<Vec<u8>>, Denied> {
+        if keys.len() > BATCH_KEYS_MAX {
+            let why = format!("CRIB-E2004: {} keys, {BATCH_KEYS_MAX} is the most", keys.len());
+            return Err(Denied::Bad(why));
+        }
+        Ok(keys.iter().map(|key| self.edge.key(key)).collect::<Result<_, _>>()?)
+    }
+
+    pub(super) async fn put(&self, request: RawPutRequest) -> (RawPutResponse, Version) {
+        let RawPutRequest { context, key, value, cf, ttl, .. } = request;
+        let mutation = || {
+            let family = self.edge.family(&cf)?;
+            let key = self.edge.key(&key)?.into();
+            Ok(Mutation { family, key, stored: self.edge.value(&value, ttl, now_seconds())? })
+        };
+        let (region_error, error, version) =
+            self.mutate(context, mutation().map(|m| vec![m])).await;
+        (RawPutResponse { region_error, error }, version)
+    }
+
+    pub(super) async fn delete(&self, request: RawDeleteRequest) -> (RawDeleteResponse, Version) {
+        let RawDeleteRequest { context, key, cf, .. } = request;
+        let mutation = || Ok(Mutation::delete(self.edge.family(&cf)?, self.edge.key(&key)?));
+        let (region_error, error, version) =
+            self.mutate(context, mutation().map(|m| vec![m])).await;
+        (RawDeleteResponse { region_error, error }, version)
+    }
+
+    pub(super) async fn batch_put(&self, request: RawBatchPutRequest) -> RawBatchPutResponse {
+        let RawBatchPutRequest { context, pairs, cf, ttl, ttls, .. } = request;
+        let ttls = if ttls.is_empty() { vec![ttl] } else { ttls };
+        let mutations = || {
+            let family = self.edge.family(&cf)?;
+            let now = now_seconds();
+            let ttls = self.edge.ttls(&ttls, pairs.len())?;
+            let mutation = |(pair, ttl): (&KvPair, u64)| {
+                let stored = self.edge.value(&pair.value, ttl, now)?;
+                Ok(Mutation { family, key: self.edge.key(&pair.key)?.into(), stored })
+            };
+            pairs.iter().zip(ttls).map(mutation).collect::<Result<Vec<_>, Denied>>()
+        };
+        let (region_error, error, _) = self.mutate(context, mutations()).await;
+        RawBatchPutResponse { region_error, error }
+    }
+
+    pub(super) async fn batch_delete(
+        &self,
+        request: RawBatchDeleteRequest,
+    ) -> RawBatchDeleteResponse {
+        let RawBatchDeleteRequest { context, keys, cf, .. } = request;
+        let mutations = || {
+            let family = self.edge.family(&cf)?;
+            let keys = self.engine_keys(&keys)?;
+            Ok(keys.into_iter().map(|key| Mutation::delete(family, key)).collect())
+        };
+        let (region_error, error, _) = self.mutate(context, mutations()).await;
+        RawBatchDeleteResponse { region_error, error }
+    }
+
+    async fn mutate(
+        &self,
+        context: Option<Context>,
+        mutations: Result<Vec<Mutation>, Denied>,
+    ) -> (Option<proto::errorpb::Error>, String, Version) {
+        let done = async {
+            let mutations = mutations?;
+            let target = target(&self.edge, context)?;
+            if mutations.is_empty() {
+                return Ok(None);
+            }
+            if mutations.len() > BATCH_KEYS_MAX {
+                let why = format!("CRIB-E2004: more than {BATCH_KEYS_MAX} keys");
+                return Err(Denied::Bad(why));
+            }
+            let keys: Vec<Bytes> = mutations.iter().map(|mutation| mutation.key.clone()).collect();
+            let keys = keys.iter().map(|key| &key[..]);
+            let (_, index) = self.data.write(&target, keys, Action::Write(mutations)).await?;
+            Ok(Some((target.region, index)))
+        };
+        match done.await {
+            Ok(version) => (None, String::new(), version),
+            Err(denied) => {
+                let (region_error, error) = denied.said();
+                (region_error, error, None)
+            }
+        }
+    }
+
+    pub(super) async fn compare_and_swap(
+        &self,
+        request: RawCasRequest,
+    ) -> (RawCasResponse, Version) {
+        match self.try_cas(request).await {
+            Ok((succeed, previous, version)) => {
+                let previous_not_exist = previous.is_none();
+                let previous_value = previous.unwrap_or_default();
+                let said = RawCasResponse {
+                    succeed,
+                    previous_not_exist,
+                    previous_value,
+                    ..Default::default()
+                };
+                (said, version)
+            }
+            Err(denied) => {
+                let (region_error, error) = denied.said();
+                (RawCasResponse { region_error, error, ..Default::default() }, None)
+            }
+        }
+    }
+
+    async fn try_cas(
+        &self,
+        request: RawCasRequest,
+    ) -> Result<(bool, Option<Bytes>, Version), Denied> {
+        let target = target(&self.edge, request.context)?;
+        let family = self.edge.family(&request.cf)?;
+        let key = [self.edge.key(&request.key)?];
+        let now_seconds = now_seconds();
+        let stored = if request.delete {
+            Bytes::new()
+        } else {
+            self.edge.value(&request.value, request.ttl, now_seconds)?
+        };
+        let mutation = Mutation { family, key: key[0].clone().into(), stored };
+        let expected = (!request.previous_not_exist).then_some(request.previous_value);
+        let action = Action::Cas(Cas { mutation, expected, now_seconds });
+        let (reply, index) = self.data.write(&target, slices(&key), action).await?;
+        let Reply::Cas { succeeded, previous } = reply else {
+            return Err(Denied::Bad("CRIB-E4002: another reply than was asked for".to_owned()));
+        };
+        Ok((succeeded, previous, Some((target.region, index))))
+    }
+
+    pub(super) async fn delete_range(
+        &self,
+        request: RawDeleteRangeRequest,
+    ) -> RawDeleteRangeResponse {
+        let done = async {
+            let target = target(&self.edge, request.context)?;
+            let family = self.edge.family(&request.cf)?;
+            let range = self.edge.range(&request.start_key, &request.end_key)?;
+            self.delete_within(&target, vec![family], range).await
+        };
+        match done.await {
+            Ok(()) => RawDeleteRangeResponse::default(),
+            Err(denied) => {
+                let (region_error, error) = denied.said();
+                RawDeleteRangeResponse { region_error, error }
+            }
+        }
+    }
+
+    async fn delete_within(
+        &self,
+        target: &Target,
+        families: Vec<Cf>,
+        range: KeyRange,
+    ) -> Result<(), Denied> {
+        let KeyRange { start, end } = range;
+        let action =
+            Action::DeleteRange(DeleteRange { families, start: start.into(), end: end.into() });
+        self.data.write(target, std::iter::empty(), action).await?;
+        Ok(())
+    }
+
+    /// Clients send this to every store: each deletes what it leads, through the log.
+    pub(super) async fn unsafe_destroy_range(
+        &self,
+        request: UnsafeDestroyRangeRequest,
+    ) -> UnsafeDestroyRangeResponse {
+        let api = self.edge.api;
+        let end = &request.end_key;
+        let end = if end.is_empty() { Vec::new() } else { api.engine_key(end) };
+        let range = KeyRange::new(api.engine_key(&request.start_key), end);
+        for state in self.data.led_within(&range) {
+            let region = &state.region;
+            let target = Target { region: region.id, epoch: region.epoch, store: None };
+            let part = region.range.intersection(&range);
+            let families = vec![Cf::Default, Cf::Lock, Cf::Write];
+            match self.delete_within(&target, families, part).await {
+                // Whoever leads it now is asked as well.
+                Ok(()) | Err(Denied::Region(RegionError::NotLeader { .. })) => {}
+                Err(denied) => {
+                    let (region_error, error) = denied.said();
+                    return UnsafeDestroyRangeResponse { region_error, error };
+                }
+            }
+        }
+        UnsafeDestroyRangeResponse::default()
+    }
+
+    pub(super) async fn scan(&self, request: RawScanRequest) -> RawScanResponse {
+        let RawScanRequest { context, start_key, end_key, limit, key_only, cf, reverse } = request;
+        let wanted = Wanted { limit: limit as usize, key_only, reverse };
+        match self.try_scan(context, &cf, vec![(start_key, end_key)], wanted).await {
+            Ok(kvs) => RawScanResponse { region_error: None, kvs },
+            Err(denied) => {
+                refused_scan(denied, |region_error, kvs| RawScanResponse { region_error, kvs })
+            }
+        }
+    }
+
+    pub(super) async fn batch_scan(&self, request: RawBatchScanRequest) -> RawBatchScanResponse {
+        let RawBatchScanRequest { context, ranges, each_limit, key_only, cf, reverse } = request;
+        let wanted = Wanted { limit: each_limit as usize, key_only, reverse };
+        let ranges = ranges.into_iter().map(|range| (range.start_key, range.end_key)).collect();
+        match self.try_scan(context, &cf, ranges, wanted).await {
+            Ok(kvs) => RawBatchScanResponse { region_error: None, kvs },
+            Err(denied) => {
+                refused_scan(denied, |region_error, kvs| RawBatchScanResponse { region_error, kvs })
+            }
+        }
+    }
+
+    /// Each range by itself, clipped to the region; together they fit into one answer.
+    async fn try_scan(
+        &self,
+        context: Option<Context>,
+        cf: &str,
+        ranges: Vec<(Bytes, Bytes)>,
+        wanted: Wanted,
+    ) -> Result<Vec<KvPair>, Denied> {
+        let target = target(&self.edge, context)?;
+        let family = self.edge.family(cf)?;
+        if ranges.len() > RANGES_MAX {
+            let why = format!("CRIB-E2004: {} ranges, {RANGES_MAX} is the most", ranges.len());
+            return Err(Denied::Bad(why));
+        }
+        let range = |(start, end): &(Bytes, Bytes)| {
+            let (lower, upper) = if wanted.reverse { (end, start) } else { (start, end) };
+            self.edge.range(lower, upper)
+        };
+        let ranges: Vec<KeyRange> = ranges.iter().map(range).collect::<Result<_, _>>()?;
+        let look = move |view: Box<dyn View>, state: Arc<RegionState>| {
+            spawn_blocking(move || scan_all(reader(&*view, &state), family, ranges, wanted))
+        };
+        let (found, _) = self.data.read(&target, std::iter::empty(), look).await?;
+        let found = joined(found.await)?.ok_or_else(|| {
+            let why = "the answer is too long: ask for fewer pairs";
+            Denied::Bad(format!("CRIB-E2005: {why} than {}", wanted.limit))
+        })?;
+        Ok(self.pairs(found.into_iter()))
+    }
+}
+
+fn reader<'a>(view: &'a dyn View, state: &'a RegionState) -> Reader<'a> {
+    Reader { view, region: &state.region, now_seconds: now_seconds() }
+}
+
+/// The pairs of all ranges; `None` if they do not fit into one answer.
+fn scan_all(
+    reader: Reader<'_>,
+    family: Cf,
+    ranges: Vec<KeyRange>,
+    wanted: Wanted,
+) -> Result<Option<Pairs>, storage::Error> {
+    let mut found = Vec::new();
+    let mut bytes_max = ANSWER_BYTES_MAX;
+    for range in ranges {
+        let scan = Scan {
+            range,
+            direction: if wanted.reverse { Direction::Reverse } else { Direction::Forward },
+            pairs_max: wanted.limit.min(SCAN_PAIRS_MAX),
+            bytes_max,
+            values: if wanted.key_only { Values::Left } else { Values::Whole },
+        };
+        let page = reader.scan(family, &scan)?;
+        if page.end == PageEnd::Bytes {
+            return Ok(None);
+        }
+        let bytes: usize = page.pairs.iter().map(|(key, value)| key.len() + value.len()).sum();
+        bytes_max = bytes_max.saturating_sub(bytes);
+        found.extend(page.pairs);
+    }
+    Ok(Some(found))
+}
+
+/// Engine keys and values.
+type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// What is wanted of a scan.
+#[derive(Clone, Copy)]
+struct Wanted {
+    limit: usize,
+    key_only: bool,
+    reverse: bool,
+}
+
+/// Answers of scans have no field for what is wrong with a request but that of a pair.
+fn refused_scan<T>(
+    denied: Denied,
+    answer: impl FnOnce(Option<proto::errorpb::Error>, Vec<KvPair>) -> T,
+) -> T {
+    match denied.said() {
+        (None, why) => {
+            let error = Some(KeyError { abort: why, ..Default::default() });
+            answer(None, vec![KvPair { error, ..Default::default() }])
+        }
+        (region_error, _) => answer(region_error, Vec::new()),
+    }
+}
+
+fn joined<T>(
+    joined: Result<Result<T, storage::Error>, tokio::task::JoinError>,
+) -> Result<T, Denied> {
+    let result = joined.map_err(|error| Denied::Bad(format!("CRIB-E4003: {error}")))?;
+    Ok(result?)
+}
