@@ -73,11 +73,19 @@ pub enum Bug {
     NeverVouched,
     /// Some clocks run twice as fast as they may.
     FastClock,
+    /// One store's machines admit every snapshot.
+    AdmittedAnyway,
+    /// What an empty peer voted for is lost when its group begins.
+    VoteLostAtBeginning,
+    /// The tombstone of a peer is not looked at when its group begins.
+    TombstoneIgnored,
+    /// What is known of a group that begins is not written together with its command.
+    BegunLater,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 32] = [
+    pub const ALL: [Bug; 36] = [
         Bug::NoSync,
         Bug::AckBeforeWrite,
         Bug::VoteNotWritten,
@@ -110,6 +118,10 @@ impl Bug {
         Bug::VouchedForEver,
         Bug::NeverVouched,
         Bug::FastClock,
+        Bug::AdmittedAnyway,
+        Bug::VoteLostAtBeginning,
+        Bug::TombstoneIgnored,
+        Bug::BegunLater,
     ];
 
     /// What becomes of a write of the log.
@@ -167,7 +179,7 @@ impl Bug {
             Bug::AppliedForgotten => (Cf::Meta, &|key| key.first() == Some(&b'a')),
             Bug::BaseLost => (Cf::Meta, &|key| key.first() == Some(&b'b')),
             Bug::LastEntryLost => (Cf::Raft, &|key| key.len() == 17 && key[8] == 1),
-            Bug::DataLost => (Cf::Default, &|key| key.len() == 16),
+            Bug::DataLost => (Cf::Default, &|key| key.len() == 16 && key[8..] != [0; 8]),
             Bug::TombstoneLost => (Cf::Meta, &|key| key.first() == Some(&b'g')),
             Bug::SupportForgotten => (Cf::Meta, &|key| key.first() == Some(&b's')),
             Bug::EpochForgotten => (Cf::Meta, &|key| key == b"e"),

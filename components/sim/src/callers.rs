@@ -9,6 +9,7 @@ use types::{EntryId, GroupId, Index, PeerId, StoreId, Term};
 
 use crate::check::{Asked, What};
 use crate::report::Count;
+use crate::spawns::Child;
 use crate::world::{Happening, World};
 
 /// What callers know.
@@ -21,6 +22,24 @@ pub(crate) struct Callers {
     pub groups: BTreeMap<GroupId, Vec<(PeerId, StoreId)>>,
     /// Groups that end, or have ended.
     pub retired: Vec<GroupId>,
+    /// Groups that commands bring into being.
+    pub children: Vec<Child>,
+    /// Where every peer lives.
+    pub homes: BTreeMap<PeerId, StoreId>,
+}
+
+impl Callers {
+    pub(crate) fn new_peer(&mut self, store: StoreId) -> PeerId {
+        self.next_peer += 1;
+        let peer = PeerId::new(self.next_peer).expect("not zero");
+        self.homes.insert(peer, store);
+        peer
+    }
+
+    pub(crate) fn new_command(&mut self) -> u64 {
+        self.next_command += 1;
+        self.next_command
+    }
 }
 
 impl World<'_> {
@@ -36,15 +55,15 @@ impl World<'_> {
         let mut voters = Vec::new();
         for nth in 0..3 {
             let at = usize::try_from((first + nth) % self.nodes.len() as u64).expect("few");
-            self.callers.next_peer += 1;
-            let peer = PeerId::new(self.callers.next_peer).expect("not zero");
-            voters.push((peer, self.nodes[at].id));
+            let store = self.nodes[at].id;
+            voters.push((self.callers.new_peer(store), store));
         }
         let roster = Roster::of_voters(&voters).expect("three voters");
         for &(peer, store) in &voters {
             let at = EntryId::new(Term(1), Index(1));
             let beginning = Box::new(Beginning { peer, at, roster: roster.clone() });
             let node = self.nodes.iter().position(|node| node.id == store).expect("it is there");
+            self.nodes[node].created.lock().insert(group);
             self.ask(node, group, What::Other, |token| Event::Create { group, token, beginning });
         }
         self.callers.groups.insert(group, voters);
@@ -79,6 +98,7 @@ impl World<'_> {
         }
         let wait = self.rng.between((1, self.plan.requests * 2));
         self.after(wait, Happening::Caller);
+        self.hear_of_children();
         self.retire_some();
         let groups: Vec<GroupId> = self.callers.groups.keys().copied().collect();
         let Some(group) = self.rng.pick(&groups) else { return };
@@ -89,6 +109,9 @@ impl World<'_> {
         let mean = self.plan.requests;
         let rate = |every: u64| (1_000 * mean).checked_div(every).map_or(0, |rate| rate.min(300));
         let (change, transfer) = (rate(self.plan.changes), rate(self.plan.transfers));
+        if self.plan.spawns > 0 && self.rng.chance(self.plan.spawns) {
+            return self.propose_spawn(at, group);
+        }
         let dice = self.rng.below(1_000);
         if dice < change {
             self.change_membership(at, group);
@@ -103,8 +126,8 @@ impl World<'_> {
     }
 
     pub(crate) fn propose(&mut self, at: usize, group: GroupId) {
-        self.callers.next_command += 1;
-        let mut command = format!("{}:{}", group.get(), self.callers.next_command).into_bytes();
+        let nth = self.callers.new_command();
+        let mut command = format!("{}:{nth}", group.get()).into_bytes();
         let size = usize::try_from(self.rng.between(self.plan.command)).expect("short");
         command.resize(size.max(command.len()), b'.');
         let bytes = bytes::Bytes::from(command.clone());
@@ -150,8 +173,7 @@ impl World<'_> {
             None => {
                 let stores: Vec<StoreId> = self.nodes.iter().map(|node| node.id).collect();
                 let Some(store) = self.rng.pick(&stores) else { return };
-                self.callers.next_peer += 1;
-                let peer = PeerId::new(self.callers.next_peer).expect("not zero");
+                let peer = self.callers.new_peer(store);
                 vec![(Change::Set(peer, Seat::Learner), Some(store))]
             }
         };

@@ -1,6 +1,7 @@
 //! What must hold, one checker per property, each fed with what happens.
 
 mod answers;
+pub(crate) mod births;
 mod graves;
 mod leaders;
 mod promises;
@@ -10,10 +11,11 @@ mod support;
 use std::fmt;
 
 use multiraft::Outcome;
-use types::{GroupId, Index, PeerId, Term};
+use types::{GroupId, Index, PeerId, StoreId, Term};
 
 use answers::Answers;
 pub(crate) use answers::{Asked, What};
+use births::Births;
 use graves::Graves;
 use leaders::Leaders;
 use promises::Promises;
@@ -39,6 +41,7 @@ impl fmt::Display for Violation {
 #[derive(Debug, Default)]
 pub(crate) struct Checks {
     pub answers: Answers,
+    pub births: Births,
     leaders: Leaders,
     pub states: States,
     pub graves: Graves,
@@ -62,6 +65,14 @@ impl Checks {
     pub(crate) fn applied(&mut self, group: GroupId, index: Index, command: &[u8]) {
         let found = self.states.applied(group, index, command);
         self.report(found);
+    }
+
+    /// Groups of a store have their ranges.
+    pub(crate) fn ranges(&mut self, store: StoreId, found: Result<(), String>) {
+        self.report(found.map_err(|why| Violation {
+            check: "ranges of a store do not overlap",
+            what: format!("{store}: {why}"),
+        }));
     }
 
     /// A caller asked.

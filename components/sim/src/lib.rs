@@ -22,9 +22,12 @@ mod liveness;
 mod machine;
 mod node;
 mod plan;
+mod ranges;
 mod report;
 mod retire;
+mod spawns;
 mod spoiled;
+pub mod whole;
 mod witness;
 mod world;
 

@@ -5,7 +5,7 @@ use storage::Faults;
 use types::{GroupId, Time};
 
 use crate::check::Violation;
-use crate::machine::commands;
+use crate::machine::{commands, pairs};
 use crate::plan::MS;
 use crate::report::Count;
 use crate::world::World;
@@ -27,6 +27,7 @@ impl World<'_> {
             self.nodes[at].paused_until = Time::ZERO;
             self.start(at);
         }
+        self.hear_of_children();
         let groups: Vec<GroupId> = self.callers.groups.keys().copied().collect();
         let end = Time(self.now.0 + PATIENCE);
         self.wait(end, "groups have leaders and answer", |world| {
@@ -36,10 +37,13 @@ impl World<'_> {
             let at = self.leader(group).expect("every group has a leader now");
             self.propose(at, group);
         }
+        let retired = self.callers.retired.clone();
+        // First, since what is left of them may be in the way of what they brought into being; and
+        // again, since a parent that lagged may just have brought them into being.
+        self.wait(end, "ended groups are gone", |world| world.remains(&retired))?;
         self.wait(end, "replicas are the same and the removed are gone", |world| {
             groups.iter().find_map(|&group| world.unequal(group))
         })?;
-        let retired = self.callers.retired.clone();
         self.wait(end, "ended groups are gone", |world| world.remains(&retired))?;
         self.wait(end, "every request ends", |world| {
             let waiting = world.checks.lock().answers.waiting();
@@ -113,7 +117,7 @@ impl World<'_> {
         }
         let state = |at: &usize| {
             let engine = &self.nodes[*at].up.as_ref().expect("all run").engine;
-            commands(&**engine, group)
+            pairs(&**engine, group)
         };
         let first = state(members.first()?);
         if members.iter().any(|at| state(at) != first) {
@@ -129,7 +133,7 @@ impl World<'_> {
                 let (since, membership) = status.membership;
                 membership.get(status.id).is_some() && since <= status.commit
             });
-            was_member || core.is_none() && !commands(&*up.engine, group).is_empty()
+            was_member || core.is_none() && !pairs(&*up.engine, group).is_empty()
         });
         let strays: Vec<String> = strays.map(|at| self.nodes[at].id.to_string()).collect();
         (!strays.is_empty())

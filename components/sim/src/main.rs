@@ -4,6 +4,8 @@
 //! sim run --seeds 0..2000     many runs; stops at the first violation and prints its seed
 //! sim run --seed 17           one run, every step printed
 //! sim run --minutes 30        fresh seeds until the time is up
+//! sim whole --seed 17         the same two for whole clusters: stores, placement and clients
+//! sim whole --seeds 0..200
 //! ```
 //!
 //! One run in a hundred is done twice, and both must be the same step for step. Exits with 1 on a
@@ -12,6 +14,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use sim::whole::Tally;
 use sim::{Failure, Report};
 
 fn main() -> ExitCode {
@@ -40,7 +43,17 @@ fn main() -> ExitCode {
             }
             Err(_) => usage(&format!("`{minutes}` is not a number of minutes")),
         },
-        _ => usage("run --seed N, run --seeds A..B or run --minutes N"),
+        ["whole", "--seed", seed] => match seed.parse() {
+            Ok(seed) => told(sim::whole::run(seed, None, Some(&|line| println!("{line}")))),
+            Err(_) => usage(&format!("`{seed}` is not a seed")),
+        },
+        ["whole", "--seeds", range] => match parse_range(range) {
+            Some((first, end)) => many_whole(first, end),
+            None => usage(&format!("`{range}` is not a range such as 0..2000")),
+        },
+        _ => {
+            usage("run --seed N, run --seeds A..B, run --minutes N, or whole with a seed or seeds")
+        }
     }
 }
 
@@ -59,6 +72,48 @@ fn fail(failure: &Failure) -> ExitCode {
     println!("VIOLATION {failure}");
     println!("again, step by step: ./x sim cluster --seed {}", failure.seed);
     ExitCode::FAILURE
+}
+
+fn told(outcome: Result<Tally, Failure>) -> ExitCode {
+    match outcome {
+        Ok(tally) => {
+            println!("no violation: {tally}");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            println!("VIOLATION {failure}");
+            println!("again, step by step: sim whole --seed {}", failure.seed);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Two threads share the seeds; all of them run, and every violation is printed.
+fn many_whole(first: u64, end: u64) -> ExitCode {
+    let work = |odd: u64| {
+        let (mut total, mut failed) = (Tally::default(), 0);
+        for seed in (first..end).filter(|seed| seed % 2 == odd) {
+            match sim::whole::run(seed, None, None) {
+                Ok(tally) => total.merge(&tally),
+                Err(failure) => {
+                    println!("VIOLATION {failure}");
+                    failed += 1;
+                }
+            }
+        }
+        (total, failed)
+    };
+    let mut total = Tally::default();
+    let mut failed = 0;
+    std::thread::scope(|scope| {
+        for thread in [scope.spawn(|| work(0)), scope.spawn(|| work(1))] {
+            let (tally, count) = thread.join().expect("a run does not panic");
+            total.merge(&tally);
+            failed += count;
+        }
+    });
+    println!("{} runs, {failed} with a violation: {total}", end - first);
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Two threads take seeds in turn.

@@ -1,22 +1,22 @@
 //! One store: the real shard, apply lane, courier and liveness, carried out step by step.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use multiraft::apply::{Applier, ApplyOutput, ApplyTask, Work};
+use multiraft::apply::{Applied, Applier, ApplyOutput, ApplyTask, Done, Work};
 use multiraft::courier::{Courier, CourierCounts, CourierEffects};
 use multiraft::shard::liveness::{Detector, LivenessEffects};
 use multiraft::shard::{Effects, Event, Fetch, Shard, ShardWrite, SnapshotEffect, Token};
-use multiraft::{Config, Outcome, Parcel, Payload, SnapshotBody};
+use multiraft::{Config, Machines, Opened, Outcome, Parcel, Payload, SnapshotBody, Standing};
 use parking_lot::Mutex;
 use storage::{Batch, Cf, Durability, Engine, MemoryDisk, MemoryEngine};
-use types::{ClusterId, StoreId, Time};
+use types::{ClusterId, GroupId, StoreId, Time};
 
 use crate::bugs::Bug;
-use crate::check::Checks;
+use crate::check::{Checks, births};
 use crate::machine::Ledgers;
-use crate::spoiled::Spoiled;
+use crate::spoiled::{Spoiled, is_buried};
 
 /// One store, running or not.
 pub(crate) struct Node {
@@ -28,6 +28,8 @@ pub(crate) struct Node {
     /// of true time.
     pub ahead: u64,
     pub rate_ppm: u64,
+    /// Groups of the beginning whose peers were created here.
+    pub created: Arc<Mutex<BTreeSet<GroupId>>>,
     /// Nothing is written before that.
     pub stalled_until: Time,
     /// The process does nothing before that, as one that is stopped or not scheduled.
@@ -60,6 +62,8 @@ pub(crate) struct Wants {
     pub sends: Vec<(StoreId, Parcel)>,
     pub fetches: Vec<Fetch>,
     pub answers: Vec<(Token, Outcome)>,
+    /// Who leads what, where that changed.
+    pub standings: Vec<(GroupId, Option<Standing>)>,
 }
 
 /// Why a store stopped by itself.
@@ -114,10 +118,16 @@ impl Node {
             bug.at_start(&*engine);
         }
         let engine: Arc<dyn Engine> = match bug {
-            Some(bug) => Arc::new(Spoiled { engine, bug }),
+            Some(bug) => Arc::new(Spoiled { engine, bug, later: Mutex::default() }),
             None => engine,
         };
-        let machines: Arc<dyn multiraft::Machines> = Arc::new(Ledgers {
+        checks.lock().births.started(self.id, &*engine);
+        // What was created and not durable is not here any more.
+        self.created.lock().retain(|&group| births::has_begun(&*engine, group));
+        let machines: Arc<dyn Machines> = Arc::new(Ledgers {
+            store: self.id,
+            created: Arc::clone(&self.created),
+            ranges: Arc::default(),
             checks: Arc::clone(checks),
             bug: bug.filter(|_| self.id.get() == 2),
         });
@@ -128,19 +138,28 @@ impl Node {
         if let Some((group, why)) = opened.damaged.first() {
             return Err(format!("group {group} is set aside: {why}"));
         }
+        let parts = (Arc::clone(config), engine, machines);
+        self.up = Some(Running::new(&mut opened, parts, clock, bug));
+        Ok(())
+    }
+}
+
+impl Running {
+    /// The parts of a store that was opened with one worker and one applier.
+    pub(crate) fn new(
+        opened: &mut Opened,
+        (config, engine, machines): (Arc<Config>, Arc<dyn Engine>, Arc<dyn Machines>),
+        clock: Time,
+        bug: Option<Bug>,
+    ) -> Running {
         let (interval, span) = (config.liveness_interval, config.support_span);
         let mut detector = Detector::new(&opened.remembered, interval, span, clock);
         opened.stores.iter().for_each(|&store| detector.watch(store));
-        self.up = Some(Running {
+        let (life, lent) = (opened.life << 32, Arc::clone(&engine));
+        Running {
             shard: opened.shards.pop().expect("there is one worker"),
             applier: opened.appliers.pop().expect("there is one applier"),
-            courier: Courier::new(
-                Arc::clone(config),
-                Arc::clone(&engine),
-                Arc::clone(&machines),
-                opened.life << 32,
-                clock,
-            ),
+            courier: Courier::new(config, lent, machines, life, clock),
             detector,
             held: LivenessEffects::default(),
             engine,
@@ -152,12 +171,9 @@ impl Node {
             pulses_at: None,
             couriers_at: None,
             bug,
-        });
-        Ok(())
+        }
     }
-}
 
-impl Running {
     pub(crate) fn deliver(
         &mut self,
         clock: Time,
@@ -313,6 +329,9 @@ impl Running {
             replies.map(|(_, token, index, reply)| (token, Outcome::Applied { index, reply })),
         );
         for applied in out.applied {
+            if self.bug == Some(Bug::TombstoneIgnored) && self.is_begun_beside_tombstone(&applied) {
+                continue;
+            }
             self.shard.handle(clock, Event::Applied(Box::new(applied)));
         }
         for begun in out.snapshots {
@@ -321,6 +340,13 @@ impl Running {
             self.carry_courier(clock, Ok(()), out, wants)?;
         }
         Ok(())
+    }
+
+    /// Whether a group has begun where its peer is buried.
+    fn is_begun_beside_tombstone(&self, applied: &Applied) -> bool {
+        let key = [&b"g"[..], &applied.group.get().to_be_bytes()].concat();
+        let record = self.engine.view().get(Cf::Meta, &key).expect("a healthy disk can be read");
+        matches!(applied.done, Done::Spawned(_)) && record.is_some_and(|record| is_buried(&record))
     }
 
     /// Drains the shard until it wants nothing more.
@@ -350,7 +376,7 @@ impl Running {
             }
             wants.fetches.append(&mut effects.fetches);
             wants.answers.append(&mut effects.replies);
-            effects.standings.clear();
+            wants.standings.append(&mut effects.standings);
             for effect in std::mem::take(&mut effects.snapshots) {
                 self.snapshot(clock, effect, wants)?;
             }

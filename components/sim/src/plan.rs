@@ -43,6 +43,8 @@ pub struct Plan {
     pub changes: u64,
     /// Groups that end, for each request.
     pub retires: u64,
+    /// Commands that bring a group into being, for each request.
+    pub spawns: u64,
     /// Transfers of leadership.
     pub transfers: u64,
     /// Requests of callers.
@@ -78,6 +80,7 @@ impl Plan {
             stalls,
             pauses,
             retires,
+            spawns: 0,
             sync_faults,
             full,
             changes,
@@ -85,6 +88,14 @@ impl Plan {
             requests: rng.between((1, 20)) * MS,
             command: (8, if rng.chance(300) { 2_000 } else { 60 }),
             drift_ppm: rng.below(400),
+        }
+    }
+
+    /// Whether groups are parted, and how often. Drawn apart, so that other runs are as they were.
+    pub(crate) fn draw_spawns(&mut self, seed: u64) {
+        let mut rng = Rng::new(seed ^ 0x5_9a11);
+        if rng.chance(600) {
+            self.spawns = rng.between((3, 30));
         }
     }
 

@@ -60,10 +60,16 @@ pub enum Count {
     Destroyed,
     /// Groups that ended.
     Retire,
+    /// Commands proposed that bring a group into being.
+    Spawn,
+    /// Groups that one brought into being.
+    Child,
+    /// Snapshots that were in the way of other groups.
+    NotAdmitted,
 }
 
 /// How many kinds there are.
-const KINDS: usize = 25;
+const KINDS: usize = 28;
 
 impl Count {
     /// All of them, with their names.
@@ -93,6 +99,9 @@ impl Count {
         (Count::Pause, "pauses"),
         (Count::Destroyed, "replicas destroyed"),
         (Count::Retire, "groups ended"),
+        (Count::Spawn, "spawns"),
+        (Count::Child, "children"),
+        (Count::NotAdmitted, "snapshots not admitted"),
     ];
 }
 

@@ -5,7 +5,7 @@ use multiraft::shard::Event;
 use types::{GroupId, PeerId};
 
 use crate::check::{Violation, What};
-use crate::machine::commands;
+use crate::machine::pairs;
 use crate::report::Count;
 use crate::world::World;
 
@@ -15,6 +15,9 @@ impl World<'_> {
         let groups: Vec<GroupId> = self.callers.groups.keys().copied().collect();
         if groups.len() > 2 && self.rng.chance(self.plan.retires) {
             let Some(group) = self.rng.pick(&groups) else { return };
+            if !self.may_retire(group) {
+                return;
+            }
             self.callers.groups.remove(&group);
             self.callers.retired.push(group);
             self.report.add(Count::Retire, 1);
@@ -37,7 +40,7 @@ impl World<'_> {
             for at in 0..self.nodes.len() {
                 let Some(up) = &self.nodes[at].up else { continue };
                 let is_here = up.shard.groups().any(|here| here == group);
-                if is_here || !commands(&*up.engine, group).is_empty() {
+                if is_here || !pairs(&*up.engine, group).is_empty() {
                     found = Some(format!("{group} is still on {}", self.nodes[at].id));
                     self.destroy(at, group);
                 }

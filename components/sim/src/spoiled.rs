@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use storage::{Batch, Cf, Durability, Engine, Error, Health, Op, TableWriter, View};
 
 use crate::bugs::{Bug, filtered};
@@ -11,6 +12,8 @@ use crate::bugs::{Bug, filtered};
 pub(crate) struct Spoiled {
     pub engine: Arc<dyn Engine>,
     pub bug: Bug,
+    /// What is written with the next batch only.
+    pub later: Mutex<Batch>,
 }
 
 impl Spoiled {
@@ -34,6 +37,38 @@ pub(crate) fn is_buried(record: &[u8]) -> bool {
     record.ends_with(&[16, 2])
 }
 
+/// The groups that begin with a batch of the apply lane.
+fn begun(batch: &Batch, durability: Durability) -> Vec<[u8; 8]> {
+    let mut found: Vec<[u8; 8]> = Vec::new();
+    if durability == Durability::Synced {
+        return found;
+    }
+    for op in batch.iter() {
+        if let Op::Put(Cf::Meta, [b'b', group @ ..], _) = op {
+            found.extend(<[u8; 8]>::try_from(group));
+        }
+    }
+    // Those whose log is shortened were here before.
+    let is_shortened = |group: &[u8; 8]| {
+        let is_of_it = |op: Op<'_>| match op {
+            Op::DeleteRange(Cf::Raft, start, _) => start.starts_with(group),
+            _ => false,
+        };
+        batch.iter().any(is_of_it)
+    };
+    found.retain(|group| !is_shortened(group));
+    found
+}
+
+/// The peer that the record of a group names.
+pub(crate) fn peer_of(record: &[u8]) -> u64 {
+    // Its first field: a tag, and seven bits to a byte, the lowest first.
+    let bytes = record.iter().skip(1);
+    let mut more = true;
+    let taken = bytes.take_while(|&&byte| std::mem::replace(&mut more, byte & 0x80 != 0));
+    taken.enumerate().fold(0, |sum, (nth, &byte)| sum | u64::from(byte & 0x7f) << (7 * nth))
+}
+
 impl Engine for Spoiled {
     fn write(&self, batch: &Batch, durability: Durability) -> Result<(), Error> {
         let batch = filtered(batch, |op| self.keeps(op));
@@ -41,7 +76,28 @@ impl Engine for Spoiled {
         if self.bug == Bug::TombstoneNotSynced && batch.iter().any(|op| is_tombstone(&op)) {
             durability = Durability::Buffered;
         }
-        self.engine.write(&batch, durability)
+        match self.bug {
+            Bug::VoteLostAtBeginning => {
+                let mut batch = batch;
+                for group in begun(&batch, durability) {
+                    // The hard state.
+                    batch.delete(Cf::Raft, &[&group[..], &[0]].concat());
+                }
+                self.engine.write(&batch, durability)
+            }
+            Bug::BegunLater => {
+                let begun = begun(&batch, durability);
+                let is_later = |op: &Op<'_>| match *op {
+                    Op::Put(Cf::Meta, key, _) => begun.iter().any(|group| key[1..] == *group),
+                    _ => false,
+                };
+                let earlier =
+                    std::mem::replace(&mut *self.later.lock(), filtered(&batch, is_later));
+                self.engine.write(&earlier, Durability::Buffered)?;
+                self.engine.write(&filtered(&batch, |op| !is_later(op)), durability)
+            }
+            _ => self.engine.write(&batch, durability),
+        }
     }
 
     fn view(&self) -> Box<dyn View> {
@@ -49,7 +105,10 @@ impl Engine for Spoiled {
     }
 
     fn get(&self, cf: Cf, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        self.engine.get(cf, key)
+        let found = self.engine.get(cf, key)?;
+        let is_group = cf == Cf::Meta && key.first() == Some(&b'g');
+        let is_hidden = self.bug == Bug::TombstoneIgnored && is_group;
+        Ok(found.filter(|record| !is_hidden || !is_buried(record)))
     }
 
     fn flush(&self, cf: Cf) -> Result<(), Error> {

@@ -38,6 +38,15 @@ impl World<'_> {
         }
     }
 
+    /// What is on the disk of a store.
+    pub(crate) fn check_disk(&self, at: usize) {
+        let node = &self.nodes[at];
+        let Some(running) = &node.up else { return };
+        let mut checks = self.checks.lock();
+        let found = checks.births.disk(node.id, &*running.engine);
+        checks.report(found);
+    }
+
     /// How a store is.
     pub(crate) fn look(&self, at: usize) {
         let node = &self.nodes[at];

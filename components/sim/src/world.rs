@@ -75,7 +75,8 @@ pub(crate) struct World<'a> {
 impl<'a> World<'a> {
     pub(crate) fn new(seed: u64, bug: Option<Bug>, tell: Option<&'a dyn Fn(String)>) -> World<'a> {
         let mut rng = Rng::new(seed);
-        let plan = Plan::draw(&mut rng);
+        let mut plan = Plan::draw(&mut rng);
+        plan.draw_spawns(seed);
         let stores = usize::try_from(plan.stores).expect("few");
         let nodes = (1..=plan.stores).map(|id| Node {
             id: StoreId::new(id).expect("not zero"),
@@ -87,6 +88,7 @@ impl<'a> World<'a> {
                 Some(Bug::FastClock) if id % 2 == 0 => 2_000_000,
                 _ => 1_000_000 + rng.below(plan.drift_ppm + 1) - rng.below(plan.drift_ppm + 1),
             },
+            created: Arc::default(),
             stalled_until: Time::ZERO,
             paused_until: Time::ZERO,
         });
@@ -183,6 +185,7 @@ impl<'a> World<'a> {
                     node.apply_is_due = false;
                     node.apply(clock, wants)
                 });
+                self.check_disk(at);
             }
             Happening::Fetched { at, life, fetch } => {
                 self.report.add(Count::Fetch, 1);
@@ -380,6 +383,7 @@ impl<'a> World<'a> {
             return self.checks.lock().report(Err(violation));
         }
         self.say(|world| format!("{} starts", world.nodes[at].id));
+        self.check_disk(at);
         self.with(at, None, |_, _, _| Ok(()));
     }
 
@@ -426,6 +430,7 @@ impl<'a> World<'a> {
         self.report.add(Count::Undetermined, checks.answers.undetermined);
         self.report.add(Count::Leader, checks.leader_terms());
         self.report.add(Count::Destroyed, checks.graves.count());
+        self.report.add(Count::NotAdmitted, checks.births.not_admitted);
         match outcome {
             Ok(()) => Ok(self.report),
             Err(violation) => Err(Failure { seed, at: self.now, violation }),

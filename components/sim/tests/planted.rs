@@ -23,9 +23,9 @@ const PLANTED: [(Bug, u64); Bug::ALL.len()] = [
     (Bug::DataKept, 40),
     (Bug::BaseNotWritten, 40),
     (Bug::RosterNotWritten, 40),
-    (Bug::TombstoneNotSynced, 50),
+    (Bug::TombstoneNotSynced, 80),
     (Bug::TombstoneLost, 40),
-    (Bug::SuffixKept, 50),
+    (Bug::SuffixKept, 120),
     (Bug::SupportNotWritten, 40),
     (Bug::SupportForgotten, 40),
     (Bug::EpochForgotten, 40),
@@ -36,18 +36,23 @@ const PLANTED: [(Bug, u64); Bug::ALL.len()] = [
     (Bug::VouchedForEver, 40),
     (Bug::NeverVouched, 40),
     (Bug::FastClock, 40),
+    (Bug::AdmittedAnyway, 40),
+    (Bug::VoteLostAtBeginning, 60),
+    (Bug::TombstoneIgnored, 40),
+    (Bug::BegunLater, 40),
 ];
 
 /// Checkers that are proven by the bugs above, by the name of what they say.
-const PROVEN: [&str; 9] = [
+const PROVEN: [&str; 10] = [
     "epochs are used in one life",
     "every request ends",
+    "groups begin with their commands",
     "groups go on without a store",
     "idle groups fall silent",
     "nothing acknowledged is lost",
     "nothing refused is applied",
+    "ranges of a store do not overlap",
     "reads are linearizable",
-    "votes that were said are kept",
     "whoever vouches is supported",
 ];
 

@@ -27,6 +27,11 @@ fn same_seed_gives_the_same_run() {
 }
 
 #[test]
+fn empty_peer_that_was_restarted_keeps_its_vote_when_its_group_begins() {
+    sim::run(160, None, None).expect("it holds");
+}
+
+#[test]
 fn request_displaced_beyond_the_log_of_the_next_leadership_ends() {
     sim::run(911, None, None).expect("it holds");
 }

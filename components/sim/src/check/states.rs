@@ -69,6 +69,11 @@ impl States {
         Ok(())
     }
 
+    /// Whether a command was refused.
+    pub(crate) fn is_refused(&self, command: &[u8]) -> bool {
+        self.refused.contains(command)
+    }
+
     /// The last slot of a group that was acknowledged.
     pub(crate) fn last_acknowledged(&self, group: GroupId) -> Index {
         let last = self.acknowledged.get(&group).and_then(|slots| slots.keys().next_back());

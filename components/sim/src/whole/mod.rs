@@ -1,0 +1,57 @@
+//! Whole clusters: stores with regions, placement on some of them, and clients, from one seed.
+//!
+//! ```text
+//!   clients ── ask, route, timestamps ──┐
+//!   host: shard, applier, courier · Regions · what a store does about orders, splits, reports,
+//!         births ── heartbeats, reports, ids ──► member: Oracle, RegionTable, Controller
+//! ```
+//!
+//! Real: everything of `multiraft` that [`crate::run`] runs, the regions of `kv` with their machines,
+//! placement's state machine, its timestamps, table and planner. A stand-in: what glues them
+//! together in a store and in placement's driver, where the real ones wait for sockets and timers.
+//! It takes the same steps in the same order; each file names what it stands for.
+//!
+//! A run has two phases, as there: *safety*, in which stores crash, are cut off, stand still, stay
+//! away until they are replaced, join and are drained; and *liveness*, in which everything heals.
+//!
+//! Reading order: `plan` · `words`: what is sent · `world` · `host`, `glue`, `orders`, `serving`: a
+//! store · `member`, `leading`: placement · `client`: a client · `check`: what must hold · `bugs`.
+
+mod bugs;
+mod check;
+mod client;
+mod faults;
+mod glue;
+mod host;
+mod leading;
+mod liveness;
+mod machines;
+mod member;
+mod orders;
+mod people;
+mod plan;
+mod serving;
+mod splits;
+mod tally;
+mod words;
+mod world;
+
+pub use bugs::Planted;
+pub use tally::{Kind, Tally};
+
+use crate::report::Failure;
+use world::World;
+
+/// Runs one seed, perhaps with a planted bug. If there is someone to tell, every step is told.
+///
+/// # Errors
+/// The first property that does not hold.
+pub fn run(
+    seed: u64,
+    bug: Option<Planted>,
+    tell: Option<&dyn Fn(String)>,
+) -> Result<Tally, Failure> {
+    let mut world = World::new(seed, bug, tell);
+    let outcome = world.safety().and_then(|()| world.liveness());
+    world.finish(seed, outcome)
+}

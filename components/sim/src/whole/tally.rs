@@ -1,0 +1,184 @@
+//! What runs of whole clusters went through.
+
+use std::fmt;
+
+/// Things that happen in runs, and are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Kind {
+    /// Steps of the world.
+    Step,
+    /// Writes of clients that were acknowledged.
+    Write,
+    /// Compared and set.
+    CasDone,
+    /// Compared and not set.
+    CasNot,
+    /// Ranges deleted, in one region.
+    DeleteRange,
+    /// Keys read.
+    Read,
+    /// Regions scanned.
+    Scan,
+    /// Operations of clients that were refused.
+    Refused,
+    /// Operations whose end nobody knows.
+    Unknown,
+    /// Requests for another form of the region.
+    EpochNotMatch,
+    /// Requests that another store leads.
+    NotLeader,
+    /// Commands that were for another form of the region when they were applied.
+    EpochAtApply,
+    /// Reads whose region had changed when they had their view.
+    NotStill,
+    /// Routes that placement gave.
+    Route,
+    /// Splits that were applied.
+    Split,
+    /// Snapshots that arrived.
+    Snapshot,
+    /// Snapshots that were not admitted.
+    NotAdmitted,
+    /// Replicas destroyed.
+    Destroyed,
+    /// Times that a store began to lead a region.
+    Lead,
+    /// Times that placement was led.
+    PlacementLead,
+    /// Timestamps given.
+    Timestamp,
+    /// Timestamps taken and thrown away.
+    TimestampDropped,
+    /// Reports that were taken.
+    Report,
+    /// Streams of reports that broke.
+    StreamBroken,
+    /// Orders that were sent.
+    Order,
+    /// Orders that came for another form of the region.
+    OrderLate,
+    /// Memberships changed on order.
+    Change,
+    /// Leadership moved on order.
+    Transfer,
+    /// Stores that joined.
+    Join,
+    /// Stores that were drained until they were empty.
+    Drained,
+    /// Stores that stayed away until their replicas were given up.
+    Lost,
+    /// Processes killed.
+    Kill,
+    /// Stores that lost power.
+    PowerLoss,
+    /// Unsynced writes lost by that.
+    LostWrite,
+    /// Stores that stopped by themselves, as their disk failed.
+    Death,
+    /// Links cut.
+    Cut,
+    /// Disks that stood still.
+    Stall,
+    /// Processes that stood still.
+    Pause,
+    /// Regions whose replicas were compared.
+    Compared,
+}
+
+/// How many kinds there are.
+const KINDS: usize = 39;
+
+impl Kind {
+    /// All of them, with their names.
+    pub const ALL: [(Kind, &'static str); KINDS] = [
+        (Kind::Step, "steps"),
+        (Kind::Write, "writes"),
+        (Kind::CasDone, "cas done"),
+        (Kind::CasNot, "cas not done"),
+        (Kind::DeleteRange, "ranges deleted"),
+        (Kind::Read, "reads"),
+        (Kind::Scan, "scans"),
+        (Kind::Refused, "refused"),
+        (Kind::Unknown, "unknown"),
+        (Kind::EpochNotMatch, "epochs not matched"),
+        (Kind::NotLeader, "not leader"),
+        (Kind::EpochAtApply, "epochs not matched at apply"),
+        (Kind::NotStill, "reads of what had changed"),
+        (Kind::Route, "routes"),
+        (Kind::Split, "splits"),
+        (Kind::Snapshot, "snapshots"),
+        (Kind::NotAdmitted, "snapshots not admitted"),
+        (Kind::Destroyed, "replicas destroyed"),
+        (Kind::Lead, "leaders"),
+        (Kind::PlacementLead, "leaders of placement"),
+        (Kind::Timestamp, "timestamps"),
+        (Kind::TimestampDropped, "timestamps dropped"),
+        (Kind::Report, "reports"),
+        (Kind::StreamBroken, "streams broken"),
+        (Kind::Order, "orders"),
+        (Kind::OrderLate, "late orders"),
+        (Kind::Change, "memberships changed"),
+        (Kind::Transfer, "transfers"),
+        (Kind::Join, "stores joined"),
+        (Kind::Drained, "stores drained"),
+        (Kind::Lost, "stores lost for long"),
+        (Kind::Kill, "kills"),
+        (Kind::PowerLoss, "power losses"),
+        (Kind::LostWrite, "lost writes"),
+        (Kind::Death, "deaths"),
+        (Kind::Cut, "cuts"),
+        (Kind::Stall, "stalls"),
+        (Kind::Pause, "pauses"),
+        (Kind::Compared, "regions compared"),
+    ];
+}
+
+/// What a run, or many, went through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// Hash over every step.
+    pub trace: u64,
+    counts: [u64; KINDS],
+}
+
+impl Default for Tally {
+    fn default() -> Tally {
+        Tally { trace: 0, counts: [0; KINDS] }
+    }
+}
+
+impl Tally {
+    /// How often something happened.
+    #[must_use]
+    pub fn count(&self, kind: Kind) -> u64 {
+        self.counts[kind as usize]
+    }
+
+    pub(crate) fn add(&mut self, kind: Kind, times: u64) {
+        self.counts[kind as usize] += times;
+    }
+
+    pub(crate) fn note(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    /// Adds another run's counts.
+    pub fn merge(&mut self, other: &Tally) {
+        self.trace ^= other.trace;
+        for (sum, count) in self.counts.iter_mut().zip(other.counts) {
+            *sum += count;
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (kind, name) in Kind::ALL {
+            write!(f, "{} {name}, ", self.count(kind))?;
+        }
+        write!(f, "trace {:016x}", self.trace)
+    }
+}

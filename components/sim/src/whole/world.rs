@@ -1,0 +1,617 @@
+//! The world of a whole cluster: its hosts, clients, what is under way between them, and one queue
+//! of what happens when. Beside [`crate::world::World`], whose steps for a store it repeats.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kv::RegionState;
+use multiraft::shard::{Event, Fetch, Token};
+use multiraft::{Config, Outcome, Parcel};
+use parking_lot::Mutex;
+use raft_world::Rng;
+use storage::MemoryDisk;
+use types::{ClusterId, StoreId, Time};
+
+use super::bugs::Planted;
+use super::check::Checks;
+use super::client::Client;
+use super::glue::Asked;
+use super::host::{Host, Opening};
+use super::plan::Plan;
+use super::tally::{Kind, Tally};
+use super::words::{Message, Place, Request};
+use crate::check::Violation;
+use crate::node::{Died, Node, Running, Wants, config};
+use crate::plan::MS;
+use crate::report::Failure;
+
+/// Something that happens at an instant; to a store in one of its lives.
+pub(crate) enum Happening {
+    Parcel {
+        from: StoreId,
+        to: usize,
+        parcel: Parcel,
+    },
+    Message {
+        from: Place,
+        to: Place,
+        message: Box<Message>,
+    },
+    Write {
+        at: usize,
+        life: u64,
+    },
+    Apply {
+        at: usize,
+        life: u64,
+    },
+    Fetched {
+        at: usize,
+        life: u64,
+        fetch: Box<Fetch>,
+    },
+    Wake {
+        at: usize,
+        life: u64,
+    },
+    Pulse {
+        at: usize,
+        life: u64,
+    },
+    Courier {
+        at: usize,
+        life: u64,
+    },
+    Chore {
+        at: usize,
+        life: u64,
+    },
+    /// A read that was granted takes its view.
+    Look {
+        at: usize,
+        life: u64,
+        request: Box<(Request, Arc<RegionState>)>,
+    },
+    /// A stream of reports has lost something.
+    Broken {
+        at: usize,
+        life: u64,
+        stream: u64,
+    },
+    Start {
+        at: usize,
+    },
+    Client {
+        client: usize,
+        serial: u64,
+    },
+    Fault,
+    Sample,
+    People,
+}
+
+impl Happening {
+    /// The store whose process has to run for it.
+    fn host(&self) -> Option<usize> {
+        match *self {
+            Happening::Parcel { to, .. } | Happening::Message { to: Place::Host(to), .. } => {
+                Some(to)
+            }
+            Happening::Write { at, .. }
+            | Happening::Apply { at, .. }
+            | Happening::Fetched { at, .. }
+            | Happening::Wake { at, .. }
+            | Happening::Pulse { at, .. }
+            | Happening::Courier { at, .. }
+            | Happening::Chore { at, .. }
+            | Happening::Look { at, .. }
+            | Happening::Broken { at, .. } => Some(at),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) struct World<'a> {
+    pub now: Time,
+    pub plan: Plan,
+    pub rng: Rng,
+    pub hosts: Vec<Host>,
+    pub clients: Vec<Client>,
+    pub config: Arc<Config>,
+    pub cluster: ClusterId,
+    /// `cut[a][b]`: what host `a` sends to host `b` is lost.
+    pub cut: Vec<Vec<bool>>,
+    arrives: BTreeMap<(Place, Place), Time>,
+    queue: BinaryHeap<Reverse<(Time, u64)>>,
+    happenings: BTreeMap<u64, Happening>,
+    serial: u64,
+    pub checks: Arc<Mutex<Checks>>,
+    /// What stores have asked their groups.
+    pub asked: BTreeMap<u64, (usize, Asked)>,
+    pub tally: Tally,
+    pub bug: Option<Planted>,
+    pub healed: bool,
+    /// The status that was asked for last.
+    pub status: Option<multiraft::GroupStatus>,
+    /// The store that is drained, and whether it was empty.
+    pub drains: Option<(StoreId, bool)>,
+    tell: Option<&'a dyn Fn(String)>,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(
+        seed: u64,
+        bug: Option<Planted>,
+        tell: Option<&'a dyn Fn(String)>,
+    ) -> World<'a> {
+        let mut rng = Rng::new(seed ^ 0x77_4f1e);
+        let plan = Plan::draw(&mut rng);
+        let count = plan.founders + plan.joiners;
+        let hosts: Vec<Host> = (0..count).map(|at| host(at, &plan, &mut rng)).collect();
+        let small = rng.chance(300);
+        let clients = (0..plan.clients).map(|_| Client::new()).collect();
+        let mut world = World {
+            now: Time::ZERO,
+            hosts,
+            clients,
+            config: Arc::new(Config {
+                undetermined_after: Duration::from_secs(1),
+                ..config(small)
+            }),
+            cluster: ClusterId::new(7).expect("not zero"),
+            cut: vec![vec![false; count]; count],
+            arrives: BTreeMap::new(),
+            queue: BinaryHeap::new(),
+            happenings: BTreeMap::new(),
+            serial: 0,
+            checks: Arc::default(),
+            asked: BTreeMap::new(),
+            tally: Tally::default(),
+            bug,
+            healed: false,
+            status: None,
+            drains: None,
+            tell,
+            rng,
+            plan,
+        };
+        world.say(|world| format!("{:?}", world.plan));
+        for at in 0..count {
+            let wait = if at < world.plan.founders { 0 } else { world.rng.between((2, 5)) * 1_000 };
+            world.after(wait * MS, Happening::Start { at });
+        }
+        for client in 0..world.plan.clients {
+            world.after(500 * MS, Happening::Client { client, serial: 0 });
+        }
+        world.after(2_000 * MS, Happening::Fault);
+        world.after(1_000 * MS, Happening::Sample);
+        world.after(1_000 * MS, Happening::People);
+        world
+    }
+
+    pub(crate) fn say(&self, line: impl FnOnce(&World<'_>) -> String) {
+        if let Some(tell) = self.tell {
+            tell(format!("{} {}", self.now, line(self)));
+        }
+    }
+
+    pub(crate) fn after(&mut self, nanos: u64, happening: Happening) {
+        self.at(Time(self.now.0 + nanos), happening);
+    }
+
+    fn at(&mut self, time: Time, happening: Happening) {
+        self.serial += 1;
+        self.queue.push(Reverse((time.max(self.now), self.serial)));
+        self.happenings.insert(self.serial, happening);
+    }
+
+    /// A number that nothing else has.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
+    pub(crate) fn safety(&mut self) -> Result<(), Violation> {
+        self.run_until(self.plan.safety_until)
+    }
+
+    pub(crate) fn run_until(&mut self, end: Time) -> Result<(), Violation> {
+        while let Some(&Reverse((time, serial))) = self.queue.peek()
+            && time <= end
+        {
+            self.queue.pop();
+            self.now = time;
+            let happening = self.happenings.remove(&serial).expect("queued with its serial");
+            self.tally.add(Kind::Step, 1);
+            self.tally.note(&time.0.to_le_bytes());
+            self.happen(happening);
+            if let Some(violation) = self.checks.lock().violation() {
+                return Err(violation);
+            }
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        if let Some(until) = happening.host().map(|at| self.hosts[at].node.paused_until)
+            && until > self.now
+        {
+            // Timers go off when their turn comes, behind or before what has arrived.
+            let is_timer = matches!(
+                happening,
+                Happening::Wake { .. } | Happening::Pulse { .. } | Happening::Chore { .. }
+            );
+            let late = if is_timer { self.rng.below(10 * MS) } else { 0 };
+            return self.at(Time(until.0 + late), happening);
+        }
+        match happening {
+            Happening::Parcel { from, to, parcel } => {
+                self.with(to, None, |node, clock, wants| node.deliver(clock, from, parcel, wants));
+            }
+            Happening::Message { from, to: Place::Host(to), message } => {
+                self.heard(to, from, *message);
+            }
+            Happening::Message { to: Place::Client(client), message, .. } => {
+                self.client_hears(client, *message);
+            }
+            Happening::Write { at, life } => self.write(at, life),
+            Happening::Apply { at, life } => {
+                self.with(at, Some(life), |node, clock, wants| {
+                    node.apply_is_due = false;
+                    node.apply(clock, wants)
+                });
+                self.observe(at);
+            }
+            Happening::Fetched { at, life, fetch } => {
+                self.with(at, Some(life), |node, clock, _| {
+                    let fetched = multiraft::fetch(&*node.engine, *fetch);
+                    node.shard.handle(clock, Event::Fetched(Box::new(fetched)));
+                    Ok(())
+                });
+            }
+            Happening::Wake { at, life } => {
+                self.with(at, Some(life), |node, clock, _| {
+                    node.wakes_at = None;
+                    node.shard.wake(clock);
+                    Ok(())
+                });
+            }
+            Happening::Pulse { at, life } => {
+                let stalled = self.hosts[at].node.stalled_until;
+                if stalled > self.now {
+                    return self.at(stalled, Happening::Pulse { at, life });
+                }
+                self.with(at, Some(life), |node, clock, wants| {
+                    node.pulses_at = None;
+                    node.pulse(clock, wants)
+                });
+            }
+            Happening::Courier { at, life } => {
+                self.with(at, Some(life), |node, clock, wants| {
+                    node.couriers_at = None;
+                    node.tick_courier(clock, wants)
+                });
+            }
+            other => self.happen_above(other),
+        }
+    }
+
+    fn happen_above(&mut self, happening: Happening) {
+        match happening {
+            Happening::Chore { at, life } if self.hosts[at].node.life == life => {
+                self.chores(at, life);
+            }
+            Happening::Look { at, life, request } if self.hosts[at].node.life == life => {
+                self.look(at, &request.0, &request.1);
+            }
+            Happening::Broken { at, life, stream } if self.hosts[at].node.life == life => {
+                self.stream_broke(at, stream);
+            }
+            Happening::Start { at } => self.start(at),
+            Happening::Client { client, serial } => self.client_wakes(client, serial),
+            Happening::Fault => self.fault(),
+            Happening::Sample => self.sample(),
+            Happening::People => self.people(),
+            _ => {}
+        }
+    }
+
+    fn write(&mut self, at: usize, life: u64) {
+        let stalled = self.hosts[at].node.stalled_until;
+        if stalled > self.now {
+            if self.hosts[at].node.life == life {
+                self.with(at, Some(life), |node, clock, _| {
+                    node.shard.stand_down(clock);
+                    Ok(())
+                });
+            }
+            return self.at(stalled, Happening::Write { at, life });
+        }
+        self.with(at, Some(life), |node, clock, _| {
+            node.disk_is_busy = false;
+            node.write(clock).map(|_| ())
+        });
+    }
+
+    /// Does something with a store that runs, in this life if one is said, and carries out what it
+    /// wants.
+    pub(crate) fn with(
+        &mut self,
+        at: usize,
+        life: Option<u64>,
+        what: impl FnOnce(&mut Running, Time, &mut Wants) -> Result<(), Died>,
+    ) {
+        let node = &mut self.hosts[at].node;
+        let clock = node.clock(self.now);
+        if life.is_some_and(|life| life != node.life) {
+            return;
+        }
+        let Some(running) = &mut node.up else { return };
+        let mut wants = Wants::default();
+        let done = what(running, clock, &mut wants).and_then(|()| running.turn(clock, &mut wants));
+        if let Err(Died(why)) = done {
+            return self.died(at, &why);
+        }
+        self.carry_out(at, clock, wants);
+    }
+
+    fn carry_out(&mut self, at: usize, clock: Time, wants: Wants) {
+        let life = self.hosts[at].node.life;
+        for (to, parcel) in wants.sends {
+            self.send_parcel(at, to, &parcel);
+        }
+        for fetch in wants.fetches {
+            let wait = self.rng.between(self.plan.apply);
+            self.after(wait, Happening::Fetched { at, life, fetch: Box::new(fetch) });
+        }
+        self.schedule(at, life, clock);
+        for (group, standing) in wants.standings {
+            self.on_standing(at, group, standing);
+        }
+        for (Token(token), outcome) in wants.answers {
+            self.say(|world| format!("store {at} answers {token} {outcome:?} {}", world.now));
+            if self.hosts[at].node.life == life
+                && let Some((_, asked)) = self.asked.remove(&token)
+            {
+                self.answered(at, asked, outcome);
+            }
+        }
+    }
+
+    fn schedule(&mut self, at: usize, life: u64, clock: Time) {
+        let node = &mut self.hosts[at].node;
+        let Some(running) = &mut node.up else { return };
+        let writes = running.has_writes() && !running.disk_is_busy;
+        running.disk_is_busy |= writes;
+        let applies = running.has_work() && !running.apply_is_due;
+        running.apply_is_due |= applies;
+        let earlier = |due: &mut Option<Time>, wanted: Option<Time>| {
+            let wanted = wanted?.max(clock);
+            if due.is_some_and(|at| at <= wanted) {
+                return None;
+            }
+            *due = Some(wanted);
+            Some(wanted)
+        };
+        let wake = earlier(&mut running.wakes_at, running.shard.deadline());
+        let pulse = earlier(&mut running.pulses_at, Some(running.detector.deadline()));
+        let deadline = running.courier_deadline();
+        let courier = earlier(&mut running.couriers_at, deadline);
+        let due = [
+            (wake.map(|time| node.when(time)), Happening::Wake { at, life }),
+            (pulse.map(|time| node.when(time)), Happening::Pulse { at, life }),
+            (courier.map(|time| node.when(time)), Happening::Courier { at, life }),
+        ];
+        if writes {
+            let wait = self.rng.between(self.plan.disk);
+            self.after(wait, Happening::Write { at, life });
+        }
+        if applies {
+            let wait = self.rng.between(self.plan.apply);
+            self.after(wait, Happening::Apply { at, life });
+        }
+        for (time, happening) in due {
+            if let Some(time) = time {
+                self.at(time, happening);
+            }
+        }
+    }
+
+    fn arrival(&mut self, from: Place, to: Place) -> Time {
+        let mut time = Time(self.now.0 + self.rng.between(self.plan.delay));
+        if !self.rng.chance(self.plan.overtakes) {
+            let last = self.arrives.entry((from, to)).or_insert(Time::ZERO);
+            time = time.max(*last);
+            *last = time;
+        }
+        time
+    }
+
+    fn send_parcel(&mut self, at: usize, to: StoreId, parcel: &Parcel) {
+        let from = self.hosts[at].node.id;
+        self.say(|_| match parcel {
+            Parcel::Groups(envelopes) => format!("{from} to {to}: {envelopes:?}"),
+            Parcel::Snapshot(frame) => format!("{from} to {to}: {frame:?}"),
+            Parcel::Liveness(_) => format!("{from} to {to}: liveness"),
+        });
+        let Some(to) = self.place_of(to) else { return };
+        if self.cut[at][to] || self.rng.chance(self.plan.loss) {
+            return;
+        }
+        let copies = if self.rng.chance(self.plan.twice) { 2 } else { 1 };
+        for _ in 0..copies {
+            let time = self.arrival(Place::Host(at), Place::Host(to));
+            self.at(time, Happening::Parcel { from, to, parcel: parcel.clone() });
+        }
+    }
+
+    /// The host that is a store.
+    pub(crate) fn place_of(&self, store: StoreId) -> Option<usize> {
+        self.hosts.iter().position(|host| host.store == Some(store))
+    }
+
+    /// Sends a message, which may be lost. What is lost of a stream breaks it.
+    pub(crate) fn send(&mut self, from: Place, to: Place, message: Message) {
+        self.say(|_| format!("{from:?} to {to:?}: {message:?}"));
+        let is_cut = match (from, to) {
+            (Place::Host(from), Place::Host(to)) => self.cut[from][to],
+            _ => false,
+        };
+        if is_cut || self.rng.chance(self.plan.loss) {
+            return self.lose(from, &message);
+        }
+        let time = self.arrival(from, to);
+        self.at(time, Happening::Message { from, to, message: Box::new(message) });
+    }
+
+    /// A message did not arrive.
+    pub(crate) fn lose(&mut self, from: Place, message: &Message) {
+        if let (Place::Host(at), &Message::Reports { stream, .. }) = (from, message) {
+            let life = self.hosts[at].node.life;
+            let wait = self.rng.between((100, 1_500)) * MS;
+            self.after(wait, Happening::Broken { at, life, stream });
+        }
+    }
+
+    pub(crate) fn start(&mut self, at: usize) {
+        let is_away = self.hosts[at].away_until > self.now;
+        if self.hosts[at].node.up.is_some() || is_away {
+            return;
+        }
+        if self.hosts[at].store.is_none() {
+            return self.ask_to_join(at);
+        }
+        // A monotonic clock begins anew with the machine.
+        self.hosts[at].node.ahead = self.rng.below(1_000_000) * MS;
+        let with = Opening {
+            config: &self.config,
+            api: self.plan.api,
+            checks: &self.checks,
+            bug: self.bug,
+            cluster: self.cluster,
+        };
+        if let Err(why) = self.hosts[at].start(self.now, &with) {
+            self.hosts[at].glue = None;
+            if why.contains("the disk failed") {
+                self.lose_power(at);
+                return self.after(MS, Happening::Start { at });
+            }
+            let store = self.hosts[at].node.id;
+            let what = format!("{store}: {why}");
+            let violation = Violation { check: "stores open again", what };
+            return self.checks.lock().report(Err(violation));
+        }
+        let life = self.hosts[at].node.life;
+        self.say(|world| format!("{} starts", world.hosts[at].node.id));
+        self.after(0, Happening::Chore { at, life });
+        self.found(at);
+        self.with(at, None, |_, _, _| Ok(()));
+        self.observe(at);
+    }
+
+    /// The process of a store is gone.
+    pub(crate) fn stop(&mut self, at: usize) {
+        if let Some(running) = self.hosts[at].node.up.take() {
+            self.tally.add(Kind::Snapshot, running.courier_counts().received);
+        }
+        self.hosts[at].glue = None;
+        self.asked.retain(|_, (host, _)| *host != at);
+    }
+
+    fn died(&mut self, at: usize, why: &str) {
+        let store = self.hosts[at].node.id;
+        self.say(|_| format!("{store} dies: {why}"));
+        if !why.contains("the disk failed") {
+            let what = format!("{store} stopped: {why}");
+            self.checks.lock().report(Err(Violation { check: "stores go on", what }));
+        }
+        self.tally.add(Kind::Death, 1);
+        self.stop(at);
+        self.lose_power(at);
+        let wait = self.rng.between((MS, 500 * MS));
+        self.after(wait, Happening::Start { at });
+    }
+
+    /// Asks a group of a store something.
+    pub(crate) fn ask(&mut self, at: usize, asked: Asked, event: impl FnOnce(Token) -> Event) {
+        let token = self.number();
+        self.asked.insert(token, (at, asked));
+        let event = event(Token(token));
+        self.with(at, None, |node, clock, _| {
+            node.shard.handle(clock, event);
+            Ok(())
+        });
+    }
+
+    /// The regions of a store are as they may be.
+    fn observe(&mut self, at: usize) {
+        let host = &self.hosts[at];
+        let (Some(glue), Some(store)) = (&host.glue, host.store) else { return };
+        let regions = glue.regions.all().iter().map(|state| state.region.clone()).collect();
+        let mut checks = self.checks.lock();
+        if let Some(cluster) = glue.view.get().cluster.as_ref().filter(|_| checks.cover.len() == 0)
+        {
+            let found = checks.cover.born(&cluster.regions);
+            checks.report(found);
+        }
+        let found = checks.cover.seen(store, regions);
+        checks.report(found);
+    }
+
+    pub(crate) fn finish(
+        mut self,
+        seed: u64,
+        outcome: Result<(), Violation>,
+    ) -> Result<Tally, Failure> {
+        for at in 0..self.hosts.len() {
+            self.stop(at);
+        }
+        let checks = self.checks.lock();
+        self.tally.add(Kind::EpochAtApply, checks.late);
+        self.tally.add(Kind::Split, checks.splits);
+        self.tally.add(Kind::NotAdmitted, checks.not_admitted);
+        self.tally.add(Kind::Destroyed, checks.destroyed);
+        self.tally.add(Kind::Timestamp, checks.clock.given);
+        match outcome {
+            Ok(()) => Ok(self.tally),
+            Err(violation) => Err(Failure { seed, at: self.now, violation }),
+        }
+    }
+}
+
+/// A host before it has begun: a founder knows which store it is.
+fn host(at: usize, plan: &Plan, rng: &mut Rng) -> Host {
+    let number = at as u64 + 1;
+    let id = StoreId::new(number).expect("not zero");
+    let node = Node {
+        id,
+        disk: MemoryDisk::new(),
+        up: None,
+        life: 0,
+        ahead: 0,
+        rate_ppm: 1_000_000 + rng.below(plan.drift_ppm + 1) - rng.below(plan.drift_ppm + 1),
+        created: Arc::default(),
+        stalled_until: Time::ZERO,
+        paused_until: Time::ZERO,
+    };
+    Host {
+        node,
+        store: (at < plan.founders).then_some(id),
+        nonce: number * 1_000 + 1,
+        skew_ms: rng.below(30_000),
+        away_until: Time::ZERO,
+        glue: None,
+        toward: 0,
+    }
+}
+
+/// What a proposal came to, for those who wait for it.
+pub(crate) fn applied(outcome: Outcome) -> Result<bytes::Bytes, String> {
+    match outcome {
+        Outcome::Applied { reply, .. } => Ok(reply),
+        other => Err(format!("{other:?}")),
+    }
+}

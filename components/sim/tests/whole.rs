@@ -1,0 +1,77 @@
+//! Whole clusters: a fixed range of seeds holds, repeats itself, and goes everywhere; and planted
+//! bugs are found.
+
+use sim::whole::{Kind, Planted, Tally, run};
+
+/// Seeds that every test run goes through.
+const SEEDS: u64 = 60;
+
+#[test]
+fn fixed_seeds_hold_and_reach_everything_that_is_counted() {
+    let mut total = Tally::default();
+    for seed in 0..SEEDS {
+        match run(seed, None, None) {
+            Ok(tally) => total.merge(&tally),
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+    for (kind, name) in Kind::ALL {
+        assert!(total.count(kind) > 0, "no {name} in {SEEDS} runs: {total}");
+    }
+}
+
+#[test]
+fn same_seed_gives_the_same_run() {
+    let first = run(3, None, None).expect("it holds");
+    assert_eq!(first, run(3, None, None).expect("it holds"));
+    assert_ne!(first.trace, run(4, None, None).expect("it holds").trace);
+}
+
+/// Each bug, within how many seeds it is found, and by which checker.
+const PLANTED: [(Planted, u64, &str); Planted::ALL.len()] = [
+    (Planted::EpochUnchecked, 60, "operations are linearizable"),
+    (Planted::NotStill, 60, "operations are linearizable"),
+    (Planted::ReadUngranted, 60, "operations are linearizable"),
+    (Planted::ChildWithoutData, 60, "replicas are the same"),
+    (Planted::CutElsewhere, 60, "replicas are the same"),
+    (Planted::CasAtProposer, 60, "operations are linearizable"),
+    (Planted::RangeNotClipped, 60, "replicas are the same"),
+    (Planted::WriteLeftOut, 60, "replicas are the same"),
+    (Planted::AdmittedAnyway, 60, "stores go on"),
+    (Planted::TimestampUnconfirmed, 60, "timestamps rise"),
+    (Planted::WindowIgnored, 60, "timestamps rise"),
+    (Planted::IdsReused, 60, "ids are handed out once"),
+    (Planted::UnknownAsRefused, 60, "nothing refused is done"),
+    (Planted::ProposedAsDone, 60, "nothing acknowledged is lost"),
+    (Planted::NoSync, 60, "regions are led and whole"),
+    (Planted::RecordElsewhere, 60, "regions part all keys"),
+    (Planted::TombstoneLost, 60, "stores go on"),
+];
+
+#[test]
+fn planted_bugs_are_found_within_the_stated_seeds_by_the_named_checker() {
+    let mut missed = Vec::new();
+    for (bug, seeds, check) in PLANTED {
+        let mut others: Vec<String> = Vec::new();
+        let found = (0..seeds).find(|&seed| {
+            // A store that asserts what a bug has broken has found it, but is not the checker.
+            match std::panic::catch_unwind(|| run(seed, Some(bug), None)) {
+                Ok(Ok(_)) => false,
+                Ok(Err(failure)) if failure.violation.check == check => true,
+                Ok(Err(failure)) => {
+                    others.push(failure.to_string());
+                    false
+                }
+                Err(_) => {
+                    others.push("an assertion".to_owned());
+                    false
+                }
+            }
+        });
+        println!("{bug:?}: {found:?}, else {} such as {:.300}", others.len(), others.join(" | "));
+        if found.is_none() {
+            missed.push(bug);
+        }
+    }
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}
