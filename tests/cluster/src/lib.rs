@@ -1,5 +1,8 @@
 //! Real processes on loopback: what a cluster under test is made of.
 //!
+//! There are two kinds. [`crib`] is whole nodes, `crib server`, with client and placement. The rest
+//! is about the engine alone, under a state machine of its own:
+//!
 //! `crib-node` is one store in one process: an engine in a directory, the network, and groups with
 //! a voter on every store. A test talks to it in lines.
 //!
@@ -20,9 +23,11 @@
 //! Each line begins with a number that the test chooses; the answer begins with the same. Answers
 //! come in any order. `0 ready` is said once, when all groups are there.
 //!
-//! Not here: how nodes are started, killed and deprived of power, in `tests/processes`.
+//! Not here: how such nodes are started, killed and deprived of power, in `tests/processes`.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod crib;
+pub mod disks;
 pub mod ledger;

@@ -14,9 +14,10 @@
 
 mod cluster;
 mod crash;
-mod disks;
 mod full;
 mod load;
 mod power;
 mod process;
 mod strangers;
+
+use ::cluster::disks;

@@ -25,7 +25,8 @@ for path in sys.argv[1:]:
     os.close(fd)
 ";
 
-pub(crate) struct Disk {
+/// A file system of its own.
+pub struct Disk {
     mount: PathBuf,
     image: PathBuf,
     is_mounted: bool,
@@ -34,7 +35,10 @@ pub(crate) struct Disk {
 
 impl Disk {
     /// Makes and mounts a disk.
-    pub(crate) fn new(bytes: u64) -> Result<Disk, String> {
+    ///
+    /// # Errors
+    /// Why it cannot be: who is not root, or lacks the tools.
+    pub fn new(bytes: u64) -> Result<Disk, String> {
         let dir = TempDir::new().map_err(|error| error.to_string())?;
         let (mount, image) = (dir.path().join("mount"), dir.path().join("image"));
         std::fs::create_dir(&mount).map_err(|error| error.to_string())?;
@@ -46,17 +50,26 @@ impl Disk {
         Ok(disk)
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
         &self.mount
     }
 
-    pub(crate) fn mount(&mut self) -> Result<(), String> {
+    /// Mounts it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn mount(&mut self) -> Result<(), String> {
         run(Command::new("mount").args(["-o", "loop"]).args([&self.image, &self.mount]))?;
         self.is_mounted = true;
         Ok(())
     }
 
-    pub(crate) fn unmount(&mut self) -> Result<(), String> {
+    /// Unmounts it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn unmount(&mut self) -> Result<(), String> {
         run(Command::new("umount").arg(&self.mount))?;
         self.is_mounted = false;
         Ok(())
@@ -71,13 +84,16 @@ impl Disk {
     }
 
     /// Whether what was written right before the cut, and not synced, is gone.
-    pub(crate) fn has_lost_unsynced(&self) -> bool {
+    pub fn has_lost_unsynced(&self) -> bool {
         // The name may have got into the journal by itself, but not the bytes.
         std::fs::metadata(self.unsynced()).map_or(true, |file| file.len() == 0)
     }
 
     /// Takes all the room there is.
-    pub(crate) fn fill(&self) {
+    ///
+    /// # Panics
+    /// If there is none for a name.
+    pub fn fill(&self) {
         let mut file = File::create(self.ballast()).expect("there is room for a file");
         let mut piece = vec![7; 1 << 20];
         while !piece.is_empty() {
@@ -89,7 +105,10 @@ impl Disk {
     }
 
     /// Gives it back.
-    pub(crate) fn empty(&self) {
+    ///
+    /// # Panics
+    /// If nothing was taken.
+    pub fn empty(&self) {
         std::fs::remove_file(self.ballast()).expect("it is there");
     }
 }
@@ -103,7 +122,10 @@ impl Drop for Disk {
 }
 
 /// Power is lost: what the disks were not made to keep is gone, and they take no more.
-pub(crate) fn cut(disks: &[Disk]) {
+///
+/// # Panics
+/// If that did not work.
+pub fn cut(disks: &[Disk]) {
     for disk in disks {
         std::fs::write(disk.unsynced(), [7; 4096]).expect("there is room for a file");
     }
@@ -117,7 +139,7 @@ pub(crate) fn cut(disks: &[Disk]) {
 }
 
 /// The disks of a test; or it is skipped, and that is said where nobody swallows it.
-pub(crate) fn or_skip(test: &str, sizes: &[u64]) -> Option<Vec<Disk>> {
+pub fn or_skip(test: &str, sizes: &[u64]) -> Option<Vec<Disk>> {
     let made = if rustix::process::geteuid().is_root() {
         run(Command::new("python3").args(["-c", "import fcntl"]))
             .and_then(|()| sizes.iter().map(|&bytes| Disk::new(bytes)).collect())
