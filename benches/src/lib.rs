@@ -17,22 +17,31 @@
 //! - `report`     the table and the JSON file
 //! - `ours`       our core, two variants
 //! - `peer`       crates.io `raft` 0.7, three variants
+//! - `store`      a whole store beside RocksDB (feature `multiraft`)
+//! - `cluster`    a whole cluster beside etcd (feature `kv`)
+//! - `table`, `meters`  of those two: results, and what the system says
 //!
 //! Programs: `raft-bench` times, runs `raft-bench-alloc` (which counts) and prints one table. They
 //! are two because a counting allocator slows what it counts, the more the more a core allocates.
 //!
-//! Not here: disks, networks.
+//! Not here: faults of disks and networks.
 
+#[cfg(feature = "kv")]
+pub mod cluster;
 pub mod contender;
 pub mod counts;
 pub mod measure;
 pub mod memory;
+#[cfg(any(feature = "kv", feature = "multiraft"))]
+pub mod meters;
 pub mod ours;
 pub mod peer;
 pub mod report;
 #[cfg(feature = "multiraft")]
 pub mod store;
 pub mod suite;
+#[cfg(any(feature = "kv", feature = "multiraft"))]
+pub mod table;
 
 use contender::Contender;
 

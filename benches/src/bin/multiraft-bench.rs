@@ -6,8 +6,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use benches::store::meters::{Probe, load_average};
-use benches::store::{BENCHES, Bench, Settings, table};
+use benches::meters::{load_average, machine};
+use benches::store::{BENCHES, Bench, Settings};
+use benches::table;
 
 const USAGE: &str = "usage: multiraft-bench [groups|log|purge|idle|restart]... [--quick] \
                      [--only PATTERN] [--json FILE] [--dir DIR]";
@@ -45,7 +46,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Option<Options> {
 }
 
 fn run(options: &Options) -> ExitCode {
-    let machine = machine(&options.settings);
+    let machine = machine(&options.settings.dir);
     println!("{machine}");
     println!("{}", table::head());
     let mut rows = Vec::new();
@@ -62,18 +63,4 @@ fn run(options: &Options) -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
-}
-
-fn machine(settings: &Settings) -> String {
-    let probe = Probe::start(&settings.dir);
-    std::thread::sleep(std::time::Duration::from_secs(1));
-    let sync_us = probe.stop();
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    format!(
-        "machine: {cores} cores, {}, fdatasync p50 {sync_us:.0} us at rest, load average {:.1}",
-        model.map_or("unknown CPU", |(_, name)| name),
-        load_average(),
-    )
 }

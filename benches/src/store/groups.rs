@@ -17,13 +17,16 @@ use types::{EntryId, Index, Term};
 use super::Settings;
 use super::bare::Bare;
 use super::cluster::{Cluster, STORES};
-use super::load::{self, Load, quantile};
-use super::meters::{Probe, Used};
-use super::table::Row;
+use super::load::{self, Load};
+use crate::meters::{Probe, Used, quantile};
 use crate::report::Better;
+use crate::table::Row;
 
-/// Groups, and how many proposals are under way over all of them.
-const CASES: [(u64, usize); 4] = [(1, 256), (48, 256), (48, 1_024), (1_000, 1_024)];
+/// Groups, and how many proposals are under way over all of them. In the last two, many groups
+/// share what few had, or each has as many as each of the few.
+const CASES: [(u64, usize); 5] = [(1, 256), (48, 256), (48, 1_024), FEW_EACH, MANY_EACH];
+const FEW_EACH: (u64, usize) = (1_000, 1_024);
+const MANY_EACH: (u64, usize) = (1_000, 21_333);
 /// Bytes of a command.
 const BYTES: [usize; 2] = [16, 256];
 
@@ -202,22 +205,28 @@ fn rows(cases: &[Case], bytes: usize) -> Vec<Row> {
     rows
 }
 
-/// What it costs that the same number of proposals is spread over many groups: ours with many
-/// beside ours with few, and the bare engines likewise.
+/// What many groups cost: ours with many beside ours with few, and the bare engines likewise. The
+/// proposals under way are the same in all, or the same for each group.
 fn many_beside_few(cases: &[Case], bytes: usize) -> Vec<Row> {
-    let turns = |groups, value: fn(&(Turn, Turn)) -> f64| {
-        let case = cases.iter().find(|c| (c.groups, c.outstanding) == (groups, 1_024))?;
+    let turns = |wanted, value: fn(&(Turn, Turn)) -> f64| {
+        let case = cases.iter().find(|case| (case.groups, case.outstanding) == wanted)?;
         Some(case.turns.iter().map(value).collect())
     };
-    let row = |what, value: fn(&(Turn, Turn)) -> f64| {
+    let row = |(many, spread), what, value: fn(&(Turn, Turn)) -> f64| {
         Some(Row {
-            name: format!("groups=1000:groups=48/bytes={bytes}/outstanding=1024/{what}"),
+            name: format!("groups=1000:groups=48/bytes={bytes}/{spread}/{what}"),
             unit: "1/s",
             better: Better::Higher,
-            ours: turns(1_000, value)?,
-            peer: turns(48, value)?,
+            ours: turns(many, value)?,
+            peer: turns((48, 1_024), value)?,
         })
     };
-    let rows = [row("ours", |(ours, _)| ours.proposals), row("bare", |(_, bare)| bare.proposals)];
-    rows.into_iter().flatten().collect()
+    let spreads = [(FEW_EACH, "outstanding=1024"), (MANY_EACH, "outstanding-per-group=21")];
+    let rows = spreads.into_iter().flat_map(|spread| {
+        [
+            row(spread, "ours", |(ours, _)| ours.proposals),
+            row(spread, "bare", |(_, bare)| bare.proposals),
+        ]
+    });
+    rows.flatten().collect()
 }

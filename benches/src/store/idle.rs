@@ -10,8 +10,8 @@ use multiraft::Config;
 
 use super::Settings;
 use super::cluster::{Cluster, STORES};
-use super::meters::{Used, resident_bytes};
-use super::table::Row;
+use crate::meters::{Used, resident_bytes};
+use crate::table::Row;
 
 const GROUPS: [u64; 2] = [10_000, 100_000];
 /// With more than this at the beginning, memory that was given back is used again, and its growth

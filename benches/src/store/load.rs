@@ -147,19 +147,3 @@ impl Run<'_> {
         true
     }
 }
-
-/// The value below which so many of a thousand lie.
-pub fn quantile(sorted: &[f64], per_mille: usize) -> f64 {
-    sorted.get(sorted.len() * per_mille / 1_000).or(sorted.last()).copied().unwrap_or(f64::NAN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantile_lies_within_the_values() {
-        let values: Vec<f64> = (0..100).map(f64::from).collect();
-        assert_eq!((quantile(&values, 500), quantile(&values, 1_000)), (50.0, 99.0));
-    }
-}

@@ -19,8 +19,8 @@ use types::{EntryId, Index, Term};
 
 use super::Settings;
 use super::bare::{Bare, entry_key};
-use super::table::Row;
 use crate::report::Better;
+use crate::table::Row;
 
 const BYTES: usize = 256;
 const ENTRIES: [usize; 4] = [1, 8, 64, 512];

@@ -13,8 +13,6 @@
 //! - `restart`   opening a store
 //! - `cluster`   the three stores; `machine` their state machine; `load` the callers
 //! - `bare`      RocksDB without us
-//! - `meters`    what the system says of this process and its disk
-//! - `table`     results as text and as JSON
 //!
 //! Not here: the network between processes, clients.
 
@@ -25,14 +23,12 @@ pub mod idle;
 pub mod load;
 pub mod log;
 pub mod machine;
-pub mod meters;
 pub mod purge;
 pub mod restart;
-pub mod table;
 
 use std::path::PathBuf;
 
-use table::Row;
+use crate::table::Row;
 
 /// How all of them run.
 #[derive(Clone, Debug)]

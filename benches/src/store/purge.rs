@@ -11,11 +11,11 @@ use multiraft::Config;
 use super::Settings;
 use super::cluster::{Cluster, STORES};
 use super::load::{self, Load};
-use super::table::Row;
 use crate::report::Better;
+use crate::table::Row;
 
-/// Groups, and how much of a group's log is worth a compaction, in KiB, unless all of them hold more
-/// than is wanted.
+/// Groups, and how much of a group's log is worth a compaction, in KiB, unless all of them hold
+/// more than is wanted.
 const CASES: [(u64, u64); 2] = [(48, 256), (1_000, 256)];
 const OUTSTANDING: usize = 1_024;
 const BYTES: usize = 256;

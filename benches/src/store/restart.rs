@@ -8,8 +8,8 @@ use multiraft::Config;
 use super::Settings;
 use super::cluster::Cluster;
 use super::load::{self, Load};
-use super::table::Row;
 use crate::report::Better;
+use crate::table::Row;
 
 const GROUPS: u64 = 10_000;
 const BYTES: usize = 256;

@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 
 use cpu_time::ProcessTime;
 
-use super::load::quantile;
-
 /// Between two syncs of a probe.
 const PROBE_EVERY: Duration = Duration::from_millis(50);
 
@@ -90,5 +88,36 @@ impl Probe {
     pub fn stop(self) -> f64 {
         drop(self.stop);
         quantile(&self.thread.join().expect("the probe does not panic"), 500)
+    }
+}
+
+/// The machine and the state it is in, in a line. Looks at the disk of this directory for a second.
+pub fn machine(dir: &Path) -> String {
+    let probe = Probe::start(dir);
+    std::thread::sleep(Duration::from_secs(1));
+    let sync_us = probe.stop();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    format!(
+        "machine: {cores} cores, {}, fdatasync p50 {sync_us:.0} us at rest, load average {:.1}",
+        model.map_or("unknown CPU", |(_, name)| name),
+        load_average(),
+    )
+}
+
+/// The value below which so many of a thousand lie.
+pub fn quantile(sorted: &[f64], per_mille: usize) -> f64 {
+    sorted.get(sorted.len() * per_mille / 1_000).or(sorted.last()).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quantile;
+
+    #[test]
+    fn quantile_lies_within_the_values() {
+        let values: Vec<f64> = (0..100).map(f64::from).collect();
+        assert_eq!((quantile(&values, 500), quantile(&values, 1_000)), (50.0, 99.0));
     }
 }

@@ -1,0 +1,101 @@
+//! `kv-bench [NAME…] [--quick] [--only PATTERN] [--json FILE] [--dir DIR] [--regions N]
+//! [--crib FILE] [--etcd FILE] [--under COMMAND]`: a whole cluster, beside etcd.
+//!
+//! Prints a line about the machine, then rows as soon as they are known. Ends with 1, and without
+//! the row, where a cluster was not well or a call failed.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use benches::cluster::{BENCHES, Bench, Settings};
+use benches::meters::{load_average, machine};
+use benches::table;
+use tokio::runtime::Runtime;
+
+const USAGE: &str = "usage: kv-bench [rates|split|transfer|kill]... [--quick] [--only PATTERN] \
+                     [--json FILE] [--dir DIR] [--regions N] [--crib FILE] [--etcd FILE] \
+                     [--under COMMAND]";
+
+struct Options {
+    settings: Settings,
+    json: Option<String>,
+    benches: Vec<&'static Bench>,
+}
+
+fn main() -> ExitCode {
+    let Some(options) = options(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("kv-bench: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options(mut args: impl Iterator<Item = String>) -> Option<Options> {
+    let settings = Settings {
+        is_quick: false,
+        dir: std::env::temp_dir(),
+        only: None,
+        // Both are built into one directory.
+        crib: std::env::current_exe().ok()?.with_file_name("crib"),
+        etcd: None,
+        under: Vec::new(),
+        regions: 1,
+    };
+    let mut options = Options { settings, json: None, benches: Vec::new() };
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--quick" => options.settings.is_quick = true,
+            "--json" => options.json = Some(args.next()?),
+            "--only" => options.settings.only = Some(args.next()?),
+            "--dir" => options.settings.dir = PathBuf::from(args.next()?),
+            "--crib" => options.settings.crib = PathBuf::from(args.next()?),
+            "--etcd" => options.settings.etcd = Some(PathBuf::from(args.next()?)),
+            "--regions" => options.settings.regions = args.next()?.parse().ok()?,
+            "--under" => {
+                options.settings.under =
+                    args.next()?.split_whitespace().map(str::to_owned).collect();
+            }
+            name => options.benches.push(BENCHES.iter().find(|bench| bench.name == name)?),
+        }
+    }
+    if options.benches.is_empty() {
+        options.benches = BENCHES.iter().collect();
+    }
+    Some(options)
+}
+
+fn run(options: &Options) -> Result<(), String> {
+    let settings = &options.settings;
+    let runtime = Runtime::new().map_err(|error| error.to_string())?;
+    let machine = machine(&settings.dir);
+    println!("{machine}");
+    if settings.etcd.is_none() {
+        println!("no etcd was named: the comparison is absent");
+    }
+    println!("{}", table::head());
+    let mut rows = Vec::new();
+    let mut wrong = Ok(());
+    for bench in &options.benches {
+        let mut show = |row: table::Row| {
+            println!("{}", row.text());
+            rows.push(row);
+        };
+        wrong = (bench.run)(settings, runtime.handle(), &mut show)
+            .map_err(|why| format!("{}: no figure: {why}", bench.name));
+        println!("{:58} {:.1}", format!("load average after {}", bench.name), load_average());
+        if wrong.is_err() {
+            break;
+        }
+    }
+    if let Some(path) = &options.json {
+        std::fs::write(path, table::json(&machine, &rows))
+            .map_err(|error| format!("cannot write {path}: {error}"))?;
+    }
+    wrong
+}

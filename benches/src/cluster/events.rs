@@ -1,0 +1,262 @@
+//! What callers notice when regions split, leaders change in peace, or a store is killed.
+//!
+//! A *gap* is the longest time between two successes that callers of one region have seen around an
+//! event. It is at most one call longer than the time from the event to the first success.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use client::Client;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use super::crib::{self, Crib};
+use super::load::{self, Dice, Load, Op, Values};
+use super::target::{Target, key_of};
+use super::{Result, Settings};
+use crate::meters::quantile;
+use crate::report::Better;
+use crate::table::Row;
+
+/// Regions whose callers are watched while stores are killed.
+const REGIONS: usize = 12;
+/// Keys over all of them.
+const KEYS: u64 = 12_000;
+/// Callers of each.
+const CALLERS: usize = 4;
+/// A region without success for so long after an event is lost.
+const LOST_AFTER: Duration = Duration::from_secs(35);
+/// A leader that is still the same after so long did not hand over.
+const HANDED_OVER_AFTER: Duration = Duration::from_secs(15);
+/// An answer that was on its way when a store died is no sign that the region lives.
+const ON_ITS_WAY: Duration = Duration::from_millis(2);
+const POLL: Duration = Duration::from_millis(20);
+/// Between an event and the next: caches and leases are as in everyday life again.
+const CALM: Duration = Duration::from_secs(3);
+
+/// Latency of puts while regions split, beside a cluster whose regions do not.
+///
+/// # Errors
+/// If a cluster is not well, any call fails, or nothing was split.
+pub fn split(settings: &Settings, runtime: &Handle, show: &mut dyn FnMut(Row)) -> Result<()> {
+    if !settings.is_selected("split") {
+        return Ok(());
+    }
+    let (turns, seconds) = if settings.is_quick { (1, 6) } else { (3, 10) };
+    let dir = tempfile::tempdir_in(&settings.dir).map_err(|error| error.to_string())?;
+    let small = ["region.split-size=4MiB", "region.target-size=2MiB", "region.check-interval=1s"];
+    let mut clusters = [
+        Crib::start(settings, &dir.path().join("small"), &small)?,
+        Crib::start(settings, &dir.path().join("calm"), &[])?,
+    ];
+    let clients = [clusters[0].client(runtime, true)?, clusters[1].client(runtime, true)?];
+    let span = Duration::from_secs(seconds);
+    let load = Load { op: Op::Put, clients: 64, span, keys: 10_000_000 };
+    let mut took = [Vec::new(), Vec::new()];
+    let mut rates = [Vec::new(), Vec::new()];
+    let mut regions = Vec::new();
+    for _ in 0..turns {
+        for nth in [0, 1] {
+            let answers = load::run(runtime, &Target::Crib(clients[nth].clone()), load)?;
+            let count = u32::try_from(answers.took_us.len()).expect("a few seconds of calls");
+            rates[nth].push(f64::from(count) / answers.elapsed.as_secs_f64());
+            took[nth].push(answers.took_us);
+        }
+        clusters.iter_mut().try_for_each(Crib::wait_well)?;
+        let count = crib::led(runtime, &clients[0])?.map_or(0, |routes| routes.len());
+        regions.push(f64::from(u32::try_from(count).expect("few regions")));
+    }
+    if regions.last().is_none_or(|&count| count < 2.0) {
+        return Err("nothing was split".to_owned());
+    }
+    let [ours, peer] = rates;
+    let row = |name: &str, unit, ours, peer| Row {
+        name: format!("split/{name}"),
+        unit,
+        better: Better::Lower,
+        ours,
+        peer,
+    };
+    show(row("regions-afterwards", "regions", regions, Vec::new()));
+    show(Row { better: Better::Higher, ..row("rate", "ops/s", ours, peer) });
+    for (name, per_mille) in [("p50", 500), ("p99", 990), ("p99.9", 999), ("max", 1_000)] {
+        let of = |nth: usize| took[nth].iter().map(|took| quantile(took, per_mille)).collect();
+        show(row(name, "us", of(0), of(1)));
+    }
+    Ok(())
+}
+
+/// The region that all keys lie in, and the store that leads it.
+fn only_leader(runtime: &Handle, client: &Client) -> Result<(u64, u64)> {
+    let route = crib::led(runtime, client)?.and_then(|mut routes| routes.pop());
+    let leader = route.and_then(|route| Some((route.region.id.get(), route.leader?.store.get())));
+    leader.ok_or_else(|| "no leader is known".to_owned())
+}
+
+/// The longest gap when the leader of a region hands over, beside a span without.
+///
+/// # Errors
+/// If the cluster is not well, or a call fails.
+pub fn transfer(settings: &Settings, runtime: &Handle, show: &mut dyn FnMut(Row)) -> Result<()> {
+    if !settings.is_selected("transfer") {
+        return Ok(());
+    }
+    let transfers = if settings.is_quick { 5 } else { 20 };
+    let dir = tempfile::tempdir_in(&settings.dir).map_err(|error| error.to_string())?;
+    let mut crib = Crib::start(settings, dir.path(), &[])?;
+    let client = crib.client(runtime, true)?;
+    let watch = Watch::start(runtime, &client, 1, 16);
+    let span = Duration::from_millis(1_500);
+    let (mut calm, mut gaps) = (Vec::new(), Vec::new());
+    std::thread::sleep(CALM);
+    for _ in 0..transfers {
+        let from = Instant::now();
+        std::thread::sleep(span);
+        calm.push(ms(watch.gap(0, from)));
+        let (region, store) = only_leader(runtime, &client)?;
+        let from = Instant::now();
+        runtime
+            .block_on(client.admin().transfer_leader(region, store % 3 + 1))
+            .map_err(|error| error.to_string())?;
+        // Placement hears of it with the next report of a store.
+        while only_leader(runtime, &client)?.1 == store {
+            if from.elapsed() > HANDED_OVER_AFTER {
+                return Err("a leader did not hand over".to_owned());
+            }
+            std::thread::sleep(POLL);
+        }
+        gaps.push(ms(watch.gap(0, from)));
+    }
+    watch.stop(runtime)?;
+    crib.check_well()?;
+    gaps.sort_by(f64::total_cmp);
+    calm.sort_by(f64::total_cmp);
+    show(Row {
+        name: format!("transfer/gap/transfers={transfers}"),
+        unit: "ms",
+        better: Better::Lower,
+        ours: gaps,
+        peer: calm,
+    });
+    Ok(())
+}
+
+/// Gaps of all regions that a store led when it was killed.
+///
+/// # Errors
+/// If the cluster does not become well again, or a call fails.
+pub fn kill(settings: &Settings, runtime: &Handle, show: &mut dyn FnMut(Row)) -> Result<()> {
+    if !settings.is_selected("kill") {
+        return Ok(());
+    }
+    let kills = if settings.is_quick { 3 } else { 12 };
+    let dir = tempfile::tempdir_in(&settings.dir).map_err(|error| error.to_string())?;
+    let mut crib = Crib::start(settings, dir.path(), &[])?;
+    let client = crib.client(runtime, true)?;
+    crib.cut(runtime, &client, REGIONS, KEYS)?;
+    let watch = Watch::start(runtime, &client, REGIONS, CALLERS);
+    let mut gaps_ms = Vec::new();
+    for nth in 0..kills {
+        crib.deal(runtime, &client)?;
+        std::thread::sleep(CALM);
+        let victim = nth % 3;
+        let routes = crib::led(runtime, &client)?.ok_or("no leader is known")?;
+        let is_hit = |nth: &usize| {
+            routes[*nth].leader.is_some_and(|leader| leader.store == crib::store_id(victim))
+        };
+        let hit: Vec<usize> = (0..routes.len()).filter(is_hit).collect();
+        let at = Instant::now();
+        crib.nodes[victim].kill();
+        for region in &hit {
+            while !watch.has_success_since(*region, at + ON_ITS_WAY) {
+                if at.elapsed() > LOST_AFTER {
+                    return Err(format!("a region is lost after kill {nth}"));
+                }
+                std::thread::sleep(POLL);
+            }
+        }
+        let gaps = hit.iter().map(|region| ms(watch.gap(*region, at)));
+        gaps_ms.extend(gaps);
+        std::thread::sleep(CALM);
+        crib.nodes[victim].again()?;
+        crib.wait_well()?;
+    }
+    watch.stop(runtime)?;
+    gaps_ms.sort_by(f64::total_cmp);
+    let regions = gaps_ms.len();
+    for (name, per_mille) in [("p50", 500), ("p90", 900), ("p99", 990), ("max", 1_000)] {
+        let name = format!("kill/gap/kills={kills}/regions={regions}/{name}");
+        show(Row::alone(name, "ms", quantile(&gaps_ms, per_mille)));
+    }
+    Ok(())
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// Callers of each region in a closed loop, and when they succeeded.
+struct Watch {
+    /// Of each region, ascending or nearly so.
+    successes: Vec<Arc<Mutex<Vec<Instant>>>>,
+    is_over: Arc<AtomicBool>,
+    callers: Vec<JoinHandle<Result<()>>>,
+}
+
+impl Watch {
+    fn start(runtime: &Handle, client: &Client, regions: usize, callers: usize) -> Watch {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let mut watch = Watch { successes: Vec::new(), is_over, callers: Vec::new() };
+        let values = Values::default();
+        let each = KEYS / regions as u64;
+        for region in 0..regions {
+            let successes = Arc::new(Mutex::new(Vec::new()));
+            watch.successes.push(Arc::clone(&successes));
+            for caller in 0..callers {
+                let (successes, is_over) = (Arc::clone(&successes), Arc::clone(&watch.is_over));
+                let (target, values) = (Target::Crib(client.clone()), values.clone());
+                watch.callers.push(runtime.spawn(async move {
+                    let mut dice = Dice::new(caller);
+                    while !is_over.load(Ordering::Relaxed) {
+                        let key = key_of(region as u64 * each + dice.below(each));
+                        target.put(caller, key, values.any(&mut dice)).await?;
+                        locked(&successes).push(Instant::now());
+                        // Enough to see gaps, and not so much that the machine makes them.
+                        tokio::time::sleep(Duration::from_millis(2)).await;
+                    }
+                    Ok(())
+                }));
+            }
+        }
+        watch
+    }
+
+    fn has_success_since(&self, region: usize, since: Instant) -> bool {
+        locked(&self.successes[region]).last().is_some_and(|&at| at > since)
+    }
+
+    /// The longest time between two successes, of which the later one is after `from`.
+    fn gap(&self, region: usize, from: Instant) -> Duration {
+        let successes = locked(&self.successes[region]);
+        let mut longest = Duration::ZERO;
+        let pairs = successes.iter().zip(successes.iter().skip(1));
+        for (earlier, later) in pairs.rev().take_while(|(_, later)| **later > from) {
+            longest = longest.max(later.saturating_duration_since(*earlier));
+        }
+        let last = successes.last().copied().unwrap_or(from);
+        longest.max(last.elapsed())
+    }
+
+    fn stop(self, runtime: &Handle) -> Result<()> {
+        self.is_over.store(true, Ordering::Relaxed);
+        for caller in self.callers {
+            runtime.block_on(caller).map_err(|error| error.to_string())??;
+        }
+        Ok(())
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
