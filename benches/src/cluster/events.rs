@@ -126,6 +126,8 @@ pub fn transfer(settings: &Settings, runtime: &Handle, show: &mut dyn FnMut(Row)
             }
             std::thread::sleep(POLL);
         }
+        // Callers may hear of it later than placement.
+        std::thread::sleep(span);
         gaps.push(ms(watch.gap(0, from)));
     }
     watch.stop(runtime)?;

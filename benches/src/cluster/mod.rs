@@ -58,12 +58,15 @@ impl Settings {
     }
 }
 
+/// Measures, and hands out rows as they are known.
+pub type Run = fn(&Settings, &Handle, &mut dyn FnMut(Row)) -> Result<()>;
+
 /// A bench by name.
 pub struct Bench {
     /// What it is called on the command line.
     pub name: &'static str,
     /// Runs it, and hands over each row when it is known.
-    pub run: fn(&Settings, &Handle, &mut dyn FnMut(Row)) -> Result<()>,
+    pub run: Run,
 }
 
 /// All of them, in the order in which they run.

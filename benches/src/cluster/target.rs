@@ -20,7 +20,7 @@ pub enum Target {
 
 /// The key of a number; in the order of numbers.
 pub fn key_of(number: u64) -> Bytes {
-    format!("k{number:0width$}", width = KEY_DIGITS).into()
+    format!("k{number:0KEY_DIGITS$}").into()
 }
 
 impl Target {

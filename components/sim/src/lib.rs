@@ -11,6 +11,8 @@
 //!
 //! The same seed gives the same run, step for step; [`Report::trace`] is a hash over all of it.
 //!
+//! Above this, [`whole`] runs clusters with regions, placement and clients.
+//!
 //! Not here: transports and threads, which the runtime's own tests run; RocksDB, whose likeness to
 //! the engine in memory the conformance suite of `storage` holds.
 

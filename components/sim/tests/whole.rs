@@ -38,14 +38,14 @@ const PLANTED: [(Planted, u64, &str); Planted::ALL.len()] = [
     (Planted::RangeNotClipped, 60, "replicas are the same"),
     (Planted::WriteLeftOut, 60, "replicas are the same"),
     (Planted::AdmittedAnyway, 60, "stores go on"),
-    (Planted::TimestampUnconfirmed, 60, "timestamps rise"),
+    (Planted::WindowNotSaved, 60, "timestamps rise"),
     (Planted::WindowIgnored, 60, "timestamps rise"),
     (Planted::IdsReused, 60, "ids are handed out once"),
     (Planted::UnknownAsRefused, 60, "nothing refused is done"),
     (Planted::ProposedAsDone, 60, "nothing acknowledged is lost"),
     (Planted::NoSync, 60, "regions are led and whole"),
     (Planted::RecordElsewhere, 60, "regions part all keys"),
-    (Planted::TombstoneLost, 60, "stores go on"),
+    (Planted::TombstoneLost, 60, "nobody stays who has left"),
 ];
 
 #[test]

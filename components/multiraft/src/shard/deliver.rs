@@ -60,11 +60,16 @@ impl Shard {
                 self.end(id, None);
                 return Receiver::Replaced;
             }
-            return if own == to { Receiver::Replaced } else { Receiver::Absent };
+            // A later one is not said to be absent while the place is being cleared: its leader would
+            // stop asking, and a group at rest has nothing else to say.
+            return if to >= own { Receiver::Replaced } else { Receiver::Absent };
         }
         let is_buried = self.tombstones.get(&id).is_some_and(|&buried| buried >= to);
+        if !is_buried && self.burying.contains_key(&id) {
+            return Receiver::Replaced;
+        }
         let is_full = self.groups.len() + self.tombstones.len() >= self.config.groups_max;
-        if is_buried || !creates || is_full || self.burying.contains_key(&id) {
+        if is_buried || !creates || is_full {
             return Receiver::Absent;
         }
         self.create_empty(now, id, to);

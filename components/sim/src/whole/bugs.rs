@@ -30,8 +30,8 @@ pub enum Planted {
     WriteLeftOut,
     /// A snapshot may come whatever is in its place.
     AdmittedAnyway,
-    /// Whoever led placement goes on to give timestamps, and does not make sure that it leads.
-    TimestampUnconfirmed,
+    /// Only the first window of timestamps of a leadership is saved.
+    WindowNotSaved,
     /// A new leader of placement gives timestamps by its clock alone.
     WindowIgnored,
     /// A new leader of placement hands out ids that another has.
@@ -60,7 +60,7 @@ impl Planted {
         Planted::RangeNotClipped,
         Planted::WriteLeftOut,
         Planted::AdmittedAnyway,
-        Planted::TimestampUnconfirmed,
+        Planted::WindowNotSaved,
         Planted::WindowIgnored,
         Planted::IdsReused,
         Planted::UnknownAsRefused,

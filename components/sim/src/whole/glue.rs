@@ -74,7 +74,7 @@ impl World<'_> {
             }
             Asked::Create(first) => self.created(at, first.0, &first.1, &outcome),
             Asked::Member(attempt, proposed) => {
-                self.member_answered(at, attempt, proposed, outcome)
+                self.member_answered(at, attempt, proposed, outcome);
             }
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use multiraft::shard::Event;
 use multiraft::{Outcome, Standing};
-use placement::scheduler::Order;
+use placement::scheduler::{Controller, Order};
 use placement::state::{ApiVersion, Bootstrap, Cluster, Command, Life, Reply, State, Store};
 use placement::tso::{NoTimestamp, Oracle};
 use types::{GroupId, PeerId, StoreId, Term, Time, Timestamp};
@@ -83,11 +83,7 @@ impl World<'_> {
     /// Who leads placement's group changed.
     pub(crate) fn member_standing(&mut self, at: usize, standing: Option<Standing>) {
         let now = self.now;
-        let goes_on = self.bug == Some(Planted::TimestampUnconfirmed);
         let Some(member) = self.member(at) else { return };
-        if goes_on && member.lead.is_some() {
-            return;
-        }
         member.standing = standing;
         member.attempt += 1;
         member.is_saving = false;
@@ -231,9 +227,12 @@ impl World<'_> {
     }
 
     fn save_window(&mut self, at: usize, is_first: bool) {
-        let wall = self.hosts[at].wall_ms(self.now);
+        let (wall, bug) = (self.hosts[at].wall_ms(self.now), self.bug);
         let Some(member) = self.member(at).filter(|member| !member.is_saving) else { return };
         let Some(window) = member.oracle.wants(wall) else { return };
+        if bug == Some(Planted::WindowNotSaved) && !is_first {
+            return member.oracle.saved(window.until_ms, window.term);
+        }
         member.is_saving = true;
         let proposed = Proposed::Window { term: window.term, is_first };
         self.propose(at, proposed, &Command::SaveWindow(window));
@@ -284,7 +283,7 @@ impl World<'_> {
         if wanted > 0 && !lead.waiting.iter().any(is_waiting) {
             lead.waiting.push_back(IdsFor::Planner(wanted));
         }
-        let orders = lead.with_cluster(clock, |controller, cluster| controller.tick(cluster));
+        let orders = lead.with_cluster(clock, Controller::tick);
         self.send_orders(at, orders);
         self.give_ids(at);
     }
@@ -390,9 +389,6 @@ impl World<'_> {
         if taken.is_empty() {
             return;
         }
-        if bug == Some(Planted::TimestampUnconfirmed) {
-            return self.stamped(at, taken, true);
-        }
         let group = placement::GROUP;
         let asked = Asked::Member(attempt, Proposed::Confirm(taken));
         self.ask(at, asked, |token| Event::Read { group, token });
@@ -405,12 +401,11 @@ impl World<'_> {
     fn stamped(&mut self, at: usize, taken: Vec<Taken>, is_confirmed: bool) {
         let Some(window) = self.state(at).map(|state| state.window_term) else { return };
         let elsewhere = self.elsewhere(at);
-        let is_unfenced = self.bug == Some(Planted::TimestampUnconfirmed);
         for (from, serial, stamp, term) in taken {
             let Some(member) = self.member(at) else { return };
             member.is_confirming = false;
             let is_ours = is_confirmed && member.oracle.may_answer(term, window);
-            let got = if is_ours || is_unfenced {
+            let got = if is_ours {
                 Ok(stamp)
             } else {
                 self.tally.add(Kind::TimestampDropped, 1);

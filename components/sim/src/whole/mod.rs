@@ -6,10 +6,10 @@
 //!         births ── heartbeats, reports, ids ──► member: Oracle, RegionTable, Controller
 //! ```
 //!
-//! Real: everything of `multiraft` that [`crate::run`] runs, the regions of `kv` with their machines,
-//! placement's state machine, its timestamps, table and planner. A stand-in: what glues them
-//! together in a store and in placement's driver, where the real ones wait for sockets and timers.
-//! It takes the same steps in the same order; each file names what it stands for.
+//! Real: everything of `multiraft` that [`crate::run`] runs, the regions of `kv` with their
+//! machines, placement's state machine, its timestamps, table and planner. A stand-in: what glues
+//! them together in a store and in placement's driver, where the real ones wait for sockets and
+//! timers. It takes the same steps in the same order; each file names what it stands for.
 //!
 //! A run has two phases, as there: *safety*, in which stores crash, are cut off, stand still, stay
 //! away until they are replaced, join and are drained; and *liveness*, in which everything heals.
@@ -25,8 +25,10 @@ mod glue;
 mod host;
 mod leading;
 mod liveness;
+mod lives;
 mod machines;
 mod member;
+mod network;
 mod orders;
 mod people;
 mod plan;

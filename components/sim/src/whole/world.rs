@@ -18,7 +18,7 @@ use super::bugs::Planted;
 use super::check::Checks;
 use super::client::Client;
 use super::glue::Asked;
-use super::host::{Host, Opening};
+use super::host::Host;
 use super::plan::Plan;
 use super::tally::{Kind, Tally};
 use super::words::{Message, Place, Request};
@@ -123,7 +123,7 @@ pub(crate) struct World<'a> {
     pub cluster: ClusterId,
     /// `cut[a][b]`: what host `a` sends to host `b` is lost.
     pub cut: Vec<Vec<bool>>,
-    arrives: BTreeMap<(Place, Place), Time>,
+    pub arrives: BTreeMap<(Place, Place), Time>,
     queue: BinaryHeap<Reverse<(Time, u64)>>,
     happenings: BTreeMap<u64, Happening>,
     serial: u64,
@@ -201,7 +201,7 @@ impl<'a> World<'a> {
         self.at(Time(self.now.0 + nanos), happening);
     }
 
-    fn at(&mut self, time: Time, happening: Happening) {
+    pub(crate) fn at(&mut self, time: Time, happening: Happening) {
         self.serial += 1;
         self.queue.push(Reverse((time.max(self.now), self.serial)));
         self.happenings.insert(self.serial, happening);
@@ -420,121 +420,6 @@ impl<'a> World<'a> {
         }
     }
 
-    fn arrival(&mut self, from: Place, to: Place) -> Time {
-        let mut time = Time(self.now.0 + self.rng.between(self.plan.delay));
-        if !self.rng.chance(self.plan.overtakes) {
-            let last = self.arrives.entry((from, to)).or_insert(Time::ZERO);
-            time = time.max(*last);
-            *last = time;
-        }
-        time
-    }
-
-    fn send_parcel(&mut self, at: usize, to: StoreId, parcel: &Parcel) {
-        let from = self.hosts[at].node.id;
-        self.say(|_| match parcel {
-            Parcel::Groups(envelopes) => format!("{from} to {to}: {envelopes:?}"),
-            Parcel::Snapshot(frame) => format!("{from} to {to}: {frame:?}"),
-            Parcel::Liveness(_) => format!("{from} to {to}: liveness"),
-        });
-        let Some(to) = self.place_of(to) else { return };
-        if self.cut[at][to] || self.rng.chance(self.plan.loss) {
-            return;
-        }
-        let copies = if self.rng.chance(self.plan.twice) { 2 } else { 1 };
-        for _ in 0..copies {
-            let time = self.arrival(Place::Host(at), Place::Host(to));
-            self.at(time, Happening::Parcel { from, to, parcel: parcel.clone() });
-        }
-    }
-
-    /// The host that is a store.
-    pub(crate) fn place_of(&self, store: StoreId) -> Option<usize> {
-        self.hosts.iter().position(|host| host.store == Some(store))
-    }
-
-    /// Sends a message, which may be lost. What is lost of a stream breaks it.
-    pub(crate) fn send(&mut self, from: Place, to: Place, message: Message) {
-        self.say(|_| format!("{from:?} to {to:?}: {message:?}"));
-        let is_cut = match (from, to) {
-            (Place::Host(from), Place::Host(to)) => self.cut[from][to],
-            _ => false,
-        };
-        if is_cut || self.rng.chance(self.plan.loss) {
-            return self.lose(from, &message);
-        }
-        let time = self.arrival(from, to);
-        self.at(time, Happening::Message { from, to, message: Box::new(message) });
-    }
-
-    /// A message did not arrive.
-    pub(crate) fn lose(&mut self, from: Place, message: &Message) {
-        if let (Place::Host(at), &Message::Reports { stream, .. }) = (from, message) {
-            let life = self.hosts[at].node.life;
-            let wait = self.rng.between((100, 1_500)) * MS;
-            self.after(wait, Happening::Broken { at, life, stream });
-        }
-    }
-
-    pub(crate) fn start(&mut self, at: usize) {
-        let is_away = self.hosts[at].away_until > self.now;
-        if self.hosts[at].node.up.is_some() || is_away {
-            return;
-        }
-        if self.hosts[at].store.is_none() {
-            return self.ask_to_join(at);
-        }
-        // A monotonic clock begins anew with the machine.
-        self.hosts[at].node.ahead = self.rng.below(1_000_000) * MS;
-        let with = Opening {
-            config: &self.config,
-            api: self.plan.api,
-            checks: &self.checks,
-            bug: self.bug,
-            cluster: self.cluster,
-        };
-        if let Err(why) = self.hosts[at].start(self.now, &with) {
-            self.hosts[at].glue = None;
-            if why.contains("the disk failed") {
-                self.lose_power(at);
-                return self.after(MS, Happening::Start { at });
-            }
-            let store = self.hosts[at].node.id;
-            let what = format!("{store}: {why}");
-            let violation = Violation { check: "stores open again", what };
-            return self.checks.lock().report(Err(violation));
-        }
-        let life = self.hosts[at].node.life;
-        self.say(|world| format!("{} starts", world.hosts[at].node.id));
-        self.after(0, Happening::Chore { at, life });
-        self.found(at);
-        self.with(at, None, |_, _, _| Ok(()));
-        self.observe(at);
-    }
-
-    /// The process of a store is gone.
-    pub(crate) fn stop(&mut self, at: usize) {
-        if let Some(running) = self.hosts[at].node.up.take() {
-            self.tally.add(Kind::Snapshot, running.courier_counts().received);
-        }
-        self.hosts[at].glue = None;
-        self.asked.retain(|_, (host, _)| *host != at);
-    }
-
-    fn died(&mut self, at: usize, why: &str) {
-        let store = self.hosts[at].node.id;
-        self.say(|_| format!("{store} dies: {why}"));
-        if !why.contains("the disk failed") {
-            let what = format!("{store} stopped: {why}");
-            self.checks.lock().report(Err(Violation { check: "stores go on", what }));
-        }
-        self.tally.add(Kind::Death, 1);
-        self.stop(at);
-        self.lose_power(at);
-        let wait = self.rng.between((MS, 500 * MS));
-        self.after(wait, Happening::Start { at });
-    }
-
     /// Asks a group of a store something.
     pub(crate) fn ask(&mut self, at: usize, asked: Asked, event: impl FnOnce(Token) -> Event) {
         let token = self.number();
@@ -544,21 +429,6 @@ impl<'a> World<'a> {
             node.shard.handle(clock, event);
             Ok(())
         });
-    }
-
-    /// The regions of a store are as they may be.
-    fn observe(&mut self, at: usize) {
-        let host = &self.hosts[at];
-        let (Some(glue), Some(store)) = (&host.glue, host.store) else { return };
-        let regions = glue.regions.all().iter().map(|state| state.region.clone()).collect();
-        let mut checks = self.checks.lock();
-        if let Some(cluster) = glue.view.get().cluster.as_ref().filter(|_| checks.cover.len() == 0)
-        {
-            let found = checks.cover.born(&cluster.regions);
-            checks.report(found);
-        }
-        let found = checks.cover.seen(store, regions);
-        checks.report(found);
     }
 
     pub(crate) fn finish(
