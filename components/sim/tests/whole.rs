@@ -20,6 +20,14 @@ fn fixed_seeds_hold_and_reach_everything_that_is_counted() {
     }
 }
 
+/// Runs that once did not hold.
+#[test]
+fn seeds_that_found_something_hold() {
+    // A learner was never filled: its place was being cleared when its leader asked last.
+    let run = run(2_563, None, None);
+    assert!(run.is_ok(), "{}", run.expect_err("looked at"));
+}
+
 #[test]
 fn same_seed_gives_the_same_run() {
     let first = run(3, None, None).expect("it holds");

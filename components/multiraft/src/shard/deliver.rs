@@ -60,8 +60,8 @@ impl Shard {
                 self.end(id, None);
                 return Receiver::Replaced;
             }
-            // A later one is not said to be absent while the place is being cleared: its leader would
-            // stop asking, and a group at rest has nothing else to say.
+            // A later one is not said to be absent while the place is being cleared: its leader
+            // would stop asking, and a group at rest has nothing else to say.
             return if to >= own { Receiver::Replaced } else { Receiver::Absent };
         }
         let is_buried = self.tombstones.get(&id).is_some_and(|&buried| buried >= to);

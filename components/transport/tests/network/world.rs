@@ -17,6 +17,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a store was told.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a test keeps few of them")]
 pub(crate) enum Told {
     /// A parcel arrived.
     Delivered(u64, Parcel),
