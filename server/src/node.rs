@@ -14,7 +14,7 @@
 //!   link: heartbeats and reports to placement's leader, orders back ─► orders, splits
 //! ```
 //!
-//! A node is born once ([`birth`]); afterwards its directory says which store it is. It begins with
+//! A node is born once (`birth`); afterwards its directory says which store it is. It begins with
 //! what needs nobody (disk, groups, network), and only then looks for others; it ends in the
 //! opposite order, with what it leads handed over first.
 
