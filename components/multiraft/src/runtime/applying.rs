@@ -1,16 +1,15 @@
 //! An apply thread: state machines of some groups.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, TryRecvError};
-use types::Time;
 
 use super::carrier::Cargo;
 use super::pending::Waiters;
 use super::{Mail, Shared, clock};
-use crate::apply::{Applier, ApplyOutput, ApplyTask};
+use crate::apply::{Applier, ApplyOutput, ApplyTask, OnFull};
 use crate::outcome::Outcome;
 use crate::shard::Event;
 
@@ -20,21 +19,8 @@ const GROUPS_PER_WRITE: usize = 64;
 const TRY_EVERY: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(shared: &Arc<Shared>, mut applier: Applier, tasks: &Receiver<Vec<ApplyTask>>) {
-    let waits = Arc::clone(shared);
-    let mut since: Option<Time> = None;
-    applier.when_full(Box::new(move || {
-        let now = clock::now();
-        // A pause since the last time means that there was room in between.
-        let began = since.filter(|_| waits.is_full.load(Ordering::Relaxed)).unwrap_or(now);
-        since = Some(began);
-        waits.is_full.store(true, Ordering::Relaxed);
-        if now >= began.after(waits.config.undetermined_after) {
-            // What is committed is applied when there is room; nobody waits for that.
-            waits.waiters.iter().for_each(Waiters::give_up);
-        }
-        std::thread::sleep(TRY_EVERY);
-        !waits.fate.is_over()
-    }));
+    let is_waiting = Arc::new(AtomicBool::new(false));
+    applier.when_full(wait_for_room(Arc::clone(shared), Arc::clone(&is_waiting)));
     let mut out = ApplyOutput::default();
     loop {
         if applier.is_idle() {
@@ -56,8 +42,28 @@ pub(crate) fn run(shared: &Arc<Shared>, mut applier: Applier, tasks: &Receiver<V
         }
         hand_out(shared, &mut out);
         // What was written found room.
-        shared.is_full.store(false, Ordering::Relaxed);
+        if is_waiting.swap(false, Ordering::Relaxed) {
+            shared.full_waits.fetch_sub(1, Ordering::Relaxed);
+        }
     }
+}
+
+/// Waits a little each time it is asked, and says `is_waiting` until the applier has found room.
+fn wait_for_room(shared: Arc<Shared>, is_waiting: Arc<AtomicBool>) -> OnFull {
+    let mut began = clock::now();
+    Box::new(move || {
+        let now = clock::now();
+        if !is_waiting.swap(true, Ordering::Relaxed) {
+            began = now;
+            shared.full_waits.fetch_add(1, Ordering::Relaxed);
+        }
+        if now >= began.after(shared.config.undetermined_after) {
+            // What is committed is applied when there is room; nobody waits for that.
+            shared.waiters.iter().for_each(Waiters::give_up);
+        }
+        std::thread::sleep(TRY_EVERY);
+        !shared.fate.is_over()
+    })
 }
 
 /// Callers are answered from here: their answer does not wait for a worker's turn.

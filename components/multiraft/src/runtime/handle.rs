@@ -31,7 +31,7 @@ impl Handle {
     /// reply, `Refused` (nothing was done), or `Undetermined`.
     pub fn propose(&self, group: GroupId, command: Bytes) -> Pending {
         let bytes = command.len();
-        if self.shared.is_full.load(Ordering::Relaxed) {
+        if self.shared.is_full() {
             return refused(Refusal::Busy("the disk is full"));
         }
         self.ask(group, bytes, |token| Event::Propose { group, token, command })

@@ -32,7 +32,7 @@ mod pulse;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, unbounded};
@@ -109,9 +109,7 @@ pub(crate) struct Shared {
     carrier: Sender<Cargo>,
     pulse: Sender<Beat>,
     inbox_bytes: AtomicUsize,
-    /// There is no room on the disk: the log waits.
-    is_full: AtomicBool,
-    /// Writes that wait for room now: theirs is no disk that hangs, whoever found room meanwhile.
+    /// Threads that wait for room on the disk now, whoever found some meanwhile.
     full_waits: AtomicUsize,
     fate: Fate,
     pub(crate) counters: Counters,
@@ -176,7 +174,6 @@ impl Store {
             carrier,
             pulse,
             inbox_bytes: AtomicUsize::new(0),
-            is_full: AtomicBool::new(false),
             full_waits: AtomicUsize::new(0),
             fate: Fate::new(on_fatal),
             counters: Counters::default(),
@@ -284,6 +281,11 @@ impl Shared {
     fn fatal(&self, why: &str) {
         self.fate.fatal(why);
         self.waiters.iter().for_each(Waiters::abandon);
+    }
+
+    /// Whether somebody waits for room on the disk.
+    fn is_full(&self) -> bool {
+        self.full_waits.load(Ordering::Relaxed) > 0
     }
 
     fn worker_of(&self, group: GroupId) -> usize {

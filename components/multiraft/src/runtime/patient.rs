@@ -30,14 +30,12 @@ impl<'a> Patient<'a> {
                         tracing::error!(why, "the disk is full: waiting for room");
                         is_told = true;
                         self.shared.full_waits.fetch_add(1, Ordering::Relaxed);
-                        self.shared.is_full.store(true, Ordering::Relaxed);
                     }
                     std::thread::sleep(TRY_EVERY);
                 }
                 written => {
                     if is_told {
                         self.shared.full_waits.fetch_sub(1, Ordering::Relaxed);
-                        self.shared.is_full.store(false, Ordering::Relaxed);
                         tracing::info!("the disk is not full any more");
                     }
                     return written;

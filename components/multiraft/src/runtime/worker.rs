@@ -99,8 +99,7 @@ impl Worker<'_> {
         }
         if let Some((_, since)) = self.oldest {
             let config = &self.shared.config;
-            let is_full = self.shared.full_waits.load(Ordering::Relaxed) > 0;
-            if now >= since.after(config.disk_hang_after) && !is_full {
+            if now >= since.after(config.disk_hang_after) && !self.shared.is_full() {
                 self.shared.fatal("a write of the log takes too long: the disk hangs");
             } else if now >= since.after(config.disk_stall_after) {
                 self.shard.stand_down(now);
