@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use types::{
-    ClusterId, Epoch, GroupId, KeyRange, PeerId, PeerRole, Region, RegionPeer, StoreId, encode_key,
+    ApiVersion, ClusterId, Epoch, GroupId, KeyRange, PeerId, PeerRole, Region, RegionPeer, StoreId,
 };
 
 use crate::scheduler::SchedulerConfig;
-use crate::state::{ApiVersion, Bootstrap, Cluster, Store};
+use crate::state::{Bootstrap, Cluster, Store};
 
 /// Settings of a [`crate::Driver`].
 #[derive(Clone, Debug)]
@@ -71,15 +71,11 @@ impl Config {
 /// first founders, an odd number of them, at most `replicas`.
 #[must_use]
 pub fn first_regions(api_version: ApiVersion, replicas: u32, founders: &[StoreId]) -> Vec<Region> {
-    let cuts: &[&[u8]] = match api_version {
-        ApiVersion::V1 | ApiVersion::V1Ttl => &[],
-        ApiVersion::V2 => &[b"r", b"s", b"x", b"y"],
-    };
     let wanted = usize::try_from(replicas).unwrap_or(usize::MAX).min(founders.len());
     // An even number of voters stands no more failures than one less.
     let voters = if wanted % 2 == 0 { wanted.saturating_sub(1) } else { wanted };
     let mut bounds = vec![Vec::new()];
-    bounds.extend(cuts.iter().map(|cut| encode_key(cut)));
+    bounds.extend(api_version.first_boundaries());
     bounds.push(Vec::new());
     let mut next_peer = 101..;
     let ranges = bounds.windows(2).map(|pair| KeyRange::new(pair[0].clone(), pair[1].clone()));

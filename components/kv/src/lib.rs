@@ -89,7 +89,7 @@ mod reply;
 pub mod split;
 pub mod value;
 
-pub use edge::{ApiVersion, Edge};
+pub use edge::Edge;
 pub use error::{BadRequest, RegionError};
 pub use keys::record_key;
 pub use machine::RegionMachine;

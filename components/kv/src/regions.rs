@@ -13,12 +13,11 @@ use std::sync::Arc;
 use multiraft::{Corrupt, Machines, StateMachine};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use storage::{Batch, Cf, Direction, Durability, Engine};
-use types::{GroupId, KeyRange, Region, StoreId};
+use types::{ApiVersion, GroupId, KeyRange, Region, StoreId};
 
 pub(crate) use self::index::{Index, Reason};
 pub(crate) use self::state::Amount;
 pub use self::state::{Load, RegionState};
-use crate::edge::ApiVersion;
 use crate::error::RegionError;
 use crate::keys::{self, record_key};
 use crate::machine::RegionMachine;

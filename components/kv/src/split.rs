@@ -9,11 +9,10 @@
 
 mod size;
 
-use types::{Epoch, KeyRange, PeerRole, Region, RegionPeer};
+use types::{ApiVersion, Epoch, KeyRange, PeerRole, Region, RegionPeer};
 
 pub use self::size::{Measured, SizeScan};
 use crate::command::NewRegion;
-use crate::edge::ApiVersion;
 
 /// When a region is cut, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@
 
 extern crate alloc;
 
+mod api_version;
 mod id;
 mod key;
 mod position;
@@ -19,6 +20,7 @@ mod region;
 mod time;
 mod timestamp;
 
+pub use api_version::ApiVersion;
 pub use id::{ClusterId, GroupId, PeerId, StoreId};
 pub use key::{Escaped, KeyRange, decode_key, encode_key, encode_key_into};
 pub use position::{EntryId, Index, Term};

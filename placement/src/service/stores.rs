@@ -7,7 +7,7 @@ use proto::crib::placement::v1::placement_server::Placement;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
-use types::{GroupId, StoreId};
+use types::{ApiVersion, GroupId, StoreId};
 
 use super::streams::Answers;
 use super::{Service, store_id};
@@ -75,7 +75,7 @@ impl Placement for Service {
         Ok(Response::new(v1::JoinResponse {
             cluster_id: self.driver.config.cluster.get(),
             store_id: store.id.map_or(0, StoreId::get),
-            api_version: api_version.map_or("", crate::state::ApiVersion::name).to_owned(),
+            api_version: api_version.map_or("", ApiVersion::name).to_owned(),
         }))
     }
 

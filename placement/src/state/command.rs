@@ -7,10 +7,10 @@ use prost::Message as _;
 use proto::crib::placement::v1;
 use proto::crib::placement::v1::command::What;
 use proto::crib::placement::v1::reply::What as Answer;
-use types::{ClusterId, StoreId, Term};
+use types::{ApiVersion, ClusterId, StoreId, Term};
 
 use super::record::{life_to_proto, store_from_proto, store_to_proto};
-use super::{ApiVersion, Cluster, Life, Store};
+use super::{Cluster, Life, Store};
 
 /// A change of the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,7 +165,7 @@ fn bootstrap(of: v1::Bootstrap) -> Result<Bootstrap, Senseless> {
     Ok(Bootstrap {
         cluster: Cluster {
             id: ClusterId::new(of.cluster_id).ok_or_else(|| senseless("cluster 0"))?,
-            api_version: ApiVersion::named(&of.api_version)
+            api_version: ApiVersion::from_name(&of.api_version)
                 .ok_or_else(|| senseless("an unknown api-version"))?,
             replicas: of.replicas,
             regions: regions.collect::<Result<_, _>>().map_err(|why| senseless(why.0))?,

@@ -18,7 +18,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use types::{ClusterId, PeerId, Region, StoreId, Term};
+use types::{ApiVersion, ClusterId, PeerId, Region, StoreId, Term};
 
 pub use command::{Bootstrap, Command, Refused, Reply, Senseless, Window};
 pub use record::BadRecord;
@@ -31,17 +31,6 @@ pub const STORES_MAX: usize = 10_000;
 pub const FIRST_REGIONS_MAX: usize = 64;
 /// Most ids that one command hands out.
 pub const IDS_MAX: u32 = 100_000;
-
-/// How a cluster forms keys. Fixed when it is born.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ApiVersion {
-    /// Keys as they are.
-    V1,
-    /// Keys as they are; values can expire.
-    V1Ttl,
-    /// Encoded keys behind a mode and a keyspace; values can expire.
-    V2,
-}
 
 /// What was decided when the cluster was born.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,26 +108,6 @@ impl Default for State {
             book_version: 1,
             members: BTreeMap::new(),
         }
-    }
-}
-
-impl ApiVersion {
-    /// Its name: `v1`, `v1ttl` or `v2`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            ApiVersion::V1 => "v1",
-            ApiVersion::V1Ttl => "v1ttl",
-            ApiVersion::V2 => "v2",
-        }
-    }
-
-    /// The version with this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<ApiVersion> {
-        [ApiVersion::V1, ApiVersion::V1Ttl, ApiVersion::V2]
-            .into_iter()
-            .find(|version| version.name() == name)
     }
 }
 

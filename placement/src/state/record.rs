@@ -5,10 +5,10 @@
 
 use prost::Message as _;
 use proto::crib::placement::v1;
-use types::{ClusterId, PeerId, Region, StoreId, Term};
+use types::{ApiVersion, ClusterId, PeerId, Region, StoreId, Term};
 
 use super::keys::Key;
-use super::{ApiVersion, Cluster, Life, State, Store};
+use super::{Cluster, Life, State, Store};
 
 /// Longest address or version, in bytes.
 const TEXT_BYTES_MAX: usize = 256;
@@ -107,7 +107,7 @@ fn cluster_from_proto(record: &v1::ClusterRecord) -> Result<Cluster, String> {
     let regions = record.regions.iter().map(Region::try_from);
     Ok(Cluster {
         id: ClusterId::new(record.cluster_id).ok_or("cluster 0")?,
-        api_version: ApiVersion::named(&record.api_version).ok_or("an unknown api-version")?,
+        api_version: ApiVersion::from_name(&record.api_version).ok_or("an unknown api-version")?,
         replicas: record.replicas,
         regions: regions.collect::<Result<_, _>>().map_err(|why| why.to_string())?,
     })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use types::{ClusterId, StoreId, Term};
+use types::{ApiVersion, ClusterId, StoreId, Term};
 
 use super::*;
 use crate::config::first_regions;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kv::split::SplitConfig;
-use kv::{ApiVersion, Edge, Regions};
+use kv::{Edge, Regions};
 use multiraft::{OnFatal, OpenError, Store};
 use placement::state;
 use placement::{Driver, StateView};
@@ -20,6 +20,7 @@ use tonic::transport::ClientTlsConfig;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use transport::{Network, StartError};
+use types::{ApiVersion, GroupId, StoreId};
 
 use super::birth::{self, Birth};
 use super::capacity::Capacity;
@@ -137,7 +138,7 @@ fn network_failure(why: &StartError) -> Failure {
     Failure::new(entry, "the network does not start").why(why.to_string())
 }
 
-fn founding_store(id: types::StoreId, address: &str) -> state::Store {
+fn founding_store(id: StoreId, address: &str) -> state::Store {
     state::Store {
         id: Some(id),
         nonce: 0,
@@ -156,11 +157,7 @@ fn placement_config(config: &Config, birth: &Birth, api: ApiVersion) -> placemen
     });
     let member = &birth.member;
     let mut made = placement::Config::new(member.cluster, member.store, founders.collect());
-    made.api_version = match api {
-        ApiVersion::V1 => state::ApiVersion::V1,
-        ApiVersion::V1Ttl => state::ApiVersion::V1Ttl,
-        ApiVersion::V2 => state::ApiVersion::V2,
-    };
+    made.api_version = api;
     made.replicas = config.replicas;
     made.has_tls = config.has_tls();
     made.scheduler.location_labels.clone_from(&config.placement.location_labels);
@@ -211,7 +208,7 @@ pub(super) fn start(
         on_fatal: Some(on_fatal),
     })
     .map_err(|why| store_failure(&why))?;
-    let aside: Vec<types::GroupId> = store.damaged().iter().map(|(group, _)| *group).collect();
+    let aside: Vec<GroupId> = store.damaged().iter().map(|(group, _)| *group).collect();
     let swept = regions.sweep(&*engine, &aside).map_err(|why| engine_failure(&why))?;
     if !swept.is_empty() {
         tracing::info!(?swept, "records of regions that never began were removed");

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use multiraft::Machines as _;
 use proptest::prelude::*;
 use storage::{Durability, Engine, MemoryDisk, MemoryEngine};
-use types::{Epoch, KeyRange, PeerId, PeerRole, RegionPeer, StoreId};
+use types::{ApiVersion, Epoch, KeyRange, PeerId, PeerRole, RegionPeer, StoreId};
 
 use super::*;
 use crate::command::{Action, Command as KvCommand, Mutation, NewRegion};
-use crate::edge::ApiVersion;
 use crate::error::RegionError;
 use crate::regions::{Config, Regions};
 use crate::reply::Reply;

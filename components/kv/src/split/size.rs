@@ -8,10 +8,9 @@
 use std::ops::Bound;
 
 use storage::{Cf, Direction, View};
-use types::KeyRange;
+use types::{ApiVersion, KeyRange};
 
 use super::SplitConfig;
-use crate::edge::ApiVersion;
 use crate::record::FAMILIES;
 
 /// Most marks of a family.

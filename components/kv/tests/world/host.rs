@@ -6,10 +6,10 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kv::{ApiVersion, Config, Regions};
+use kv::{Config, Regions};
 use multiraft::{Command, Machines, Roster, StateMachine};
 use storage::{Batch, Cf, Crash, Direction, Durability, Engine, MemoryDisk, MemoryEngine, View};
-use types::{GroupId, Index, KeyRange, StoreId};
+use types::{ApiVersion, GroupId, Index, KeyRange, StoreId};
 
 /// A slot of the log of a group.
 #[derive(Clone)]

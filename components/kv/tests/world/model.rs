@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use kv::Reply;
 use kv::command::{Action, Command, Mutation};
 use kv::value::Stored;
-use kv::{ApiVersion, Reply};
 use storage::Cf;
-use types::{GroupId, KeyRange, PeerRole, Region};
+use types::{ApiVersion, GroupId, KeyRange, PeerRole, Region};
 
 /// A region and everything in it.
 #[derive(Clone, Debug)]

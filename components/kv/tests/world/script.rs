@@ -11,10 +11,12 @@ use kv::command::{Action, Cas, Command, DeleteRange, Mutation, NewRegion};
 use kv::read::{Reader, Scan, Values};
 use kv::split::{SizeScan, SplitConfig};
 use kv::value::Stored;
-use kv::{ApiVersion, Edge, Reply};
+use kv::{Edge, Reply};
 use multiraft::Machines as _;
 use storage::{Cf, Direction};
-use types::{Epoch, Escaped, GroupId, KeyRange, PeerId, PeerRole, Region, RegionPeer, StoreId};
+use types::{
+    ApiVersion, Epoch, Escaped, GroupId, KeyRange, PeerId, PeerRole, Region, RegionPeer, StoreId,
+};
 
 use crate::world::cluster::Cluster;
 use crate::world::host::Host;

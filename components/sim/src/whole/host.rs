@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use placement::StateView;
 use placement::table::RegionReport;
 use storage::{Engine, MemoryEngine};
-use types::{ClusterId, Epoch, GroupId, StoreId, Time};
+use types::{ApiVersion, ClusterId, Epoch, GroupId, StoreId, Time};
 
 use super::bugs::Planted;
 use super::check::Checks;
@@ -80,7 +80,7 @@ pub(crate) struct Stream {
 /// What a store is opened with.
 pub(crate) struct Opening<'a> {
     pub config: &'a Arc<Config>,
-    pub api: kv::ApiVersion,
+    pub api: ApiVersion,
     pub checks: &'a Arc<Mutex<Checks>>,
     pub bug: Option<Planted>,
     pub cluster: ClusterId,

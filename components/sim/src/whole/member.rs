@@ -8,7 +8,7 @@ use std::sync::Arc;
 use multiraft::shard::Event;
 use multiraft::{Outcome, Standing};
 use placement::scheduler::{Controller, Order};
-use placement::state::{ApiVersion, Bootstrap, Cluster, Command, Life, Reply, State, Store};
+use placement::state::{Bootstrap, Cluster, Command, Life, Reply, State, Store};
 use placement::tso::{NoTimestamp, Oracle};
 use types::{GroupId, PeerId, StoreId, Term, Time, Timestamp};
 
@@ -214,11 +214,7 @@ impl World<'_> {
     }
 
     fn birth(&self) -> Bootstrap {
-        let api = match self.plan.api {
-            kv::ApiVersion::V1 => ApiVersion::V1,
-            kv::ApiVersion::V1Ttl => ApiVersion::V1Ttl,
-            kv::ApiVersion::V2 => ApiVersion::V2,
-        };
+        let api = self.plan.api;
         let ids: Vec<StoreId> = (1..=self.plan.founders as u64).filter_map(StoreId::new).collect();
         let stores = ids.iter().map(|&id| stored(Some(id), 0)).collect();
         let regions = placement::first_regions(api, 3, &ids);

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use kv::ApiVersion;
 use kv::split::SplitConfig;
 use placement::scheduler::SchedulerConfig;
 use raft_world::Rng;
-use types::Time;
+use types::{ApiVersion, Time};
 
 use crate::plan::MS;
 
