@@ -48,24 +48,25 @@ pub fn template() -> String {
         "# Settings of `crib server`. Every key is shown with its default; what is not\n\
                     # set here, in the environment or by a flag is as shown.\n"
             .to_owned();
+    text += &by_section(|key, name| {
+        let about: String = key.about.lines().map(|line| format!("# {line}\n")).collect();
+        let value = defaults.get(key.name).map(shown).unwrap_or_default();
+        format!("\n{about}# {name} = {value}\n")
+    });
+    text
+}
+
+/// What is written for each key, by its name within its section, under the headings of sections.
+pub(crate) fn by_section(write: impl Fn(&Key, &str) -> String) -> String {
+    let mut text = String::new();
     let mut section = "";
     for key in KEYS {
-        let name = match key.name.split_once('.') {
-            Some((of, name)) => {
-                if of != section {
-                    section = of;
-                    text += &format!("\n[{section}]\n");
-                }
-                name
-            }
-            None => key.name,
-        };
-        text.push('\n');
-        for line in key.about.lines() {
-            text += &format!("# {line}\n");
+        let (of, name) = key.name.split_once('.').unwrap_or(("", key.name));
+        if of != section {
+            section = of;
+            text += &format!("\n[{section}]\n");
         }
-        let value = defaults.get(key.name).map(shown).unwrap_or_default();
-        text += &format!("# {name} = {value}\n");
+        text += &write(key, name);
     }
     text
 }

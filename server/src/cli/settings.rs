@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::{ConfigCommand, Global, ServerArgs};
 use super::output::{Output, Table};
-use crate::config::{self, Effective, KEYS, Sources, shown};
+use crate::config::{self, Effective, Sources, by_section, shown};
 use crate::errors::{self, Failure};
 
 /// Does what a command says.
@@ -112,23 +112,10 @@ fn table(effective: &Effective) -> Table {
 
 /// A file with all of them.
 fn toml(values: &BTreeMap<String, Value>) -> String {
-    let mut text = String::new();
-    let mut section = "";
-    for key in KEYS {
-        let name = match key.name.split_once('.') {
-            Some((of, name)) => {
-                if of != section {
-                    section = of;
-                    text += &format!("\n[{section}]\n");
-                }
-                name
-            }
-            None => key.name,
-        };
+    by_section(|key, name| {
         let value = values.get(key.name).map(shown).unwrap_or_default();
-        text += &format!("{name} = {value}\n");
-    }
-    text
+        format!("{name} = {value}\n")
+    })
 }
 
 #[cfg(test)]
