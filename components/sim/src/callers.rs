@@ -78,7 +78,7 @@ impl World<'_> {
         what: What,
         event: impl FnOnce(Token) -> Event,
     ) {
-        if self.nodes[at].up.is_none() || self.nodes[at].paused_until > self.now {
+        if self.nodes[at].up.is_none() || self.nodes[at].paused_until > self.agenda.now() {
             return;
         }
         self.callers.next_token += 1;

@@ -30,12 +30,12 @@ impl World<'_> {
         if self.strikes(self.plan.stalls) {
             self.report.add(Count::Stall, 1);
             let wait = self.rng.between((50 * MS, 4_000 * MS));
-            self.nodes[at].stalled_until = Time(self.now.0 + wait);
+            self.nodes[at].stalled_until = Time(self.agenda.now().0 + wait);
         }
         if self.strikes(self.plan.pauses) {
             self.report.add(Count::Pause, 1);
             let wait = self.rng.between((50 * MS, 3_000 * MS));
-            self.nodes[at].paused_until = Time(self.now.0 + wait);
+            self.nodes[at].paused_until = Time(self.agenda.now().0 + wait);
         }
         if self.strikes(self.plan.sync_faults) {
             let kind = if self.rng.chance(500) { SyncFault::Lost } else { SyncFault::Unknown };

@@ -16,9 +16,11 @@
 //! Not here: transports and threads, which the runtime's own tests run; RocksDB, whose likeness to
 //! the engine in memory the conformance suite of `storage` holds.
 
+mod agenda;
 mod bugs;
 mod callers;
 mod check;
+mod counts;
 mod faults;
 mod liveness;
 mod machine;
@@ -35,6 +37,7 @@ mod world;
 
 pub use bugs::Bug;
 pub use check::Violation;
+pub use counts::{Counted, Counts};
 pub use plan::Plan;
 pub use report::{Count, Failure, Report};
 

@@ -29,7 +29,7 @@ impl World<'_> {
         }
         self.hear_of_children();
         let groups: Vec<GroupId> = self.callers.groups.keys().copied().collect();
-        let end = Time(self.now.0 + PATIENCE);
+        let end = Time(self.agenda.now().0 + PATIENCE);
         self.wait(end, "groups have leaders and answer", |world| {
             groups.iter().find_map(|&group| world.unled(group))
         })?;
@@ -73,11 +73,11 @@ impl World<'_> {
         wrong: impl Fn(&mut World<'_>) -> Option<String>,
     ) -> Result<(), Violation> {
         loop {
-            let until = Time(self.now.0 + SILENCE);
+            let until = Time(self.agenda.now().0 + SILENCE);
             self.run_until(until)?;
             match wrong(self) {
                 None => return Ok(()),
-                Some(why) if self.now >= end => {
+                Some(why) if self.agenda.now() >= end => {
                     return Err(Violation { check: what, what: why });
                 }
                 Some(_) => {}

@@ -18,6 +18,20 @@ use crate::check::{Checks, births};
 use crate::machine::Ledgers;
 use crate::spoiled::{Spoiled, is_buried};
 
+/// What a store wants to come up, in true time.
+pub(crate) struct Due {
+    /// A write of its log.
+    pub writes: bool,
+    /// A turn of its apply lane.
+    pub applies: bool,
+    /// Its groups.
+    pub wake: Option<Time>,
+    /// Its liveness.
+    pub pulse: Option<Time>,
+    /// Its snapshots.
+    pub courier: Option<Time>,
+}
+
 /// One store, running or not.
 pub(crate) struct Node {
     pub id: StoreId,
@@ -101,6 +115,29 @@ impl Node {
         let elapsed = u128::from(at.0.saturating_sub(self.ahead)) * 1_000_000;
         let exact = elapsed.div_ceil(u128::from(self.rate_ppm));
         Time(u64::try_from(exact).unwrap_or(u64::MAX))
+    }
+
+    /// What is to be scheduled for the store, which its clock `clock` did not have before.
+    pub(crate) fn take_due(&mut self, clock: Time) -> Option<Due> {
+        let running = self.up.as_mut()?;
+        let writes = running.has_writes() && !running.disk_is_busy;
+        running.disk_is_busy |= writes;
+        let applies = running.has_work() && !running.apply_is_due;
+        running.apply_is_due |= applies;
+        let earlier = |due: &mut Option<Time>, wanted: Option<Time>| {
+            let wanted = wanted?.max(clock);
+            if due.is_some_and(|at| at <= wanted) {
+                return None;
+            }
+            *due = Some(wanted);
+            Some(wanted)
+        };
+        let wake = earlier(&mut running.wakes_at, running.shard.deadline());
+        let pulse = earlier(&mut running.pulses_at, Some(running.detector.deadline()));
+        let deadline = running.courier_deadline();
+        let courier = earlier(&mut running.couriers_at, deadline);
+        let when = |at: Option<Time>| at.map(|at| self.when(at));
+        Some(Due { writes, applies, wake: when(wake), pulse: when(pulse), courier: when(courier) })
     }
 
     /// Opens the store from its disk.

@@ -5,6 +5,7 @@ use std::fmt;
 use types::Time;
 
 use crate::check::Violation;
+use crate::counts::{Counted, Counts};
 
 /// Things that happen in runs, and are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,12 +107,7 @@ impl Count {
 }
 
 /// What a run, or many, went through.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Hash over every step.
-    pub trace: u64,
-    counts: [u64; KINDS],
-}
+pub type Report = Counts<Count>;
 
 /// Why a run failed.
 #[derive(Clone, Debug)]
@@ -124,38 +120,11 @@ pub struct Failure {
     pub violation: Violation,
 }
 
-impl Report {
-    /// How often something happened.
-    #[must_use]
-    pub fn count(&self, count: Count) -> u64 {
-        self.counts[count as usize]
-    }
+impl Counted for Count {
+    const NAMES: &'static [(Count, &'static str)] = &Count::ALL;
 
-    pub(crate) fn add(&mut self, count: Count, times: u64) {
-        self.counts[count as usize] += times;
-    }
-
-    pub(crate) fn note(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-
-    /// Adds another run's counts.
-    pub fn merge(&mut self, other: &Report) {
-        self.trace ^= other.trace;
-        for (sum, count) in self.counts.iter_mut().zip(other.counts) {
-            *sum += count;
-        }
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (count, name) in Count::ALL {
-            write!(f, "{} {name}, ", self.count(count))?;
-        }
-        write!(f, "trace {:016x}", self.trace)
+    fn number(self) -> usize {
+        self as usize
     }
 }
 

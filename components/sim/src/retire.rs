@@ -56,7 +56,7 @@ impl World<'_> {
             groups.iter().copied().filter(|&group| self.survives(group, at)).collect();
         self.say(|world| format!("{} goes for good", world.nodes[at].id));
         self.stop(at);
-        let end = types::Time(self.now.0 + 30_000 * crate::plan::MS);
+        let end = types::Time(self.agenda.now().0 + 30_000 * crate::plan::MS);
         self.wait(end, "groups go on without a store", |world| {
             affected.iter().find_map(|&group| world.unled(group))
         })

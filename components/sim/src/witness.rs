@@ -70,7 +70,7 @@ impl World<'_> {
             for (one, its, two, its_other) in
                 [(node, running, other, there), (other, there, node, running)]
             {
-                if its.detector.vouches(two.id, one.clock(self.now)) {
+                if its.detector.vouches(two.id, one.clock(self.agenda.now())) {
                     let supported = its_other.detector.supports(one.id).map(|(epoch, _)| epoch);
                     let epoch = its.detector.epoch();
                     checks.report(Support::vouches((one.id, epoch), two.id, supported));

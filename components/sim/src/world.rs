@@ -1,7 +1,5 @@
 //! The world: stores, what is under way between them, and one queue of what happens when.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use multiraft::shard::{Event, Fetch};
@@ -11,6 +9,7 @@ use raft_world::Rng;
 use storage::MemoryDisk;
 use types::{StoreId, Time};
 
+use crate::agenda::Agenda;
 use crate::bugs::Bug;
 use crate::callers::Callers;
 use crate::check::{Checks, Violation};
@@ -49,7 +48,6 @@ impl Happening {
 }
 
 pub(crate) struct World<'a> {
-    pub now: Time,
     pub plan: Plan,
     pub rng: Rng,
     pub nodes: Vec<Node>,
@@ -57,9 +55,7 @@ pub(crate) struct World<'a> {
     /// `cut[a][b]`: what `a` sends to `b` is lost.
     pub cut: Vec<Vec<bool>>,
     arrives: Vec<Vec<Time>>,
-    queue: BinaryHeap<Reverse<(Time, u64)>>,
-    happenings: BTreeMap<u64, Happening>,
-    serial: u64,
+    pub agenda: Agenda<Happening>,
     pub checks: Arc<Mutex<Checks>>,
     pub callers: Callers,
     pub report: Report,
@@ -95,14 +91,11 @@ impl<'a> World<'a> {
         let nodes = nodes.collect();
         let small = rng.chance(300);
         let mut world = World {
-            now: Time::ZERO,
             nodes,
             config: Arc::new(config(small)),
             cut: vec![vec![false; stores]; stores],
             arrives: vec![vec![Time::ZERO; stores]; stores],
-            queue: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
-            serial: 0,
+            agenda: Agenda::new(),
             checks: Arc::default(),
             callers: Callers::default(),
             report: Report::default(),
@@ -126,18 +119,16 @@ impl<'a> World<'a> {
 
     pub(crate) fn say(&self, line: impl FnOnce(&World<'_>) -> String) {
         if let Some(tell) = self.tell {
-            tell(format!("{} {}", self.now, line(self)));
+            tell(format!("{} {}", self.agenda.now(), line(self)));
         }
     }
 
     pub(crate) fn after(&mut self, nanos: u64, happening: Happening) {
-        self.at(Time(self.now.0 + nanos), happening);
+        self.at(Time(self.agenda.now().0 + nanos), happening);
     }
 
     fn at(&mut self, time: Time, happening: Happening) {
-        self.serial += 1;
-        self.queue.push(Reverse((time.max(self.now), self.serial)));
-        self.happenings.insert(self.serial, happening);
+        self.agenda.at(time, happening);
     }
 
     pub(crate) fn safety(&mut self) -> Result<(), Violation> {
@@ -145,26 +136,21 @@ impl<'a> World<'a> {
     }
 
     pub(crate) fn run_until(&mut self, end: Time) -> Result<(), Violation> {
-        while let Some(&Reverse((time, serial))) = self.queue.peek()
-            && time <= end
-        {
-            self.queue.pop();
-            self.now = time;
-            let happening = self.happenings.remove(&serial).expect("queued with its serial");
+        while let Some(happening) = self.agenda.next_until(end) {
+            let now = self.agenda.now();
             self.report.add(Count::Step, 1);
-            self.report.note(&time.0.to_le_bytes());
+            self.report.note(&now.0.to_le_bytes());
             self.happen(happening);
             if let Some(violation) = self.checks.lock().violation() {
                 return Err(violation);
             }
         }
-        self.now = end;
         Ok(())
     }
 
     fn happen(&mut self, happening: Happening) {
         if let Some(until) = happening.store().map(|at| self.nodes[at].paused_until)
-            && until > self.now
+            && until > self.agenda.now()
         {
             return self.at(until, happening);
         }
@@ -205,7 +191,7 @@ impl<'a> World<'a> {
             Happening::Pulse { at, life } => {
                 // Its sync waits with the disk.
                 let stalled = self.nodes[at].stalled_until;
-                if stalled > self.now {
+                if stalled > self.agenda.now() {
                     return self.at(stalled, Happening::Pulse { at, life });
                 }
                 self.with(at, Some(life), |node, clock, wants| {
@@ -227,7 +213,7 @@ impl<'a> World<'a> {
 
     fn write(&mut self, at: usize, life: u64) {
         let stalled = self.nodes[at].stalled_until;
-        if stalled > self.now {
+        if stalled > self.agenda.now() {
             if self.nodes[at].life == life {
                 self.with(at, Some(life), |node, clock, _| {
                     node.shard.stand_down(clock);
@@ -260,7 +246,7 @@ impl<'a> World<'a> {
         what: impl FnOnce(&mut crate::node::Running, Time, &mut Wants) -> Result<(), Died>,
     ) {
         let node = &mut self.nodes[at];
-        let clock = node.clock(self.now);
+        let clock = node.clock(self.agenda.now());
         if life.is_some_and(|life| life != node.life) {
             return;
         }
@@ -297,39 +283,19 @@ impl<'a> World<'a> {
     }
 
     fn schedule(&mut self, at: usize, life: u64, clock: Time) {
-        let node = &mut self.nodes[at];
-        let Some(running) = &mut node.up else { return };
-        let writes = running.has_writes() && !running.disk_is_busy;
-        running.disk_is_busy |= writes;
-        let applies = running.has_work() && !running.apply_is_due;
-        running.apply_is_due |= applies;
-        let earlier = |due: &mut Option<Time>, wanted: Option<Time>| {
-            let wanted = wanted?.max(clock);
-            if due.is_some_and(|at| at <= wanted) {
-                return None;
-            }
-            *due = Some(wanted);
-            Some(wanted)
-        };
-        let wake = earlier(&mut running.wakes_at, running.shard.deadline());
-        let pulse = earlier(&mut running.pulses_at, Some(running.detector.deadline()));
-        let deadline = running.courier_deadline();
-        let courier = earlier(&mut running.couriers_at, deadline);
-        let wake = wake.map(|time| node.when(time));
-        let pulse = pulse.map(|time| node.when(time));
-        let courier = courier.map(|time| node.when(time));
-        if writes {
+        let Some(due) = self.nodes[at].take_due(clock) else { return };
+        if due.writes {
             let wait = self.rng.between(self.plan.disk);
             self.after(wait, Happening::Write { at, life });
         }
-        if applies {
+        if due.applies {
             let wait = self.rng.between(self.plan.apply);
             self.after(wait, Happening::Apply { at, life });
         }
         for (time, happening) in [
-            (wake, Happening::Wake { at, life }),
-            (pulse, Happening::Pulse { at, life }),
-            (courier, Happening::Courier { at, life }),
+            (due.wake, Happening::Wake { at, life }),
+            (due.pulse, Happening::Pulse { at, life }),
+            (due.courier, Happening::Courier { at, life }),
         ] {
             if let Some(time) = time {
                 self.at(time, happening);
@@ -355,7 +321,7 @@ impl<'a> World<'a> {
         }
         let copies = if self.rng.chance(self.plan.twice) { 2 } else { 1 };
         for _ in 0..copies {
-            let mut time = Time(self.now.0 + self.rng.between(self.plan.delay));
+            let mut time = Time(self.agenda.now().0 + self.rng.between(self.plan.delay));
             if !self.rng.chance(self.plan.overtakes) {
                 time = time.max(self.arrives[at][to]);
                 self.arrives[at][to] = time;
@@ -370,7 +336,8 @@ impl<'a> World<'a> {
         }
         // A monotonic clock begins anew with the machine.
         self.nodes[at].ahead = self.rng.below(1_000_000) * MS;
-        let (now, config, checks) = (self.now, Arc::clone(&self.config), Arc::clone(&self.checks));
+        let (now, config, checks) =
+            (self.agenda.now(), Arc::clone(&self.config), Arc::clone(&self.checks));
         let bug = self.bug;
         if let Err(why) = self.nodes[at].start(now, &config, &checks, bug) {
             if why.contains("the disk failed") || why.contains("the disk is full") {
@@ -433,7 +400,7 @@ impl<'a> World<'a> {
         self.report.add(Count::NotAdmitted, checks.births.not_admitted);
         match outcome {
             Ok(()) => Ok(self.report),
-            Err(violation) => Err(Failure { seed, at: self.now, violation }),
+            Err(violation) => Err(Failure { seed, at: self.agenda.now(), violation }),
         }
     }
 }

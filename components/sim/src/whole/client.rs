@@ -187,7 +187,7 @@ impl World<'_> {
     }
 
     fn begin_want(&mut self, client: usize, want: Want) {
-        let until = Time(self.now.0 + PATIENCE);
+        let until = Time(self.agenda.now().0 + PATIENCE);
         self.clients[client].is_idle = false;
         self.clients[client].doing =
             Some(Doing { want, op: None, until, asked: None, waits: Waits::Pause });
@@ -213,7 +213,7 @@ impl World<'_> {
         let patience = self.rng.between(REQUEST_PATIENCE) * MS;
         let placement = Place::Host(self.clients[client].toward % self.plan.founders);
         let Some(doing) = &self.clients[client].doing else { return };
-        if doing.until <= self.now && !self.healed {
+        if doing.until <= self.agenda.now() && !self.healed {
             return self.refused(client);
         }
         let (want, key) = (doing.want.clone(), doing.want.first_key());

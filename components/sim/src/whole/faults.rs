@@ -28,12 +28,12 @@ impl World<'_> {
         if self.strikes(self.plan.stalls) {
             self.tally.add(Kind::Stall, 1);
             let wait = self.rng.between((50 * MS, 4_000 * MS));
-            self.hosts[at].node.stalled_until = Time(self.now.0 + wait);
+            self.hosts[at].node.stalled_until = Time(self.agenda.now().0 + wait);
         }
         if self.strikes(self.plan.pauses) {
             self.tally.add(Kind::Pause, 1);
             let wait = self.rng.between((50 * MS, 3_000 * MS));
-            self.hosts[at].node.paused_until = Time(self.now.0 + wait);
+            self.hosts[at].node.paused_until = Time(self.agenda.now().0 + wait);
         }
         if self.strikes(self.plan.sync_faults) {
             let kind = if self.rng.chance(500) { SyncFault::Lost } else { SyncFault::Unknown };
@@ -108,7 +108,7 @@ impl World<'_> {
             // And it does not notice.
             self.tally.add(Kind::Pause, 1);
             let wait = self.rng.between((1_000 * MS, 4_000 * MS));
-            self.hosts[at].node.paused_until = Time(self.now.0 + wait);
+            self.hosts[at].node.paused_until = Time(self.agenda.now().0 + wait);
         }
     }
 }

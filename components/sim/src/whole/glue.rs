@@ -80,7 +80,7 @@ impl World<'_> {
     }
 
     pub(crate) fn chores(&mut self, at: usize, life: u64) {
-        let now = self.now;
+        let now = self.agenda.now();
         self.after(CHORES, Happening::Chore { at, life });
         self.begin_born(at);
         let due = |due: &mut types::Time, every: u64| {
@@ -115,8 +115,8 @@ impl World<'_> {
         let Some(store) = self.hosts[at].store else { return };
         let host = &mut self.hosts[at];
         let Some(glue) = &mut host.glue else { return };
-        if self.now.0 > glue.beaten_at.0 + LEADER_PATIENCE {
-            glue.beaten_at = self.now;
+        if self.agenda.now().0 > glue.beaten_at.0 + LEADER_PATIENCE {
+            glue.beaten_at = self.agenda.now();
             glue.stream = None;
             host.toward = (host.toward + 1) % self.plan.founders;
         }
@@ -136,7 +136,7 @@ impl World<'_> {
             Err(Elsewhere(hint)) => Some(hint.and_then(|store| self.place_of(store))),
         };
         let id = self.number();
-        let now = self.now;
+        let now = self.agenda.now();
         let host = &mut self.hosts[at];
         let Some(glue) = &mut host.glue else { return };
         if from != Place::Host(host.toward) {
@@ -210,7 +210,7 @@ impl World<'_> {
 
     /// Compares what is with what was told.
     fn look_at_regions(&mut self, at: usize) {
-        let now = self.now;
+        let now = self.agenda.now();
         let Some(glue) = &self.hosts[at].glue else { return };
         let mut news = Vec::new();
         for (&id, standing) in glue.standings.iter().filter(|(id, _)| **id != placement::GROUP) {
@@ -238,7 +238,7 @@ impl World<'_> {
     }
 
     fn tell(&mut self, at: usize, status: &GroupStatus, urgent: bool) {
-        let now = self.now;
+        let now = self.agenda.now();
         let Some(glue) = &mut self.hosts[at].glue else { return };
         let id = status.group;
         let Some(state) = glue.regions.get(id).filter(|_| status.leads) else { return };

@@ -28,7 +28,7 @@ impl World<'_> {
             host.away_until = Time::ZERO;
             self.start(at);
         }
-        let end = Time(self.now.0 + PATIENCE);
+        let end = Time(self.agenda.now().0 + PATIENCE);
         self.wait_for(end, "every request ends", |world| {
             let waits = world.clients.iter().position(|client| !client.is_idle)?;
             Some(format!("client {waits} waits"))
@@ -65,10 +65,10 @@ impl World<'_> {
         wrong: impl Fn(&mut World<'_>) -> Option<String>,
     ) -> Result<(), Violation> {
         loop {
-            self.run_until(Time(self.now.0 + STEP))?;
+            self.run_until(Time(self.agenda.now().0 + STEP))?;
             match wrong(self) {
                 None => return Ok(()),
-                Some(what) if self.now >= end => return Err(Violation { check, what }),
+                Some(what) if self.agenda.now() >= end => return Err(Violation { check, what }),
                 Some(_) => {}
             }
         }

@@ -8,7 +8,7 @@ use crate::plan::MS;
 
 impl World<'_> {
     pub(crate) fn start(&mut self, at: usize) {
-        let is_away = self.hosts[at].away_until > self.now;
+        let is_away = self.hosts[at].away_until > self.agenda.now();
         if self.hosts[at].node.up.is_some() || is_away {
             return;
         }
@@ -24,7 +24,7 @@ impl World<'_> {
             bug: self.bug,
             cluster: self.cluster,
         };
-        if let Err(why) = self.hosts[at].start(self.now, &with) {
+        if let Err(why) = self.hosts[at].start(self.agenda.now(), &with) {
             self.hosts[at].glue = None;
             if why.contains("the disk failed") {
                 self.lose_power(at);

@@ -9,10 +9,9 @@ use multiraft::shard::Event;
 use multiraft::{Outcome, Standing};
 use placement::scheduler::{Controller, Order};
 use placement::state::{Bootstrap, Cluster, Command, Life, Reply, State, Store};
-use placement::tso::{NoTimestamp, Oracle};
+use placement::tso::Oracle;
 use types::{GroupId, PeerId, StoreId, Term, Time, Timestamp};
 
-use super::bugs::Planted;
 use super::glue::Asked;
 use super::leading::{IdsFor, Lead};
 use super::tally::Kind;
@@ -31,17 +30,17 @@ const IDS_AT_ONCE: u32 = 1_000;
 #[derive(Default)]
 pub(crate) struct Member {
     /// Rises with every change of who leads: what was asked before is forgotten.
-    attempt: u64,
+    pub(super) attempt: u64,
     standing: Option<Standing>,
-    oracle: Oracle,
+    pub(super) oracle: Oracle,
     pub lead: Option<Lead>,
     /// When it tries to begin to lead.
     begins_at: Option<Time>,
     window_at: Time,
-    is_saving: bool,
+    pub(super) is_saving: bool,
     plan_at: Time,
-    stamps: VecDeque<(Place, u64, Time)>,
-    is_confirming: bool,
+    pub(super) stamps: VecDeque<(Place, u64, Time)>,
+    pub(super) is_confirming: bool,
 }
 
 /// A timestamp that was taken, and for whom.
@@ -73,7 +72,7 @@ impl World<'_> {
     }
 
     /// Whom a member takes for the leader.
-    fn elsewhere(&mut self, at: usize) -> Elsewhere {
+    pub(super) fn elsewhere(&mut self, at: usize) -> Elsewhere {
         let own = self.hosts[at].store;
         let Some(member) = self.member(at) else { return Elsewhere(None) };
         let leader = member.standing.and_then(|standing| standing.leader);
@@ -82,7 +81,7 @@ impl World<'_> {
 
     /// Who leads placement's group changed.
     pub(crate) fn member_standing(&mut self, at: usize, standing: Option<Standing>) {
-        let now = self.now;
+        let now = self.agenda.now();
         let Some(member) = self.member(at) else { return };
         member.standing = standing;
         member.attempt += 1;
@@ -106,7 +105,7 @@ impl World<'_> {
     }
 
     pub(crate) fn member_chores(&mut self, at: usize) {
-        let now = self.now;
+        let now = self.agenda.now();
         let Some(member) = self.member(at) else { return };
         if member.begins_at.is_some_and(|due| due <= now) {
             member.begins_at = None;
@@ -130,7 +129,7 @@ impl World<'_> {
         self.give_stamps(at);
     }
 
-    fn propose(&mut self, at: usize, proposed: Proposed, command: &Command) {
+    pub(super) fn propose(&mut self, at: usize, proposed: Proposed, command: &Command) {
         let Some(member) = self.member(at) else { return };
         let asked = Asked::Member(member.attempt, proposed);
         let (group, command) = (placement::GROUP, command.encode().into());
@@ -138,7 +137,7 @@ impl World<'_> {
     }
 
     /// The term that this member leads in.
-    fn leads_in(&mut self, at: usize) -> Option<Term> {
+    pub(super) fn leads_in(&mut self, at: usize) -> Option<Term> {
         self.member(at)?.standing.filter(Standing::leads).map(|standing| standing.term)
     }
 
@@ -193,8 +192,8 @@ impl World<'_> {
         }
     }
 
-    fn begin_later(&mut self, at: usize) {
-        let due = Time(self.now.0 + RETRY);
+    pub(super) fn begin_later(&mut self, at: usize) {
+        let due = Time(self.agenda.now().0 + RETRY);
         if let Some(member) = self.member(at) {
             member.begins_at = Some(due);
         }
@@ -207,7 +206,7 @@ impl World<'_> {
             let birth = self.birth();
             return self.propose(at, Proposed::Bootstrap, &Command::Bootstrap(birth));
         }
-        let wall = self.hosts[at].wall_ms(self.now);
+        let wall = self.hosts[at].wall_ms(self.agenda.now());
         let Some(member) = self.member(at) else { return };
         member.oracle.begin(term, state.window_until_ms, wall);
         self.save_window(at, true);
@@ -222,48 +221,8 @@ impl World<'_> {
         Bootstrap { cluster, stores }
     }
 
-    fn save_window(&mut self, at: usize, is_first: bool) {
-        let (wall, bug) = (self.hosts[at].wall_ms(self.now), self.bug);
-        let Some(member) = self.member(at).filter(|member| !member.is_saving) else { return };
-        let Some(window) = member.oracle.wants(wall) else { return };
-        if bug == Some(Planted::WindowNotSaved) && !is_first {
-            return member.oracle.saved(window.until_ms, window.term);
-        }
-        member.is_saving = true;
-        let proposed = Proposed::Window { term: window.term, is_first };
-        self.propose(at, proposed, &Command::SaveWindow(window));
-    }
-
-    fn window_saved(&mut self, at: usize, term: Term, is_first: bool, outcome: Outcome) {
-        let reply = applied(outcome).ok().and_then(|reply| Reply::decode(&reply).ok());
-        let leads_in = self.leads_in(at);
-        let (config, state) = (self.plan.scheduler(), self.state(at));
-        let clock = self.hosts[at].node.clock(self.now);
-        let bug = self.bug;
-        let Some(member) = self.member(at) else { return };
-        member.is_saving = false;
-        match reply {
-            Some(Reply::Window(held)) => member.oracle.saved(held, term),
-            Some(Reply::Refused(_)) => member.oracle.clear(),
-            _ => {}
-        }
-        if is_first {
-            let (true, Some(state)) = (member.oracle.is_ready() && leads_in == Some(term), state)
-            else {
-                return self.begin_later(at);
-            };
-            let mut lead = Lead::new(config, &state, term, clock);
-            if bug == Some(Planted::IdsReused) && state.next_id > 1_500 {
-                lead.ids.extend(state.next_id.saturating_sub(1_000)..state.next_id);
-            }
-            member.lead = Some(lead);
-            self.tally.add(Kind::PlacementLead, 1);
-        }
-        self.give_stamps(at);
-    }
-
     fn look_at_stores(&mut self, at: usize) {
-        let clock = self.hosts[at].node.clock(self.now);
+        let clock = self.hosts[at].node.clock(self.agenda.now());
         let Some(state) = self.state(at) else { return };
         if let Some(lead) = self.member(at).and_then(|member| member.lead.as_mut()) {
             lead.look_at_stores(&state, clock);
@@ -272,7 +231,7 @@ impl World<'_> {
 
     fn plan_cluster(&mut self, at: usize) {
         self.look_at_stores(at);
-        let clock = self.hosts[at].node.clock(self.now);
+        let clock = self.hosts[at].node.clock(self.agenda.now());
         let Some(lead) = self.member(at).and_then(|member| member.lead.as_mut()) else { return };
         let wanted = lead.controller.ids_wanted();
         let is_waiting = |one: &IdsFor| matches!(one, IdsFor::Planner(_));
@@ -344,79 +303,11 @@ impl World<'_> {
         }
     }
 
-    /// Takes timestamps for all who wait, then makes sure that it still leads.
-    fn give_stamps(&mut self, at: usize) {
-        let (now, bug) = (self.now, self.bug);
-        let wall = self.hosts[at].wall_ms(now);
-        let elsewhere = self.elsewhere(at);
-        let logical = self.number();
-        let Some(member) = self.member(at) else { return };
-        if member.is_confirming || member.stamps.is_empty() {
-            return;
-        }
-        let (mut taken, mut failed, mut left) = (Vec::new(), Vec::new(), VecDeque::new());
-        for (from, serial, until) in std::mem::take(&mut member.stamps) {
-            let got = if member.lead.is_some() {
-                member.oracle.take(wall, 1)
-            } else {
-                Err(NoTimestamp::NotLeading)
-            };
-            match got {
-                Ok((_, term)) if bug == Some(Planted::WindowIgnored) => {
-                    let logical = logical % Timestamp::LOGICAL_MAX;
-                    taken.push((from, serial, Timestamp::new(wall, logical), term));
-                }
-                Ok((stamp, term)) => taken.push((from, serial, stamp, term)),
-                Err(NoTimestamp::Window) if until > now => left.push_back((from, serial, until)),
-                Err(_) => failed.push((from, serial)),
-            }
-        }
-        let is_short = !left.is_empty();
-        member.stamps = left;
-        member.is_confirming = !taken.is_empty();
-        let attempt = member.attempt;
-        for (from, serial) in failed {
-            let at_ = Err(elsewhere);
-            self.send(Place::Host(at), from, Message::Stamped { serial, at: at_ });
-        }
-        if is_short {
-            self.save_window(at, false);
-        }
-        if taken.is_empty() {
-            return;
-        }
-        let group = placement::GROUP;
-        let asked = Asked::Member(attempt, Proposed::Confirm(taken));
-        self.ask(at, asked, |token| Event::Read { group, token });
-    }
-
-    fn confirmed(&mut self, at: usize, taken: Vec<Taken>, outcome: &Outcome) {
-        self.stamped(at, taken, matches!(outcome, Outcome::Readable(_)));
-    }
-
-    fn stamped(&mut self, at: usize, taken: Vec<Taken>, is_confirmed: bool) {
-        let Some(window) = self.state(at).map(|state| state.window_term) else { return };
-        let elsewhere = self.elsewhere(at);
-        for (from, serial, stamp, term) in taken {
-            let Some(member) = self.member(at) else { return };
-            member.is_confirming = false;
-            let is_ours = is_confirmed && member.oracle.may_answer(term, window);
-            let got = if is_ours {
-                Ok(stamp)
-            } else {
-                self.tally.add(Kind::TimestampDropped, 1);
-                Err(elsewhere)
-            };
-            self.send(Place::Host(at), from, Message::Stamped { serial, at: got });
-        }
-        self.give_stamps(at);
-    }
-
     /// What a member is asked over the network.
     pub(crate) fn member_hears(&mut self, at: usize, from: Place, message: Message) {
         let elsewhere = self.elsewhere(at);
-        let clock = self.hosts[at].node.clock(self.now);
-        let now = self.now;
+        let clock = self.hosts[at].node.clock(self.agenda.now());
+        let now = self.agenda.now();
         let Some(state) = self.state(at) else { return };
         let Some(member) = self.member(at) else { return };
         let answer = match (message, &mut member.lead) {
@@ -471,7 +362,7 @@ impl World<'_> {
         (store, stream, nth): (StoreId, u64, u64),
         mut reports: Vec<placement::table::RegionReport>,
     ) {
-        let clock = self.hosts[at].node.clock(self.now);
+        let clock = self.hosts[at].node.clock(self.agenda.now());
         let is_here = self.state(at).is_some_and(|state| {
             state.stores.get(&store).is_some_and(|store| store.life != Life::Removed)
         });
@@ -509,7 +400,7 @@ impl World<'_> {
 
     /// Whether emptying a store could end, as placement's leader sees it.
     pub(crate) fn may_drain(&mut self, at: usize, store: StoreId) -> Result<(), Violation> {
-        let clock = self.hosts[at].node.clock(self.now);
+        let clock = self.hosts[at].node.clock(self.agenda.now());
         let refused = |what: String| Violation { check: "a store can be drained", what };
         let lead = self.member(at).and_then(|member| member.lead.as_mut());
         let lead = lead.ok_or_else(|| refused("nobody leads".to_owned()))?;

@@ -34,6 +34,7 @@ mod people;
 mod plan;
 mod serving;
 mod splits;
+mod stamps;
 mod tally;
 mod words;
 mod world;

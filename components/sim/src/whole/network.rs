@@ -9,7 +9,7 @@ use crate::plan::MS;
 
 impl World<'_> {
     fn arrival(&mut self, from: Place, to: Place) -> Time {
-        let mut time = Time(self.now.0 + self.rng.between(self.plan.delay));
+        let mut time = Time(self.agenda.now().0 + self.rng.between(self.plan.delay));
         if !self.rng.chance(self.plan.overtakes) {
             let last = self.arrives.entry((from, to)).or_insert(Time::ZERO);
             time = time.max(*last);

@@ -28,7 +28,7 @@ impl World<'_> {
         if self.healed {
             return;
         }
-        let now = self.now;
+        let now = self.agenda.now();
         if self.plan.loses_at.take_if(|at| *at <= now).is_some() {
             self.lose_for_long();
         }
@@ -42,7 +42,7 @@ impl World<'_> {
         // Not the one store besides the founders: without it there is no other place.
         let at = usize::try_from(self.rng.below(self.plan.founders as u64)).expect("few");
         let wait = self.rng.between((7_000, 10_000)) * MS;
-        self.hosts[at].away_until = Time(self.now.0 + wait);
+        self.hosts[at].away_until = Time(self.agenda.now().0 + wait);
         self.stop(at);
         self.lose_power(at);
         self.tally.add(Kind::Lost, 1);
@@ -119,7 +119,7 @@ impl World<'_> {
 
     /// The group on a store, as it is now.
     pub(crate) fn look_from_outside(&mut self, at: usize, group: GroupId) -> Option<GroupStatus> {
-        if self.hosts[at].node.paused_until > self.now {
+        if self.hosts[at].node.paused_until > self.agenda.now() {
             return None;
         }
         self.status = None;

@@ -39,7 +39,7 @@ fn is_due(config: &SplitConfig, state: &RegionState, before: Option<u64>) -> boo
 
 impl World<'_> {
     pub(crate) fn measure_regions(&mut self, at: usize) {
-        let now = self.now;
+        let now = self.agenda.now();
         let (config, is_full) =
             (self.plan.split, self.checks.lock().cover.len() >= self.plan.regions_max);
         let Some(glue) = &mut self.hosts[at].glue else { return };
@@ -88,7 +88,7 @@ impl World<'_> {
         if keys.is_empty() {
             return;
         }
-        let (serial, until) = (self.number(), Time(self.now.0 + 2_000 * MS));
+        let (serial, until) = (self.number(), Time(self.agenda.now().0 + 2_000 * MS));
         let (region, count) = (state.region.clone(), keys.len());
         let to = self.hosts[at].toward;
         let Some(glue) = &mut self.hosts[at].glue else { return };

@@ -1,6 +1,6 @@
 //! What runs of whole clusters went through.
 
-use std::fmt;
+use crate::counts::{Counted, Counts};
 
 /// Things that happen in runs, and are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,50 +135,12 @@ impl Kind {
 }
 
 /// What a run, or many, went through.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tally {
-    /// Hash over every step.
-    pub trace: u64,
-    counts: [u64; KINDS],
-}
+pub type Tally = Counts<Kind>;
 
-impl Default for Tally {
-    fn default() -> Tally {
-        Tally { trace: 0, counts: [0; KINDS] }
-    }
-}
+impl Counted for Kind {
+    const NAMES: &'static [(Kind, &'static str)] = &Kind::ALL;
 
-impl Tally {
-    /// How often something happened.
-    #[must_use]
-    pub fn count(&self, kind: Kind) -> u64 {
-        self.counts[kind as usize]
-    }
-
-    pub(crate) fn add(&mut self, kind: Kind, times: u64) {
-        self.counts[kind as usize] += times;
-    }
-
-    pub(crate) fn note(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-
-    /// Adds another run's counts.
-    pub fn merge(&mut self, other: &Tally) {
-        self.trace ^= other.trace;
-        for (sum, count) in self.counts.iter_mut().zip(other.counts) {
-            *sum += count;
-        }
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (kind, name) in Kind::ALL {
-            write!(f, "{} {name}, ", self.count(kind))?;
-        }
-        write!(f, "trace {:016x}", self.trace)
+    fn number(self) -> usize {
+        self as usize
     }
 }

@@ -1,8 +1,7 @@
 //! The world of a whole cluster: its hosts, clients, what is under way between them, and one queue
 //! of what happens when. Beside [`crate::world::World`], whose steps for a store it repeats.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use super::host::Host;
 use super::plan::Plan;
 use super::tally::{Kind, Tally};
 use super::words::{Message, Place, Request};
+use crate::agenda::Agenda;
 use crate::check::Violation;
 use crate::node::{Died, Node, Running, Wants, config};
 use crate::plan::MS;
@@ -114,7 +114,6 @@ impl Happening {
 }
 
 pub(crate) struct World<'a> {
-    pub now: Time,
     pub plan: Plan,
     pub rng: Rng,
     pub hosts: Vec<Host>,
@@ -124,9 +123,7 @@ pub(crate) struct World<'a> {
     /// `cut[a][b]`: what host `a` sends to host `b` is lost.
     pub cut: Vec<Vec<bool>>,
     pub arrives: BTreeMap<(Place, Place), Time>,
-    queue: BinaryHeap<Reverse<(Time, u64)>>,
-    happenings: BTreeMap<u64, Happening>,
-    serial: u64,
+    pub agenda: Agenda<Happening>,
     pub checks: Arc<Mutex<Checks>>,
     /// What stores have asked their groups.
     pub asked: BTreeMap<u64, (usize, Asked)>,
@@ -153,7 +150,6 @@ impl<'a> World<'a> {
         let small = rng.chance(300);
         let clients = (0..plan.clients).map(|_| Client::new()).collect();
         let mut world = World {
-            now: Time::ZERO,
             hosts,
             clients,
             config: Arc::new(Config {
@@ -163,9 +159,7 @@ impl<'a> World<'a> {
             cluster: ClusterId::new(7).expect("not zero"),
             cut: vec![vec![false; count]; count],
             arrives: BTreeMap::new(),
-            queue: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
-            serial: 0,
+            agenda: Agenda::new(),
             checks: Arc::default(),
             asked: BTreeMap::new(),
             tally: Tally::default(),
@@ -193,24 +187,21 @@ impl<'a> World<'a> {
 
     pub(crate) fn say(&self, line: impl FnOnce(&World<'_>) -> String) {
         if let Some(tell) = self.tell {
-            tell(format!("{} {}", self.now, line(self)));
+            tell(format!("{} {}", self.agenda.now(), line(self)));
         }
     }
 
     pub(crate) fn after(&mut self, nanos: u64, happening: Happening) {
-        self.at(Time(self.now.0 + nanos), happening);
+        self.at(Time(self.agenda.now().0 + nanos), happening);
     }
 
     pub(crate) fn at(&mut self, time: Time, happening: Happening) {
-        self.serial += 1;
-        self.queue.push(Reverse((time.max(self.now), self.serial)));
-        self.happenings.insert(self.serial, happening);
+        self.agenda.at(time, happening);
     }
 
     /// A number that nothing else has.
     pub(crate) fn number(&mut self) -> u64 {
-        self.serial += 1;
-        self.serial
+        self.agenda.number()
     }
 
     pub(crate) fn safety(&mut self) -> Result<(), Violation> {
@@ -218,26 +209,21 @@ impl<'a> World<'a> {
     }
 
     pub(crate) fn run_until(&mut self, end: Time) -> Result<(), Violation> {
-        while let Some(&Reverse((time, serial))) = self.queue.peek()
-            && time <= end
-        {
-            self.queue.pop();
-            self.now = time;
-            let happening = self.happenings.remove(&serial).expect("queued with its serial");
+        while let Some(happening) = self.agenda.next_until(end) {
+            let now = self.agenda.now();
             self.tally.add(Kind::Step, 1);
-            self.tally.note(&time.0.to_le_bytes());
+            self.tally.note(&now.0.to_le_bytes());
             self.happen(happening);
             if let Some(violation) = self.checks.lock().violation() {
                 return Err(violation);
             }
         }
-        self.now = end;
         Ok(())
     }
 
     fn happen(&mut self, happening: Happening) {
         if let Some(until) = happening.host().map(|at| self.hosts[at].node.paused_until)
-            && until > self.now
+            && until > self.agenda.now()
         {
             // Timers go off when their turn comes, behind or before what has arrived.
             let is_timer = matches!(
@@ -281,7 +267,7 @@ impl<'a> World<'a> {
             }
             Happening::Pulse { at, life } => {
                 let stalled = self.hosts[at].node.stalled_until;
-                if stalled > self.now {
+                if stalled > self.agenda.now() {
                     return self.at(stalled, Happening::Pulse { at, life });
                 }
                 self.with(at, Some(life), |node, clock, wants| {
@@ -321,7 +307,7 @@ impl<'a> World<'a> {
 
     fn write(&mut self, at: usize, life: u64) {
         let stalled = self.hosts[at].node.stalled_until;
-        if stalled > self.now {
+        if stalled > self.agenda.now() {
             if self.hosts[at].node.life == life {
                 self.with(at, Some(life), |node, clock, _| {
                     node.shard.stand_down(clock);
@@ -345,7 +331,7 @@ impl<'a> World<'a> {
         what: impl FnOnce(&mut Running, Time, &mut Wants) -> Result<(), Died>,
     ) {
         let node = &mut self.hosts[at].node;
-        let clock = node.clock(self.now);
+        let clock = node.clock(self.agenda.now());
         if life.is_some_and(|life| life != node.life) {
             return;
         }
@@ -372,7 +358,9 @@ impl<'a> World<'a> {
             self.on_standing(at, group, standing);
         }
         for (Token(token), outcome) in wants.answers {
-            self.say(|world| format!("store {at} answers {token} {outcome:?} {}", world.now));
+            self.say(|world| {
+                format!("store {at} answers {token} {outcome:?} {}", world.agenda.now())
+            });
             if self.hosts[at].node.life == life
                 && let Some((_, asked)) = self.asked.remove(&token)
             {
@@ -382,38 +370,20 @@ impl<'a> World<'a> {
     }
 
     fn schedule(&mut self, at: usize, life: u64, clock: Time) {
-        let node = &mut self.hosts[at].node;
-        let Some(running) = &mut node.up else { return };
-        let writes = running.has_writes() && !running.disk_is_busy;
-        running.disk_is_busy |= writes;
-        let applies = running.has_work() && !running.apply_is_due;
-        running.apply_is_due |= applies;
-        let earlier = |due: &mut Option<Time>, wanted: Option<Time>| {
-            let wanted = wanted?.max(clock);
-            if due.is_some_and(|at| at <= wanted) {
-                return None;
-            }
-            *due = Some(wanted);
-            Some(wanted)
-        };
-        let wake = earlier(&mut running.wakes_at, running.shard.deadline());
-        let pulse = earlier(&mut running.pulses_at, Some(running.detector.deadline()));
-        let deadline = running.courier_deadline();
-        let courier = earlier(&mut running.couriers_at, deadline);
-        let due = [
-            (wake.map(|time| node.when(time)), Happening::Wake { at, life }),
-            (pulse.map(|time| node.when(time)), Happening::Pulse { at, life }),
-            (courier.map(|time| node.when(time)), Happening::Courier { at, life }),
-        ];
-        if writes {
+        let Some(due) = self.hosts[at].node.take_due(clock) else { return };
+        if due.writes {
             let wait = self.rng.between(self.plan.disk);
             self.after(wait, Happening::Write { at, life });
         }
-        if applies {
+        if due.applies {
             let wait = self.rng.between(self.plan.apply);
             self.after(wait, Happening::Apply { at, life });
         }
-        for (time, happening) in due {
+        for (time, happening) in [
+            (due.wake, Happening::Wake { at, life }),
+            (due.pulse, Happening::Pulse { at, life }),
+            (due.courier, Happening::Courier { at, life }),
+        ] {
             if let Some(time) = time {
                 self.at(time, happening);
             }
@@ -447,7 +417,7 @@ impl<'a> World<'a> {
         self.tally.add(Kind::Timestamp, checks.clock.given);
         match outcome {
             Ok(()) => Ok(self.tally),
-            Err(violation) => Err(Failure { seed, at: self.now, violation }),
+            Err(violation) => Err(Failure { seed, at: self.agenda.now(), violation }),
         }
     }
 }
