@@ -18,7 +18,7 @@ mod entry;
 mod index;
 mod order;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use proto::crib::placement::v1;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tonic::Status;
 use types::{StoreId, Term, Time};
 
@@ -40,6 +40,8 @@ pub(crate) struct Lead {
     pub(crate) clock: Clock,
     pub(crate) since: Time,
     pub(crate) table: RwLock<RegionTable>,
+    /// Regions of the table have changed.
+    pub(super) news: Notify,
     pub(super) controller: Mutex<Controller>,
     /// As they were when they were last looked at: the scheduler's view.
     pub(super) stores: RwLock<Arc<BTreeMap<StoreId, StoreInfo>>>,
@@ -63,6 +65,7 @@ impl Lead {
             clock,
             since: clock.now(),
             table: RwLock::default(),
+            news: Notify::new(),
             controller: Mutex::new(Controller::new()),
             stores: RwLock::default(),
             heard: RwLock::default(),
@@ -82,6 +85,18 @@ impl Lead {
     /// Becomes true when this leadership ends.
     pub(crate) fn over(&self) -> watch::Receiver<bool> {
         self.over.subscribe()
+    }
+
+    /// What `find` finds in the table, as soon as it does.
+    pub(crate) async fn found<T>(&self, find: impl Fn(&RegionTable) -> Option<T>) -> T {
+        loop {
+            // From here on no report is missed.
+            let news = self.news.notified();
+            if let Some(found) = find(&self.table.read()) {
+                return found;
+            }
+            news.await;
+        }
     }
 
     pub(crate) fn stores(&self) -> Arc<BTreeMap<StoreId, StoreInfo>> {
@@ -173,5 +188,40 @@ impl Lead {
             is_stopping: stats.is_stopping,
             is_full: stats.is_full,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+    use types::{ClusterId, GroupId, KeyRange};
+
+    use super::*;
+    use crate::table::tests::report;
+
+    #[tokio::test]
+    async fn who_waits_for_a_region_has_it_with_the_report() {
+        let id = |id| StoreId::new(id).expect("not zero");
+        let config = Config::new(ClusterId::new(7).expect("not zero"), id(1), Vec::new());
+        let lead = Lead::new(&config, &State::default(), Term(1), Clock::new());
+        lead.report(vec![report(1, (b"", b"m"), (1, 1), 1)]);
+        let range_of = |key: &'static [u8]| {
+            move |table: &RegionTable| {
+                table.by_key(key).map(|entry| (entry.id(), entry.region().range.clone()))
+            }
+        };
+        let first = (GroupId::new(1).expect("not zero"), KeyRange::new("", "m"));
+        assert_eq!(lead.found(range_of(b"a")).await, first);
+        let told = async {
+            // Of no use to who waits.
+            lead.report(vec![report(1, (b"", b"m"), (1, 1), 2)]);
+            tokio::task::yield_now().await;
+            lead.report(vec![report(2, (b"m", b""), (1, 1), 1)]);
+        };
+        let both = async { tokio::join!(biased; lead.found(range_of(b"x")), told) };
+        let (found, ()) = timeout(Duration::from_secs(60), both).await.expect("it is woken");
+        assert_eq!(found, (GroupId::new(2).expect("not zero"), KeyRange::new("m", "")));
     }
 }

@@ -96,6 +96,7 @@ impl Lead {
                     }
                 }
             }
+            self.news.notify_waiters();
             let orders: Vec<Order> = self.with_cluster(|controller, cluster| {
                 touched.iter().filter_map(|&region| controller.on_report(cluster, region)).collect()
             });

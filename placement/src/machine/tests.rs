@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use multiraft::StateMachine;
 use storage::{Batch, Crash, Durability, Engine, MemoryDisk, MemoryEngine};
-use types::{ClusterId, Index, StoreId, Term};
+use types::{ClusterId, Index, Term};
 
 use super::{StateView, open_state};
 use crate::Config;
-use crate::state::{Command, Life, Reply, State, Store, Window};
+use crate::state::tests::{id, store};
+use crate::state::{Command, Life, Reply, State, Window};
 
 struct Host {
     disk: MemoryDisk,
@@ -42,30 +43,14 @@ impl Host {
     }
 }
 
-fn store_id(id: u64) -> StoreId {
-    StoreId::new(id).expect("not zero")
-}
-
-fn store(id: Option<u64>, nonce: u64, address: &str) -> Store {
-    Store {
-        id: id.map(store_id),
-        nonce,
-        address: address.to_owned(),
-        http_address: String::new(),
-        labels: vec![("zone".to_owned(), "a".to_owned())],
-        version: "1".to_owned(),
-        life: Life::Live,
-    }
-}
-
 fn commands() -> Vec<Command> {
     let founders = (1..=3).map(|id| store(Some(id), 0, &format!("host:{id}"))).collect();
-    let config = Config::new(ClusterId::new(7).expect("not zero"), store_id(1), founders);
+    let config = Config::new(ClusterId::new(7).expect("not zero"), id(1), founders);
     vec![
         Command::Bootstrap(config.birth()),
         Command::AllocIds(1_000),
         Command::PutStore(store(None, 77, "host:4")),
-        Command::SetLife(store_id(2), Life::Draining),
+        Command::SetLife(id(2), Life::Draining),
         Command::RaiseSafePoint(9),
         Command::AllocIds(10),
     ]

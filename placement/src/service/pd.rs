@@ -9,6 +9,7 @@ use proto::keyspacepb::keyspace_server::Keyspace;
 use proto::keyspacepb::{KeyspaceMeta, LoadKeyspaceRequest, LoadKeyspaceResponse};
 use proto::pdpb::pd_server::Pd;
 use proto::{metapb, pdpb};
+use tokio::time::timeout;
 use tonic::{Request, Response, Status, Streaming};
 use types::{GroupId, KeyRange, StoreId};
 
@@ -24,9 +25,8 @@ const REGIONS_MAX: usize = 10_240;
 /// Keys, ids or ranges of one request, at most.
 const QUESTIONS_MAX: usize = 10_240;
 /// After a split, keys of a part have no known region until that part is led and says so. Clients
-/// that are told this give up at once, so they wait here: that often, so long each time.
-const HOLE_LOOKS: u32 = 50;
-const HOLE_PAUSE: Duration = Duration::from_millis(20);
+/// that are told this give up at once, so they wait here, at most so long.
+const HOLE_WAIT: Duration = Duration::from_secs(1);
 
 type Answered<T> = Result<Response<T>, Status>;
 
@@ -84,13 +84,8 @@ impl Service {
         lead: &Lead,
         find: impl Fn(&RegionTable) -> Option<&RegionEntry>,
     ) -> pdpb::GetRegionResponse {
-        for _ in 0..HOLE_LOOKS {
-            if let Some(entry) = find(&lead.table.read()) {
-                return self.region(Some(entry));
-            }
-            tokio::time::sleep(HOLE_PAUSE).await;
-        }
-        self.region(find(&lead.table.read()))
+        let found = lead.found(|table| find(table).map(|entry| self.region(Some(entry))));
+        timeout(HOLE_WAIT, found).await.unwrap_or_else(|_elapsed| self.region(None))
     }
 
     fn query(&self, lead: &Lead, of: &pdpb::QueryRegionRequest) -> pdpb::QueryRegionResponse {

@@ -14,7 +14,7 @@ pub mod keys;
 mod record;
 mod rules;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 

@@ -7,11 +7,11 @@ use types::{ApiVersion, ClusterId, StoreId, Term};
 use super::*;
 use crate::config::first_regions;
 
-fn id(id: u64) -> StoreId {
+pub(crate) fn id(id: u64) -> StoreId {
     StoreId::new(id).unwrap()
 }
 
-fn store(of: Option<u64>, nonce: u64, address: &str) -> Store {
+pub(crate) fn store(of: Option<u64>, nonce: u64, address: &str) -> Store {
     Store {
         id: of.map(id),
         nonce,

@@ -6,7 +6,7 @@ use types::{Epoch, GroupId, KeyRange, PeerId, PeerRole, Region, RegionPeer, Stor
 
 use super::{Change, RegionReport, RegionTable, Reported, Stale};
 
-fn report(id: u64, range: (&[u8], &[u8]), epoch: (u64, u64), term: u64) -> RegionReport {
+pub(crate) fn report(id: u64, range: (&[u8], &[u8]), epoch: (u64, u64), term: u64) -> RegionReport {
     let peer = |at: u64| RegionPeer {
         id: PeerId::new(id * 10 + at).expect("not zero"),
         store: StoreId::new(at).expect("not zero"),
