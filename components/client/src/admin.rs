@@ -13,7 +13,7 @@ use tonic::transport::Channel;
 use tonic::{Response, Status, Streaming};
 
 use crate::backoff::{Budget, Kind, Setback};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::router::Router;
 use crate::verdict::{describe, is_elsewhere, refusal};
 
@@ -34,18 +34,13 @@ impl Admin {
     /// not here; with the cluster's id, which every request wants.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`Error`](crate::Error).
     pub async fn service(&self) -> Result<(AdminClient<Channel>, u64)> {
         let mut budget = Budget::new(&self.router.options, Kind::Read);
         loop {
-            match self.router.placement.leader().await {
-                Ok(leader) => {
-                    return Ok((AdminClient::new(leader.channel.clone()), self.cluster()));
-                }
-                Err(error @ (Error::NotConnected(_) | Error::Timeout { .. })) => {
-                    budget.pause(Setback::harmless(error.to_string())).await?;
-                }
-                Err(error) => return Err(error),
+            match self.router.placement.leader(&budget).await? {
+                Ok(leader) => return Ok((AdminClient::new(leader.channel()), self.cluster())),
+                Err(setback) => budget.pause(setback).await?,
             }
         }
     }
@@ -57,7 +52,7 @@ impl Admin {
     /// How the cluster is.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`Error`](crate::Error).
     pub async fn status(&self) -> Result<v1::StatusResponse> {
         let request = v1::StatusRequest { cluster_id: self.cluster() };
         self.call(Kind::Read, |mut admin| async move { admin.status(request).await }).await
@@ -66,7 +61,7 @@ impl Admin {
     /// All stores.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`Error`](crate::Error).
     pub async fn list_stores(&self, with_removed: bool) -> Result<Vec<v1::Store>> {
         let request = v1::ListStoresRequest { cluster_id: self.cluster(), with_removed };
         let call =
@@ -77,7 +72,7 @@ impl Admin {
     /// Regions, by range or id.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`Error`](crate::Error).
     pub async fn list_regions(
         &self,
         mut request: v1::ListRegionsRequest,
@@ -93,7 +88,8 @@ impl Admin {
     /// Empties a store, or says what that would be.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::Refused`] if it cannot end, in words.
+    /// See [`Error`](crate::Error); [`Error::Refused`](crate::Error::Refused) if it cannot end, in
+    /// words.
     pub async fn drain_store(
         &self,
         store_id: u64,
@@ -106,7 +102,7 @@ impl Admin {
     /// Takes back a drain.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`Error`](crate::Error).
     pub async fn undrain_store(&self, store_id: u64) -> Result<()> {
         let request = v1::UndrainStoreRequest { cluster_id: self.cluster(), store_id };
         let call =
@@ -117,7 +113,7 @@ impl Admin {
     /// Takes an empty store out of the cluster, for good.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::Refused`] if it is not empty.
+    /// See [`Error`](crate::Error); [`Error::Refused`](crate::Error::Refused) if it is not empty.
     pub async fn remove_store(&self, store_id: u64) -> Result<()> {
         let request = v1::RemoveStoreRequest { cluster_id: self.cluster(), store_id };
         let call =
@@ -128,7 +124,7 @@ impl Admin {
     /// Hands the leadership of a region to its peer on a store.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`Error`](crate::Error).
     pub async fn transfer_leader(&self, region_id: u64, to_store: u64) -> Result<()> {
         let cluster_id = self.cluster();
         let request = v1::TransferLeaderRequest { cluster_id, region_id, to_store };
@@ -140,7 +136,7 @@ impl Admin {
     /// Splits a region at engine keys, or in halves if there are none.
     ///
     /// # Errors
-    /// See [`Error`]. It is not repeated: a second time would split once more.
+    /// See [`Error`](crate::Error). It is not repeated: a second time would split once more.
     pub async fn split_region(&self, region_id: u64, keys: Vec<Vec<u8>>) -> Result<()> {
         let keys = keys.into_iter().map(Into::into).collect();
         let request = v1::SplitRegionRequest { cluster_id: self.cluster(), region_id, keys };
@@ -154,7 +150,7 @@ impl Admin {
     /// What is being done to regions, or was.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`Error`](crate::Error).
     pub async fn list_operators(&self, with_ended: bool) -> Result<Vec<v1::Operator>> {
         let request = v1::ListOperatorsRequest { cluster_id: self.cluster(), with_ended };
         let call =
@@ -165,7 +161,7 @@ impl Admin {
     /// Why a region or a store is as it is, in sentences.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`Error`](crate::Error).
     pub async fn explain(&self, what: v1::explain_request::What) -> Result<Vec<String>> {
         let request = v1::ExplainRequest { cluster_id: self.cluster(), what: Some(what) };
         let call = |mut admin: AdminClient<Channel>| async move { admin.explain(request).await };
@@ -176,7 +172,7 @@ impl Admin {
     /// then watch again.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`Error`](crate::Error).
     pub async fn watch(&self) -> Result<Streaming<v1::Event>> {
         let request = v1::WatchRequest { cluster_id: self.cluster() };
         self.call(Kind::Read, |mut admin| async move { admin.watch(request).await }).await
@@ -192,16 +188,11 @@ impl Admin {
         // Repeating is for the calls to choose, not for the option that is about data.
         let mut budget = Budget::of(self.router.options.budget, kind);
         loop {
-            let most = budget.attempt(self.router.options.attempt_timeout);
-            let setback = match time::timeout(most, placement.leader()).await {
-                Err(_elapsed) => Setback::harmless("placement does not answer"),
-                Ok(Err(error @ (Error::NotConnected(_) | Error::Timeout { .. }))) => {
-                    Setback::harmless(error.to_string())
-                }
-                Ok(Err(error)) => return Err(error),
-                Ok(Ok(leader)) => {
-                    let admin = AdminClient::new(leader.channel.clone());
-                    let answer = time::timeout(most, call(admin)).await;
+            let setback = match placement.leader(&budget).await? {
+                Ok(leader) => {
+                    let most = budget.attempt(self.router.options.attempt_timeout);
+                    let answer =
+                        time::timeout(most, call(AdminClient::new(leader.channel()))).await;
                     let setback = match answer {
                         Ok(Ok(response)) => return Ok(response.into_inner()),
                         Ok(Err(status)) => judge(&status)?,
@@ -210,6 +201,7 @@ impl Admin {
                     placement.lose(&leader).await;
                     setback
                 }
+                Err(setback) => setback,
             };
             budget.pause(setback).await?;
         }

@@ -59,7 +59,7 @@
 //! replicas should be.
 //!
 //! Reading order: `options`, `error`, `client`, `router` with `verdict` and `region_cache`, `scan`,
-//! `many`, `stores` with `stream`, `placement`.
+//! `many`, `stores` with `stream`, `placement` with `leader`.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -72,6 +72,7 @@ mod convert;
 mod dial;
 mod error;
 mod keys;
+mod leader;
 mod many;
 mod options;
 mod placement;
@@ -86,6 +87,7 @@ mod verdict;
 pub use admin::Admin;
 pub use client::{Client, Lifetime, Swap};
 pub use error::{Error, Fate, Result};
+pub use leader::{Finder, Leader};
 pub use options::{KeyMode, Options};
 pub use ranges::{Members, StoreInfo};
 pub use region_cache::Route;

@@ -1,30 +1,25 @@
 //! Asking placement: who has a key, where a store is.
-//!
-//! Any member says who leads placement; only the leader says the rest. So a connection to it is
-//! kept, and looked for anew whenever a call to it fails.
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use proto::keyspacepb::LoadKeyspaceRequest;
 use proto::keyspacepb::keyspace_client::KeyspaceClient;
 use proto::pdpb::pd_client::PdClient;
 use proto::pdpb::{
     ErrorType, GetAllStoresRequest, GetMembersRequest, GetMembersResponse, GetRegionByIdRequest,
-    GetRegionRequest, GetStoreRequest, Member, RequestHeader, ResponseHeader, ScanRegionsRequest,
+    GetRegionRequest, GetRegionResponse, GetStoreRequest, RequestHeader, ResponseHeader,
+    ScanRegionsRequest,
 };
 use proto::{keyspacepb, metapb};
-use tokio::task::JoinSet;
-use tokio::time::{self, Instant};
+use tokio::time;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
-use tracing::debug;
-use types::{GroupId, KeyRange, StoreId};
+use types::{ClusterId, GroupId, KeyRange, StoreId};
 
 use crate::backoff::{Attempt, Budget, Kind, Setback};
 use crate::convert;
-use crate::dial::{address, dial};
 use crate::error::{Error, Result};
+use crate::leader::{Finder, Leader};
 use crate::options::Options;
 use crate::region_cache::Route;
 use crate::verdict::{describe, refusal};
@@ -32,29 +27,11 @@ use crate::verdict::{describe, refusal};
 /// Regions that one call asks for.
 const REGIONS_PER_CALL: i32 = 1_024;
 
-/// A connection to placement's leader.
-#[derive(Clone)]
-pub(crate) struct Leader {
-    pub(crate) address: String,
-    pub(crate) channel: Channel,
-}
-
 /// Placement, as a client sees it.
 pub(crate) struct Placement {
     options: Arc<Options>,
     cluster: u64,
-    /// Where members were last known to be, and the endpoints that the client was given.
-    endpoints: Mutex<Vec<String>>,
-    given: Vec<String>,
-    /// Held while it is looked for, so that it is looked for once.
-    leader: tokio::sync::Mutex<Option<Arc<Leader>>>,
-}
-
-/// What an endpoint said of placement.
-struct Membership {
-    cluster: u64,
-    members: Vec<String>,
-    leader: Vec<String>,
+    finder: Finder,
 }
 
 impl Placement {
@@ -64,24 +41,16 @@ impl Placement {
     /// At once if no endpoint is of use; after the budget if they know no leader.
     pub(crate) async fn connect(given: &[String], options: Arc<Options>) -> Result<Placement> {
         let mut budget = Budget::new(&options, Kind::Read);
-        let placement = |cluster, endpoints| Placement {
-            options: Arc::clone(&options),
-            cluster,
-            endpoints: Mutex::new(endpoints),
-            given: given.to_vec(),
-            leader: tokio::sync::Mutex::default(),
-        };
-        let unknown = placement(0, given.to_vec());
-        let cluster = unknown.ask_all().await?.cluster;
-        let placement = placement(cluster, given.to_vec());
-        while let Err(error) = placement.leader().await {
+        let finder = Finder::new(None, given.to_vec(), Arc::clone(&options));
+        while let Err(error) = finder.get().await {
             match error {
                 // Members are there, and elect one.
                 Error::Timeout { last, .. } => budget.pause(Setback::harmless(last)).await?,
                 error => return Err(error),
             }
         }
-        Ok(placement)
+        let cluster = finder.cluster().map_or(0, ClusterId::get);
+        Ok(Placement { options, cluster, finder })
     }
 
     pub(crate) fn cluster(&self) -> u64 {
@@ -92,75 +61,25 @@ impl Placement {
         Some(RequestHeader { cluster_id: self.cluster })
     }
 
-    /// The connection to the leader; a new one, if there is none.
+    /// The leader, or why there is none just now.
     ///
     /// # Errors
-    /// [`Error::NotConnected`] if no member was reached, [`Error::Timeout`] if none of them knows a
-    /// leader that can be reached: both may be otherwise soon.
-    pub(crate) async fn leader(&self) -> Result<Arc<Leader>> {
-        let mut place = self.leader.lock().await;
-        if let Some(leader) = &*place {
-            return Ok(Arc::clone(leader));
-        }
-        let found = self.ask_all().await?;
-        let mut last = "placement has no leader now".to_owned();
-        for address in found.leader {
-            match dial(&address, &self.options).await {
-                Ok(channel) => {
-                    debug!(%address, "connected to the leader of placement");
-                    let leader = Arc::new(Leader { address, channel });
-                    *place = Some(Arc::clone(&leader));
-                    return Ok(leader);
-                }
-                Err(why) => last = format!("the leader of placement, {address}: {why}"),
+    /// What further attempts do not change.
+    pub(crate) async fn leader(&self, budget: &Budget) -> Result<Attempt<Arc<Leader>>> {
+        let most = budget.attempt(self.options.connect_timeout + self.options.attempt_timeout);
+        match time::timeout(most, self.finder.get()).await {
+            Ok(Ok(leader)) => Ok(Ok(leader)),
+            Ok(Err(error @ (Error::NotConnected(_) | Error::Timeout { .. }))) => {
+                Ok(Err(Setback::harmless(error.to_string())))
             }
+            Ok(Err(error)) => Err(error),
+            Err(_elapsed) => Ok(Err(Setback::harmless("placement does not answer"))),
         }
-        Err(Error::Timeout { budget: self.options.attempt_timeout, last })
     }
 
     /// A call to this leader failed: look for another.
     pub(crate) async fn lose(&self, leader: &Arc<Leader>) {
-        let mut place = self.leader.lock().await;
-        if place.as_ref().is_some_and(|known| Arc::ptr_eq(known, leader)) {
-            *place = None;
-        }
-    }
-
-    /// Asks all endpoints at once, and takes the first answer that names a leader; or else any.
-    async fn ask_all(&self) -> Result<Membership> {
-        let mut asked = JoinSet::new();
-        let mut endpoints = self.endpoints.lock().clone();
-        endpoints.extend(self.given.iter().cloned());
-        endpoints.sort_unstable();
-        endpoints.dedup();
-        for endpoint in endpoints {
-            let options = Arc::clone(&self.options);
-            asked.spawn(async move {
-                let result = ask(&endpoint, &options).await;
-                (endpoint, result)
-            });
-        }
-        let mut failures = Vec::new();
-        let mut leaderless = None;
-        while let Some(joined) = asked.join_next().await {
-            let Ok((endpoint, result)) = joined else { continue };
-            match result {
-                Ok(found) if self.cluster != 0 && found.cluster != self.cluster => {
-                    let (expected, found) = (self.cluster, found.cluster);
-                    let other = Error::OtherCluster { expected, found };
-                    failures.push((endpoint, other.to_string()));
-                    leaderless.get_or_insert(Err(other));
-                }
-                Ok(found) if found.leader.is_empty() => leaderless = Some(Ok(found)),
-                Ok(found) => {
-                    self.endpoints.lock().clone_from(&found.members);
-                    return Ok(found);
-                }
-                Err(why) => failures.push((endpoint, why)),
-            }
-        }
-        failures.sort_unstable();
-        leaderless.unwrap_or(Err(Error::NotConnected(failures)))
+        self.finder.lose(leader).await;
     }
 
     /// Calls the leader, and whoever leads next, until one answers.
@@ -170,12 +89,7 @@ impl Placement {
         Fut: Future<Output = std::result::Result<(Option<ResponseHeader>, T), Status>>,
     {
         loop {
-            let most = budget.attempt(self.options.connect_timeout + self.options.attempt_timeout);
-            let leader = time::timeout(most, self.leader()).await.unwrap_or_else(|_elapsed| {
-                let last = "placement does not answer".to_owned();
-                Err(Error::Timeout { budget: most, last })
-            });
-            let setback = match leader {
+            let setback = match self.leader(budget).await? {
                 Ok(leader) => match self.call_once(&leader, budget, &call).await? {
                     Ok(answer) => return Ok(answer),
                     Err(setback) => {
@@ -183,10 +97,7 @@ impl Placement {
                         setback
                     }
                 },
-                Err(error @ (Error::NotConnected(_) | Error::Timeout { .. })) => {
-                    Setback::harmless(error.to_string())
-                }
-                Err(error) => return Err(error),
+                Err(setback) => setback,
             };
             budget.pause(setback).await?;
         }
@@ -204,7 +115,7 @@ impl Placement {
     {
         let most = budget.attempt(self.options.attempt_timeout);
         let at = |why: &str| Setback::harmless(format!("placement at {}: {why}", leader.address));
-        match time::timeout(most, call(leader.channel.clone())).await {
+        match time::timeout(most, call(leader.channel())).await {
             Err(_elapsed) => Ok(Err(at("no answer"))),
             Ok(Err(status)) => match refusal(&status) {
                 Some(error) => Err(error),
@@ -219,18 +130,10 @@ impl Placement {
 
     /// The region that has a key, in the form of bounds.
     pub(crate) async fn region(&self, key: &[u8], budget: &mut Budget) -> Result<Option<Route>> {
-        let request = GetRegionRequest {
-            header: self.header(),
-            region_key: key.to_vec().into(),
-            need_buckets: false,
-        };
-        self.call(budget, |channel| {
+        let request = self.region_request(key);
+        self.find(budget, |mut pd| {
             let request = request.clone();
-            async move {
-                let found = bare(PdClient::new(channel).get_region(request).await)?;
-                let header = found.header.filter(|header| !is_absence(header));
-                Ok((header, convert::route(found.region, found.leader)))
-            }
+            async move { pd.get_region(request).await }
         })
         .await
     }
@@ -241,20 +144,17 @@ impl Placement {
         key: &[u8],
         budget: &mut Budget,
     ) -> Result<Option<Route>> {
-        let request = GetRegionRequest {
-            header: self.header(),
-            region_key: key.to_vec().into(),
-            need_buckets: false,
-        };
-        self.call(budget, |channel| {
+        let request = self.region_request(key);
+        self.find(budget, |mut pd| {
             let request = request.clone();
-            async move {
-                let found = bare(PdClient::new(channel).get_prev_region(request).await)?;
-                let header = found.header.filter(|header| !is_absence(header));
-                Ok((header, convert::route(found.region, found.leader)))
-            }
+            async move { pd.get_prev_region(request).await }
         })
         .await
+    }
+
+    fn region_request(&self, key: &[u8]) -> GetRegionRequest {
+        let region_key = key.to_vec().into();
+        GetRegionRequest { header: self.header(), region_key, need_buckets: false }
     }
 
     /// The region with this id.
@@ -268,10 +168,22 @@ impl Placement {
             region_id: region.get(),
             need_buckets: false,
         };
-        self.call(budget, |channel| async move {
-            let found = bare(PdClient::new(channel).get_region_by_id(request).await)?;
-            let header = found.header.filter(|header| !is_absence(header));
-            Ok((header, convert::route(found.region, found.leader)))
+        self.find(budget, |mut pd| async move { pd.get_region_by_id(request).await }).await
+    }
+
+    /// One region, in one of the ways to ask for it.
+    async fn find<F, Fut>(&self, budget: &mut Budget, call: F) -> Result<Option<Route>>
+    where
+        F: Fn(PdClient<Channel>) -> Fut,
+        Fut: Future<Output = std::result::Result<Response<GetRegionResponse>, Status>>,
+    {
+        self.call(budget, |channel| {
+            let asked = call(PdClient::new(channel));
+            async move {
+                let found = bare(asked.await)?;
+                let header = found.header.filter(|header| !is_absence(header));
+                Ok((header, convert::route(found.region, found.leader)))
+            }
         })
         .await
     }
@@ -367,29 +279,4 @@ fn has_error(header: &ResponseHeader, kinds: &[ErrorType]) -> bool {
 
 fn bare<T>(result: std::result::Result<Response<T>, Status>) -> std::result::Result<T, Status> {
     result.map(Response::into_inner)
-}
-
-/// Asks one endpoint who belongs to placement.
-async fn ask(endpoint: &str, options: &Options) -> std::result::Result<Membership, String> {
-    let begun = Instant::now();
-    let channel = dial(endpoint, options).await?;
-    let mut client = PdClient::new(channel);
-    let left = (options.connect_timeout + options.attempt_timeout).saturating_sub(begun.elapsed());
-    let answer = time::timeout(left, client.get_members(GetMembersRequest { header: None })).await;
-    let found = match answer {
-        Ok(result) => bare(result).map_err(|status| describe(&status))?,
-        Err(_elapsed) => return Err("it does not answer".to_owned()),
-    };
-    let header = found.header.ok_or("its answer has no header")?;
-    if let Some(error) = header.error.filter(|error| error.r#type() != ErrorType::Ok) {
-        return Err(error.message);
-    }
-    let urls = |member: &Member| -> Vec<String> {
-        member.client_urls.iter().map(|url| address(url).to_owned()).collect()
-    };
-    Ok(Membership {
-        cluster: header.cluster_id,
-        members: found.members.iter().flat_map(urls).collect(),
-        leader: found.leader.as_ref().map(urls).unwrap_or_default(),
-    })
 }

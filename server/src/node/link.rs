@@ -12,26 +12,25 @@
 
 mod book;
 mod heartbeat;
-mod leader;
 mod reporting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use client::Finder;
 use parking_lot::Mutex;
 use proto::crib::placement::v1::placement_client::PlacementClient;
 use proto::crib::placement::v1::{
     AskSplitRequest, JoinRequest, JoinResponse, Label, Order, RegionReport, StoreState, StoreStats,
 };
-use tokio::sync::{Notify, mpsc};
-use tokio::time::sleep;
-use tonic::Code;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{sleep, timeout};
 use tonic::transport::{Channel, ClientTlsConfig};
+use tonic::{Code, Response, Status};
 use types::{ClusterId, GroupId, Region, StoreId};
 
 pub(crate) use book::Book;
-use leader::Leader;
 
 /// Orders that wait to be carried out.
 const ORDERS_MAX: usize = 1_024;
@@ -41,6 +40,8 @@ const TRIES: usize = 5;
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long one call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a connection may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a store says of itself.
 #[derive(Clone, Debug)]
@@ -58,7 +59,7 @@ pub(crate) struct Me {
 /// The link of one store. Its tasks end with the runtime they were started on.
 pub(crate) struct Link {
     me: Me,
-    leader: Leader,
+    finder: Finder,
     book: Arc<Book>,
     told: Mutex<Told>,
     news: Notify,
@@ -86,25 +87,65 @@ pub(crate) async fn join(
     tls: Option<ClientTlsConfig>,
     request: JoinRequest,
 ) -> Result<JoinResponse, String> {
-    let leader = Leader::new(endpoints, tls);
+    let finder = finder(None, endpoints, tls);
     loop {
-        let why = match leader.get().await {
-            Ok(channel) => {
-                let mut client = PlacementClient::new(channel);
-                match client.join(request.clone()).await {
-                    Ok(answer) => return Ok(answer.into_inner()),
-                    Err(status) if is_final(status.code()) => {
-                        return Err(status.message().to_owned());
-                    }
-                    Err(status) => status.message().to_owned(),
-                }
-            }
-            Err(why) => why,
-        };
-        leader.forget();
-        tracing::warn!(why, "not joined yet");
+        let request = request.clone();
+        let ask = |channel| async move { PlacementClient::new(channel).join(request).await };
+        match call(&finder, ask).await {
+            Ok(answer) => return Ok(answer),
+            Err(Failed::Final(why)) => return Err(why),
+            Err(Failed::Passing(why)) => tracing::warn!(why, "not joined yet"),
+        }
         sleep(PAUSE * 5).await;
     }
+}
+
+fn finder(
+    cluster: Option<ClusterId>,
+    endpoints: Vec<String>,
+    tls: Option<ClientTlsConfig>,
+) -> Finder {
+    let options = client::Options {
+        tls,
+        attempt_timeout: CALL_TIMEOUT,
+        connect_timeout: CONNECT_TIMEOUT,
+        ..client::Options::default()
+    };
+    Finder::new(cluster, endpoints, Arc::new(options))
+}
+
+/// Why a call to placement has no answer.
+enum Failed {
+    /// Asking again would be answered the same.
+    Final(String),
+    Passing(String),
+}
+
+impl Failed {
+    fn why(self) -> String {
+        match self {
+            Failed::Final(why) | Failed::Passing(why) => why,
+        }
+    }
+}
+
+/// Calls placement's leader, once. If that may have been the wrong one, the next call looks for
+/// another.
+async fn call<T, F>(finder: &Finder, call: impl FnOnce(Channel) -> F) -> Result<T, Failed>
+where
+    F: Future<Output = Result<Response<T>, Status>>,
+{
+    let leader = finder.get().await.map_err(|why| Failed::Passing(why.to_string()))?;
+    let why = match timeout(CALL_TIMEOUT, call(leader.channel())).await {
+        Ok(Ok(answer)) => return Ok(answer.into_inner()),
+        Ok(Err(status)) if is_final(status.code()) => {
+            return Err(Failed::Final(status.message().to_owned()));
+        }
+        Ok(Err(status)) => status.message().to_owned(),
+        Err(_elapsed) => format!("no answer within {CALL_TIMEOUT:?}"),
+    };
+    finder.lose(&leader).await;
+    Err(Failed::Passing(why))
 }
 
 /// Whether asking again would be answered the same.
@@ -127,9 +168,10 @@ impl Link {
         tls: Option<ClientTlsConfig>,
         book: Arc<Book>,
     ) -> Arc<Link> {
+        let finder = finder(Some(me.cluster), endpoints, tls);
         Arc::new(Link {
             me,
-            leader: Leader::new(endpoints, tls),
+            finder,
             book,
             told: Mutex::default(),
             news: Notify::new(),
@@ -175,9 +217,9 @@ impl Link {
         self.hurry.notify_one();
     }
 
-    /// The store that led placement when that was asked last.
-    pub(crate) fn leader(&self) -> Option<StoreId> {
-        self.leader.store()
+    /// The store that leads placement, as it was found last.
+    pub(crate) fn leader(&self) -> watch::Receiver<Option<u64>> {
+        self.finder.member()
     }
 
     /// What placement takes this store for.
@@ -185,9 +227,15 @@ impl Link {
         *self.state.lock()
     }
 
-    /// A connection to placement's leader.
-    pub(crate) async fn placement(&self) -> Result<Channel, String> {
-        self.leader.get().await
+    /// Asks placement's leader, once.
+    ///
+    /// # Errors
+    /// Why there is no answer, in words.
+    pub(crate) async fn ask<T, F>(&self, ask: impl FnOnce(Channel) -> F) -> Result<T, String>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        call(&self.finder, ask).await.map_err(Failed::why)
     }
 
     /// Ids for `count` new regions that a region is to be cut into, and for their peers.
@@ -206,25 +254,17 @@ impl Link {
         };
         let mut last = String::new();
         for _ in 0..TRIES {
-            let why = match self.leader.get().await {
-                Ok(channel) => {
-                    let mut asked = tonic::Request::new(request.clone());
-                    asked.set_timeout(CALL_TIMEOUT);
-                    match PlacementClient::new(channel).ask_split(asked).await {
-                        Ok(answer) => {
-                            let regions = answer.into_inner().regions.into_iter();
-                            return Ok(regions.map(|new| (new.region_id, new.peer_ids)).collect());
-                        }
-                        Err(status) if is_final(status.code()) => {
-                            return Err(status.message().to_owned());
-                        }
-                        Err(status) => status.message().to_owned(),
-                    }
+            let request = request.clone();
+            let ask =
+                |channel| async move { PlacementClient::new(channel).ask_split(request).await };
+            match call(&self.finder, ask).await {
+                Ok(answer) => {
+                    let regions = answer.regions.into_iter();
+                    return Ok(regions.map(|new| (new.region_id, new.peer_ids)).collect());
                 }
-                Err(why) => why,
-            };
-            self.leader.forget();
-            last = why;
+                Err(Failed::Final(why)) => return Err(why),
+                Err(Failed::Passing(why)) => last = why,
+            }
             sleep(PAUSE).await;
         }
         Err(last)

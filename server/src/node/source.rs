@@ -7,6 +7,7 @@ use proto::crib::placement::v1::admin_client::AdminClient;
 use proto::crib::placement::v1::{
     ListOperatorsRequest, ListRegionsRequest, ListStoresRequest, StatusRequest, StoreState,
 };
+use tonic::Response;
 use tonic::transport::Channel;
 
 use super::Parts;
@@ -29,16 +30,15 @@ impl NodeSource {
     ) -> Answer<T>
     where
         T: Send + 'static,
-        F: Future<Output = Result<T, tonic::Status>> + Send + 'static,
+        F: Future<Output = Result<Response<T>, tonic::Status>> + Send + 'static,
     {
         let parts = Arc::clone(&self.parts);
         Box::pin(async move {
-            let unreachable = |why: String| {
+            let cluster = parts.cluster.get();
+            let ask = |channel| call(AdminClient::new(channel), cluster);
+            parts.link.ask(ask).await.map_err(|why| {
                 Failure::new(&errors::NO_PLACEMENT, "placement does not answer").why(why)
-            };
-            let channel = parts.link.placement().await.map_err(unreachable)?;
-            let answer = call(AdminClient::new(channel), parts.cluster.get()).await;
-            answer.map_err(|status| unreachable(status.message().to_owned()))
+            })
         })
     }
 }
@@ -72,16 +72,15 @@ impl Source for NodeSource {
 
     fn status(&self) -> Answer<Status> {
         self.ask(|mut admin, cluster_id| async move {
-            let answer = admin.status(StatusRequest { cluster_id }).await?;
-            Ok(Status::from(answer.into_inner()))
+            Ok(admin.status(StatusRequest { cluster_id }).await?.map(Status::from))
         })
     }
 
     fn stores(&self) -> Answer<Vec<Store>> {
         self.ask(|mut admin, cluster_id| async move {
             let request = ListStoresRequest { cluster_id, with_removed: false };
-            let stores = admin.list_stores(request).await?.into_inner().stores;
-            Ok(stores.into_iter().map(Store::from).collect())
+            let answer = admin.list_stores(request).await?;
+            Ok(answer.map(|answer| answer.stores.into_iter().map(Store::from).collect()))
         })
     }
 
@@ -94,16 +93,16 @@ impl Source for NodeSource {
                 limit,
                 ..Default::default()
             };
-            let regions = admin.list_regions(request).await?.into_inner().regions;
-            Ok(Regions { api_version, regions })
+            let answer = admin.list_regions(request).await?;
+            Ok(answer.map(|answer| Regions { api_version, regions: answer.regions }))
         })
     }
 
     fn operators(&self) -> Answer<Vec<Operator>> {
         self.ask(|mut admin, cluster_id| async move {
             let request = ListOperatorsRequest { cluster_id, with_ended: false };
-            let operators = admin.list_operators(request).await?.into_inner().operators;
-            Ok(operators.into_iter().map(Operator::from).collect())
+            let answer = admin.list_operators(request).await?;
+            Ok(answer.map(|answer| answer.operators.into_iter().map(Operator::from).collect()))
         })
     }
 }

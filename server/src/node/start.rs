@@ -39,8 +39,6 @@ use crate::version;
 const MESSAGE_MARGIN: usize = 1 << 20;
 /// Most bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// How often a node that is no member of placement looks who leads it.
-const HINT_EVERY: Duration = Duration::from_millis(500);
 /// How long answers that are ready may take to leave before the network ends.
 const STOP_PAUSE: Duration = Duration::from_millis(50);
 
@@ -337,12 +335,16 @@ impl Running {
             tokio::spawn(Arc::clone(&parts.driver).run()),
         ];
         if birth.founders.is_none() {
-            let parts = Arc::clone(parts);
+            // Whoever asks this node for placement is sent on.
+            let mut leader = parts.link.leader();
+            let driver = Arc::clone(&parts.driver);
             tasks.push(tokio::spawn(async move {
                 loop {
-                    // Whoever asks this node for placement is sent on.
-                    parts.driver.on_hint(parts.link.leader());
-                    tokio::time::sleep(HINT_EVERY).await;
+                    let store = *leader.borrow_and_update();
+                    driver.on_hint(store.and_then(StoreId::new));
+                    if leader.changed().await.is_err() {
+                        return;
+                    }
                 }
             }));
         } else {

@@ -7,7 +7,7 @@ use proto::crib::placement::v1::placement_client::PlacementClient;
 use proto::crib::placement::v1::{StoreHeartbeatRequest, StoreStats};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{CALL_TIMEOUT, Link};
+use super::Link;
 
 pub(super) async fn run(link: Arc<Link>, every: Duration, stats: impl Fn() -> StoreStats) {
     let mut ticks = interval(every);
@@ -18,12 +18,9 @@ pub(super) async fn run(link: Arc<Link>, every: Duration, stats: impl Fn() -> St
             () = link.hurry.notified() => {}
         }
         if let Err(why) = beat(&link, stats()).await {
-            link.leader.forget();
             tracing::debug!(why, "no heartbeat");
             // Another may lead by now: once more, and then with the next tick.
-            if beat(&link, stats()).await.is_err() {
-                link.leader.forget();
-            }
+            let _ = beat(&link, stats()).await;
         }
     }
 }
@@ -41,11 +38,8 @@ async fn beat(link: &Link, stats: StoreStats) -> Result<(), String> {
         book_version: link.book.version(),
         life: me.life,
     };
-    let channel = link.leader.get().await?;
-    let mut request = tonic::Request::new(request);
-    request.set_timeout(CALL_TIMEOUT);
-    let answer = PlacementClient::new(channel).store_heartbeat(request).await;
-    let answer = answer.map_err(|status| status.message().to_owned())?.into_inner();
+    let ask = |channel| async move { PlacementClient::new(channel).store_heartbeat(request).await };
+    let answer = link.ask(ask).await?;
     if !answer.book.is_empty() {
         link.book.learn(answer.book_version, &answer.book);
     }

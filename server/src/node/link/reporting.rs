@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
+use tonic::transport::Channel;
 
 use super::{Link, PAUSE};
 
@@ -25,16 +26,24 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Tells, until the runtime ends.
 pub(super) async fn run(link: Arc<Link>, orders: mpsc::Sender<Order>) {
     loop {
-        if let Err(why) = tell(&link, &orders).await {
-            tracing::debug!(why, "reports begin anew");
-        }
-        link.leader.forget();
+        let why = match link.finder.get().await {
+            Ok(leader) => {
+                let told = tell(&link, leader.channel(), &orders).await;
+                link.finder.lose(&leader).await;
+                told.err().unwrap_or_default()
+            }
+            Err(why) => why.to_string(),
+        };
+        tracing::debug!(why, "reports begin anew");
         sleep(PAUSE).await;
     }
 }
 
-async fn tell(link: &Arc<Link>, orders: &mpsc::Sender<Order>) -> Result<(), String> {
-    let channel = link.leader.get().await?;
+async fn tell(
+    link: &Arc<Link>,
+    channel: Channel,
+    orders: &mpsc::Sender<Order>,
+) -> Result<(), String> {
     let (send, messages) = mpsc::channel(MESSAGES_MAX);
     // The first message has to be there, or the other side does not answer.
     let whole: Vec<RegionReport> = {

@@ -1,0 +1,186 @@
+//! Who leads placement.
+//!
+//! Any member says who leads; only the leader says the rest. So a connection to it is kept, and
+//! looked for anew when a call to it failed.
+
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use proto::pdpb::pd_client::PdClient;
+use proto::pdpb::{ErrorType, GetMembersRequest, Member};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{self, Instant};
+use tonic::Response;
+use tonic::transport::Channel;
+use tracing::debug;
+use types::ClusterId;
+
+use crate::dial::{address, dial};
+use crate::error::{Error, Result};
+use crate::options::Options;
+use crate::verdict::describe;
+
+/// Placement's leader, as it was when it was found.
+pub struct Leader {
+    pub(crate) address: String,
+    channel: Channel,
+}
+
+impl Leader {
+    /// The connection to it.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+}
+
+/// Finds placement's leader, and keeps the connection to it.
+pub struct Finder {
+    options: Arc<Options>,
+    /// The cluster that is spoken to: the one that was named, or else the first that answered.
+    cluster: OnceLock<ClusterId>,
+    /// The endpoints that were named.
+    given: Vec<String>,
+    /// Where members were last known to be.
+    members: Mutex<Vec<String>>,
+    /// Held while it is looked for, so that it is looked for once.
+    leader: tokio::sync::Mutex<Option<Arc<Leader>>>,
+    member: watch::Sender<Option<u64>>,
+}
+
+/// What an endpoint said of placement.
+struct Membership {
+    cluster: u64,
+    members: Vec<String>,
+    /// The leader's id among the members, and its addresses; none if there is no leader.
+    leader: (u64, Vec<String>),
+}
+
+impl Finder {
+    /// One that begins with these endpoints, `host:port` each, and takes no other cluster for the
+    /// right one; without a cluster, the first that answers is. Nothing is sent yet.
+    #[must_use]
+    pub fn new(cluster: Option<ClusterId>, given: Vec<String>, options: Arc<Options>) -> Finder {
+        Finder {
+            options,
+            cluster: cluster.map(OnceLock::from).unwrap_or_default(),
+            given,
+            members: Mutex::default(),
+            leader: tokio::sync::Mutex::default(),
+            member: watch::Sender::new(None),
+        }
+    }
+
+    /// The cluster that is spoken to, if that is known.
+    pub(crate) fn cluster(&self) -> Option<ClusterId> {
+        self.cluster.get().copied()
+    }
+
+    /// The id of the member that leads, as it was found last.
+    #[must_use]
+    pub fn member(&self) -> watch::Receiver<Option<u64>> {
+        self.member.subscribe()
+    }
+
+    /// The connection to the leader; a new one, if there is none.
+    ///
+    /// # Errors
+    /// [`Error::NotConnected`] if no member was reached, [`Error::Timeout`] if none of them knows a
+    /// leader that can be reached: both may be otherwise soon.
+    pub async fn get(&self) -> Result<Arc<Leader>> {
+        let mut place = self.leader.lock().await;
+        if let Some(leader) = &*place {
+            return Ok(Arc::clone(leader));
+        }
+        let found = self.ask_all().await?;
+        if let Some(cluster) = ClusterId::new(found.cluster) {
+            self.cluster.get_or_init(|| cluster);
+        }
+        let (member, addresses) = found.leader;
+        let mut last = "placement has no leader now".to_owned();
+        for address in addresses {
+            match dial(&address, &self.options).await {
+                Ok(channel) => {
+                    debug!(%address, "connected to the leader of placement");
+                    let leader = Arc::new(Leader { address, channel });
+                    *place = Some(Arc::clone(&leader));
+                    self.member.send_replace(Some(member));
+                    return Ok(leader);
+                }
+                Err(why) => last = format!("the leader of placement, {address}: {why}"),
+            }
+        }
+        Err(Error::Timeout { budget: self.options.attempt_timeout, last })
+    }
+
+    /// A call to this leader failed: look for another.
+    pub async fn lose(&self, leader: &Arc<Leader>) {
+        let mut place = self.leader.lock().await;
+        if place.as_ref().is_some_and(|known| Arc::ptr_eq(known, leader)) {
+            *place = None;
+        }
+    }
+
+    /// Asks all endpoints at once, and takes the first answer that names a leader; or else any.
+    async fn ask_all(&self) -> Result<Membership> {
+        let mut asked = JoinSet::new();
+        let mut endpoints = self.members.lock().clone();
+        endpoints.extend(self.given.iter().cloned());
+        endpoints.sort_unstable();
+        endpoints.dedup();
+        for endpoint in endpoints {
+            let options = Arc::clone(&self.options);
+            asked.spawn(async move {
+                let result = ask(&endpoint, &options).await;
+                (endpoint, result)
+            });
+        }
+        let expected = self.cluster().map(ClusterId::get);
+        let mut failures = Vec::new();
+        let mut leaderless = None;
+        while let Some(joined) = asked.join_next().await {
+            let Ok((endpoint, result)) = joined else { continue };
+            match (result, expected) {
+                (Ok(Membership { cluster: found, .. }), Some(expected)) if found != expected => {
+                    let other = Error::OtherCluster { expected, found };
+                    failures.push((endpoint, other.to_string()));
+                    leaderless.get_or_insert(Err(other));
+                }
+                (Ok(found), _) if found.leader.1.is_empty() => leaderless = Some(Ok(found)),
+                (Ok(found), _) => {
+                    self.members.lock().clone_from(&found.members);
+                    return Ok(found);
+                }
+                (Err(why), _) => failures.push((endpoint, why)),
+            }
+        }
+        failures.sort_unstable();
+        leaderless.unwrap_or(Err(Error::NotConnected(failures)))
+    }
+}
+
+/// Asks one endpoint who belongs to placement.
+async fn ask(endpoint: &str, options: &Options) -> std::result::Result<Membership, String> {
+    let begun = Instant::now();
+    let channel = dial(endpoint, options).await?;
+    let mut client = PdClient::new(channel);
+    let left = (options.connect_timeout + options.attempt_timeout).saturating_sub(begun.elapsed());
+    let answer = time::timeout(left, client.get_members(GetMembersRequest { header: None })).await;
+    let found = match answer {
+        Ok(result) => result.map(Response::into_inner).map_err(|status| describe(&status))?,
+        Err(_elapsed) => return Err("it does not answer".to_owned()),
+    };
+    let header = found.header.ok_or("its answer has no header")?;
+    if let Some(error) = header.error.filter(|error| error.r#type() != ErrorType::Ok) {
+        return Err(error.message);
+    }
+    let urls = |member: &Member| -> Vec<String> {
+        member.client_urls.iter().map(|url| address(url).to_owned()).collect()
+    };
+    Ok(Membership {
+        cluster: header.cluster_id,
+        members: found.members.iter().flat_map(urls).collect(),
+        leader: found.leader.map(|of| (of.member_id, urls(&of))).unwrap_or_default(),
+    })
+}
