@@ -19,6 +19,7 @@
 //! is left of it.
 
 use alloc::boxed::Box;
+use core::time::Duration;
 
 use types::{EntryId, Index, PeerId, Term, Time};
 
@@ -38,17 +39,31 @@ pub(crate) struct Poll {
     ballots: Box<[Ballot]>,
     /// The leader asked for it.
     transfer: bool,
-    /// The voters have been asked.
-    asked: bool,
+    /// The voters that have not answered are asked in the next drain.
+    is_due: bool,
+    /// When they are asked again; `None` if not before the next election.
+    ask_at: Option<Time>,
+    /// How long to wait after the next question.
+    ask_wait: Duration,
 }
+
+/// A question is repeated after this part of a heartbeat. The wait doubles, and what is not answered
+/// within about two heartbeats is left to the election timer: many groups cut off from the others
+/// must not flood the network with questions.
+const ASK_AGAIN_PART: u32 = 5;
 
 impl Peer {
     /// Runs out the election timer, or beats the heart of a leader.
     pub(crate) fn on_timer(&mut self, now: Time, out: &mut Outbox) -> Result<Placed, Refused> {
         if self.is_leader() {
             self.tick_leader(now, out);
-        } else if self.deadline().is_some_and(|deadline| now >= deadline) {
+        } else if self.deadline().is_some() && now >= self.election_at {
             self.start_pre_vote(now);
+        } else if let Role::PreCandidate(poll) | Role::Candidate(poll) = &mut self.role
+            && poll.ask_at.is_some_and(|at| now >= at)
+        {
+            poll.is_due = true;
+            poll.ask_at = None;
         }
         Ok(Placed::Nothing)
     }
@@ -144,6 +159,17 @@ impl Peer {
             self.flags.set(Flags::ACK_NOW);
             self.promise(now);
         }
+    }
+
+    /// The connection to a leader that this peer sits still for broke. A store that lives is reached
+    /// again in a moment, so the leader is asked; one that does not answer is campaigned against
+    /// before the failure detector gives its store up. It is protected for as long as it was.
+    pub(crate) fn doubt_unheard(&mut self, now: Time) {
+        self.flags.set(Flags::DOUBT);
+        self.flags.set(Flags::ACK_NOW);
+        let answered_by = now.after(self.config.heartbeat_interval * 2);
+        let wait = self.rng.below(self.config.campaign_spread);
+        self.election_at = answered_by.max(self.promised_until).after(wait);
     }
 
     /// Protects the leader from now on, and waits for it.
@@ -280,7 +306,8 @@ impl Peer {
 
     fn new_poll(&self, transfer: bool) -> Box<Poll> {
         let ballots = self.membership.iter().map(|_| Ballot::Open).collect();
-        Box::new(Poll { ballots, transfer, asked: false })
+        let ask_wait = self.config.heartbeat_interval / ASK_AGAIN_PART;
+        Box::new(Poll { ballots, transfer, is_due: true, ask_at: None, ask_wait })
     }
 
     /// Invariant: the vote for ourselves in this term is durable, and a majority's is.
@@ -334,8 +361,18 @@ impl Peer {
         self.flags.clear(Flags::HARD_DURABLE);
     }
 
-    /// Asks the voters, as soon as that is allowed.
-    pub(crate) fn drain_candidate(&mut self, out: &mut Outbox) {
+    /// When voters are asked again, if an election is held.
+    pub(crate) fn ask_at(&self) -> Option<Time> {
+        match &self.role {
+            Role::PreCandidate(poll) | Role::Candidate(poll) => poll.ask_at,
+            Role::Follower | Role::Leader(_) => None,
+        }
+    }
+
+    /// Asks the voters, as soon as that is allowed; and again those that do not answer (Raft paper
+    /// §5.5). A question may be lost, or come before its voter does: of a group that was just made,
+    /// whose other stores have not got as far.
+    pub(crate) fn drain_candidate(&mut self, now: Time, out: &mut Outbox) {
         let last = self.log.last();
         let is_durable = self.flags.has(Flags::HARD_DURABLE);
         let (poll, body) = match &mut self.role {
@@ -346,11 +383,15 @@ impl Peer {
             }
             _ => return,
         };
-        if core::mem::replace(&mut poll.asked, true) {
+        if !core::mem::take(&mut poll.is_due) {
             return;
         }
-        for member in self.membership.iter().filter(|member| member.id != self.id) {
-            if self.membership.is_voter(member.id) {
+        let is_patient = poll.ask_wait <= self.config.heartbeat_interval;
+        poll.ask_at = is_patient.then(|| now.after(poll.ask_wait));
+        poll.ask_wait *= 2;
+        for (member, ballot) in self.membership.iter().zip(&poll.ballots) {
+            let is_asked = member.id != self.id && *ballot == Ballot::Open;
+            if is_asked && self.membership.is_voter(member.id) {
                 out.sends.push((member.id, Message { term: self.term, body }));
             }
         }

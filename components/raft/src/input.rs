@@ -50,7 +50,9 @@ pub enum Input<'a> {
     Timer,
     /// This write is durable, and with it every earlier write of this peer.
     Persisted(Receipt),
-    /// The transport could not reach the peer: what was sent since may be lost.
+    /// The transport could not reach the peer: what was sent since may be lost. If it is the
+    /// leader, and the failure detector stands in for the election timer, the timer runs again
+    /// until the leader is heard.
     Lost(PeerId),
     /// Sending this peer a snapshot has ended, well or badly. Owed for every
     /// [`crate::SnapshotWanted`]; until then the peer is sent nothing else.

@@ -99,6 +99,8 @@ impl Peer {
         {
             leader.on_lost(slot);
             leader.wake(now);
+        } else if self.leader == Some(peer) && self.is_still() {
+            self.doubt_unheard(now);
         }
         Ok(Placed::Nothing)
     }

@@ -172,7 +172,7 @@ impl Peer {
         if self.is_leader() {
             self.drain_leader(now, sizes, out);
         } else {
-            self.drain_candidate(out);
+            self.drain_candidate(now, out);
             self.drain_follower(out);
         }
         self.drain_write(out);
@@ -198,7 +198,8 @@ impl Peer {
                 let alone = self.membership.len() == 1 && self.membership.is_voter(self.id);
                 (leader.beats != Beats::Asleep && !alone).then_some(leader.next_beat)
             }
-            _ => (self.is_promotable() && !self.is_still()).then_some(self.election_at),
+            _ => (self.is_promotable() && !self.is_still())
+                .then(|| self.ask_at().map_or(self.election_at, |at| at.min(self.election_at))),
         }
     }
 

@@ -52,12 +52,24 @@ impl World<'_> {
         if self.rng.chance(30) {
             self.send_nonsense(at);
         }
+        if self.rng.chance(10) {
+            self.break_connection(at);
+        }
         if self.rng.chance(40) && !self.old.is_empty() {
             let any = usize::try_from(self.rng.below(self.old.len() as u64)).expect("few");
             let nth = self.old.iter().position(|old| self.is_to_the_dead(old)).unwrap_or(any);
             let (from, to, parcel) = self.old.swap_remove(nth);
             self.report.add(Count::Replay, 1);
             self.after(0, Happening::Deliver { from, to, parcel });
+        }
+    }
+
+    /// A connection from one store to another breaks, though both are well.
+    fn break_connection(&mut self, at: usize) {
+        let other = usize::try_from(self.rng.below(self.nodes.len() as u64)).expect("few");
+        if other != at {
+            let to = self.nodes[other].id;
+            self.after(0, Happening::Lost { at, to });
         }
     }
 
@@ -98,6 +110,13 @@ impl World<'_> {
             self.report.add(Count::Kill, 1);
             let all = self.nodes[at].disk.unsynced();
             self.nodes[at].disk.crash(Crash::Keep(all));
+            // Its system says so to everyone; a machine without power says nothing.
+            let to = self.nodes[at].id;
+            for other in (0..self.nodes.len()).filter(|&other| other != at) {
+                if !self.cut[at][other] {
+                    self.after(self.plan.delay.0, Happening::Lost { at: other, to });
+                }
+            }
         } else {
             self.report.add(Count::PowerLoss, 1);
             self.lose_power(at);

@@ -33,6 +33,8 @@ pub enum Count {
     Death,
     /// Links cut.
     Cut,
+    /// Times that a store noticed a broken connection.
+    Lost,
     /// Disks that stood still.
     Stall,
     /// Disks that were full.
@@ -70,7 +72,7 @@ pub enum Count {
 }
 
 /// How many kinds there are.
-const KINDS: usize = 28;
+const KINDS: usize = 29;
 
 impl Count {
     /// All of them, with their names.
@@ -86,6 +88,7 @@ impl Count {
         (Count::LostWrite, "lost writes"),
         (Count::Death, "deaths"),
         (Count::Cut, "cuts"),
+        (Count::Lost, "connections broken"),
         (Count::Stall, "stalls"),
         (Count::Full, "full disks"),
         (Count::Change, "changes"),

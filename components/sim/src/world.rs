@@ -20,6 +20,7 @@ use crate::report::{Count, Failure, Report};
 /// Something that happens at an instant, to a store in one of its lives.
 pub(crate) enum Happening {
     Deliver { from: StoreId, to: usize, parcel: Parcel },
+    Lost { at: usize, to: StoreId },
     Write { at: usize, life: u64 },
     Apply { at: usize, life: u64 },
     Fetched { at: usize, life: u64, fetch: Box<Fetch> },
@@ -41,7 +42,8 @@ impl Happening {
             | Happening::Fetched { at, .. }
             | Happening::Wake { at, .. }
             | Happening::Pulse { at, .. }
-            | Happening::Courier { at, .. } => Some(at),
+            | Happening::Courier { at, .. }
+            | Happening::Lost { at, .. } => Some(at),
             Happening::Start { .. } | Happening::Fault | Happening::Caller => None,
         }
     }
@@ -164,6 +166,13 @@ impl<'a> World<'a> {
                     self.old.push((from, to, parcel.clone()));
                 }
                 self.with(to, None, |node, clock, wants| node.deliver(clock, from, parcel, wants));
+            }
+            Happening::Lost { at, to } => {
+                self.report.add(Count::Lost, 1);
+                self.with(at, None, |node, clock, _| {
+                    node.shard.handle(clock, Event::Lost(to));
+                    Ok(())
+                });
             }
             Happening::Write { at, life } => self.write(at, life),
             Happening::Apply { at, life } => {

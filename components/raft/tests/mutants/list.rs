@@ -216,7 +216,7 @@ pub(crate) const MUTANTS: [Mutant; 33] = [
         find: "let is_confirmed = read.round <= confirmed;",
         replace: "let is_confirmed = true; let _ = confirmed;",
         found_by: &["reads are fresh"],
-        within_seeds: 500,
+        within_seeds: 5_000,
     },
     Mutant {
         name: "read_before_the_first_own_commit",
@@ -261,8 +261,8 @@ pub(crate) const MUTANTS: [Mutant; 33] = [
     Mutant {
         name: "followers_sit_still_for_a_deposed_leader",
         file: "src/election.rs",
-        find: "self.flags.set(Flags::DOUBT);",
-        replace: "return;",
+        find: "} else if self.is_still() {",
+        replace: "} else if self.is_still() && now == Time::ZERO {",
         found_by: &["liveness"],
         within_seeds: 20_000,
     },
