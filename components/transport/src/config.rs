@@ -14,6 +14,10 @@ pub struct Config {
     /// Where to listen: `host:port`. Port 0 takes a free one.
     /// Default: `127.0.0.1:6710`.
     pub listen: String,
+    /// Threads that serve connections, of other stores and of whoever uses the routes beside them.
+    /// One costs the least for each message; more serve what one cannot.
+    /// Default: 1. Not zero, at most 1,024.
+    pub threads: usize,
     /// Certificates. With them every connection is encrypted and both ends prove who signed them;
     /// without them, whoever reaches the port may speak as any store.
     /// Default: none.
@@ -90,6 +94,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             listen: "127.0.0.1:6710".to_owned(),
+            threads: 1,
             tls: None,
             bundle_bytes_max: 1 << 20,
             message_bytes_max: 32 << 20,
@@ -125,6 +130,7 @@ impl Config {
         let message = self.message_bytes_max;
         let checks = [
             ("listen", "host:port", !self.listen.is_empty()),
+            ("threads", "more than zero, at most 1024", (1..=1_024).contains(&self.threads)),
             (
                 "bundle-bytes-max",
                 "more than zero, at most message-bytes-max",

@@ -6,8 +6,9 @@
 //! shutdown  connections are cut; what waited is dropped
 //! ```
 //!
-//! Everything happens on one thread, with one single-threaded runtime: more of them cost more
-//! processor time per message and gain nothing while streams are batched.
+//! Everything happens on the network's own threads, [`Config::threads`] of them. Stores need one:
+//! their streams are batched, and more threads cost more processor time for each message. Services
+//! that are called by many clients need more.
 
 use std::error::Error;
 use std::fmt;
@@ -15,6 +16,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use multiraft::{Inbox, Transport};
 use proto::crib::raft::v1::peers_server::PeersServer;
@@ -39,6 +41,9 @@ use crate::tls::{BadTls, Tls, in_full};
 
 /// Streams that a peer opened and reset before they were looked at.
 const PENDING_RESETS_MAX: usize = 20;
+
+/// How long the end of a network waits for what cannot be cut short.
+const STOP_MAX: Duration = Duration::from_millis(500);
 
 /// A network of one store. Dropping it ends it.
 pub struct Network {
@@ -112,11 +117,7 @@ impl Network {
         let listener = TcpListener::bind(&config.listen).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .thread_name("transport-names")
-            .build()
-            .map_err(StartError::System)?;
+        let runtime = runtime(config.threads).map_err(StartError::System)?;
         let links = Arc::new(Links::new(me.store, &config));
         let stage = Stage::Bound(Box::new(Bound { runtime, listener, server, tls: client_tls }));
         Ok(Network { me, config, resolver, links, address, stage })
@@ -133,9 +134,9 @@ impl Network {
         self.serve_with(inbox, Routes::default())
     }
 
-    /// As [`Network::serve`], with further services on the same port, the same thread and under the
+    /// As [`Network::serve`], with further services on the same port, the same threads and under the
     /// same limits on connections. HTTP/1 is spoken as well, for those that want it. What they do
-    /// must not hold up the thread.
+    /// must not hold up a thread.
     ///
     /// # Errors
     /// As [`Network::serve`].
@@ -175,8 +176,8 @@ impl Network {
             .name("transport".to_owned())
             .spawn(move || {
                 runtime.block_on(served.run(stopped));
-                // Not waiting for a look-up of a name that may hang.
-                runtime.shutdown_background();
+                // Until nothing runs any more, but for the look-up of a name that may hang.
+                runtime.shutdown_timeout(STOP_MAX);
             })
             .map_err(StartError::System);
         match thread {
@@ -281,6 +282,14 @@ impl Served {
             }
         }
     }
+}
+
+fn runtime(threads: usize) -> io::Result<Runtime> {
+    let mut builder = match threads {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    builder.worker_threads(threads).enable_all().thread_name("transport").build()
 }
 
 fn server(config: &Config) -> Server {

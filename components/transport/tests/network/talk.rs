@@ -51,10 +51,23 @@ fn two_stores_exchange_parcels_of_each_kind() {
 
 #[test]
 fn three_stores_hear_all_messages_and_frames_in_order() {
+    all_is_heard_in_order(1);
+}
+
+#[test]
+fn three_stores_with_several_threads_hear_all_messages_and_frames_in_order() {
+    all_is_heard_in_order(3);
+}
+
+fn all_is_heard_in_order(threads: usize) {
     const MESSAGES: u64 = 5_000;
     const FRAMES: u64 = 50;
     let book = Arc::new(Book::default());
-    let nodes = [1, 2, 3].map(|id| Node::start(id, &book));
+    let nodes = [1, 2, 3].map(|id| {
+        let mut node = Node::bind(id, Config { threads, ..quick() }, &book);
+        node.serve();
+        node
+    });
     for nth in 0..MESSAGES {
         for (at, node) in (1..).zip(&nodes) {
             for to in (1..=3).filter(|&to| to != at) {
