@@ -137,8 +137,8 @@ impl Config {
             ("region.split-keys", "at least 2", region.split_keys >= 2),
             ("limits.connections-max", "more than zero", limits.connections_max > 0),
             ("limits.streams-max", "more than zero", limits.streams_max > 0),
+            ("limits.network-threads", "at most 1024", limits.network_threads <= 1_024),
             ("limits.requests-max", "more than zero", limits.requests_max > 0),
-            ("limits.scan-keys-max", "more than zero", limits.scan_keys_max > 0),
             ("limits.key-size-max", "at least 64B", limits.key_size_max.get() >= 64),
             (
                 "limits.value-size-max",

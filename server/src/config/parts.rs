@@ -105,6 +105,7 @@ impl Config {
         let default = transport::Config::default();
         transport::Config {
             listen: self.listen.clone(),
+            threads: network_threads(limits.network_threads),
             tls,
             bundle_bytes_max: default.bundle_bytes_max.min(message),
             message_bytes_max: message,
@@ -113,7 +114,17 @@ impl Config {
             connections_max: limits.connections_max,
             streams_max: limits.streams_max,
             handshake_timeout: limits.handshake_timeout.get(),
+            keepalive_interval: limits.keepalive_interval.get(),
+            keepalive_timeout: limits.keepalive_timeout.get(),
             ..default
         }
+    }
+}
+
+/// The rest of the cores is for groups, state machines and the engine.
+fn network_threads(set: usize) -> usize {
+    match set {
+        0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
+        set => set,
     }
 }

@@ -200,6 +200,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// Calls at a time on one connection.
     pub streams_max: u32,
+    /// Threads that serve connections; 0 for half as many as the machine has cores.
+    pub network_threads: usize,
     /// Largest message of a client.
     pub message_size_max: Size,
     /// Largest message between stores.
@@ -208,8 +210,6 @@ pub struct Limits {
     pub key_size_max: Size,
     /// Largest value.
     pub value_size_max: Size,
-    /// Largest page of a scan.
-    pub scan_keys_max: u32,
     /// Requests under way, all together.
     pub requests_max: usize,
     /// How long a request may take.
@@ -366,16 +366,16 @@ impl Default for Limits {
         Limits {
             connections_max: 4_096,
             streams_max: 256,
+            network_threads: 0,
             message_size_max: Size::mib(16),
             peer_message_size_max: Size::mib(32),
             key_size_max: Size::kib(8),
             value_size_max: Size::mib(8),
-            scan_keys_max: 10_240,
             requests_max: 16_384,
             request_timeout: Span::secs(10),
             handshake_timeout: Span::secs(5),
-            keepalive_interval: Span::secs(10),
-            keepalive_timeout: Span::secs(20),
+            keepalive_interval: Span::secs(2),
+            keepalive_timeout: Span::secs(5),
         }
     }
 }

@@ -176,7 +176,7 @@ pub static TOO_MANY: Entry = Entry {
 pub static PAGE_TOO_LARGE: Entry = Entry {
     number: 2005,
     title: "a page of a scan is too large",
-    cause: "More keys were asked for in one answer than a store gives (limits.scan-keys-max).",
+    cause: "More keys were asked for in one answer than a store gives .",
     next: "ask for smaller pages, and go on behind the last key of each",
     exit: Exit::Failed,
 };

@@ -32,7 +32,7 @@ use super::{Parts, Standings, orders, splits, stopping};
 use crate::config::Config;
 use crate::errors::{self, Failure};
 use crate::http;
-use crate::service::{Data, Raw, Service};
+use crate::service::{Bounds, Data, Raw, Service};
 use crate::version;
 
 /// Bytes of a message beside what a client asked to store.
@@ -212,7 +212,8 @@ pub(super) fn start(
         tracing::info!(?swept, "records of regions that never began were removed");
     }
     let handle = store.handle();
-    let data = Data { store: member.store, regions, handle, engine, standings };
+    let bounds = Bounds::new(config.limits.requests_max, config.limits.request_timeout.get());
+    let data = Data { store: member.store, regions, handle, engine, standings, bounds };
     let link = link(config, birth, store.life(), (tls, book));
     let parts = Arc::new(parts(config, birth, api, (data, link, &view)));
     let source = Arc::new(NodeSource {

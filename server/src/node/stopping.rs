@@ -1,11 +1,12 @@
 //! The end of a node in peace: what it leads is handed to others first.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use multiraft::Outcome;
 use tokio::time::{Instant, sleep};
-use types::{GroupId, PeerId};
+use types::{GroupId, PeerId, Term};
 
 use super::Parts;
 
@@ -17,15 +18,32 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// before it heard that this store stops.
 const QUIET_LOOKS: u32 = 5;
 
+/// Groups that were handed over, and the term in which each was led here.
+///
+/// One that comes back in another term is kept: whoever it was handed to stops as well. Where all
+/// stores stop together, leaders would go round until the time is up.
+#[derive(Default)]
+struct Handed(BTreeMap<GroupId, Term>);
+
+impl Handed {
+    /// Whether to hand over a group that is led here in this term.
+    fn is_due(&mut self, group: GroupId, term: Term) -> bool {
+        *self.0.entry(group).or_insert(term) == term
+    }
+}
+
 /// Hands over what this store leads. Returns how many groups it leads still.
 pub(super) async fn hand_over(parts: &Arc<Parts>) -> usize {
     let until = Instant::now() + LEAVE_MAX;
     let mut quiet = 0;
+    let mut handed = Handed::default();
     loop {
         let led = parts.data.standings.led();
         let mut asked = 0;
-        for &(group, _) in &led {
-            if let Some(to) = heir(parts, group).await {
+        for &(group, standing) in &led {
+            if handed.is_due(group, standing.term)
+                && let Some(to) = heir(parts, group).await
+            {
                 asked += 1;
                 // Refused or not, the next look shows it.
                 let _ = parts.data.handle.transfer(group, to);
@@ -46,4 +64,19 @@ async fn heir(parts: &Parts, group: GroupId) -> Option<PeerId> {
     let voters = (status.matched.iter())
         .filter(|(peer, _)| *peer != status.peer && membership.is_voter(*peer));
     voters.max_by_key(|(_, matched)| *matched).map(|&(peer, _)| peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn group_is_handed_over_until_it_has_left_and_kept_when_it_comes_back() {
+        let mut handed = Handed::default();
+        let group = |id| GroupId::new(id).unwrap();
+        assert!(handed.is_due(group(1), Term(5)));
+        assert!(handed.is_due(group(1), Term(5)), "refused, or not yet");
+        assert!(!handed.is_due(group(1), Term(7)), "it was led elsewhere, and came back");
+        assert!(handed.is_due(group(2), Term(7)));
+    }
 }

@@ -12,7 +12,8 @@ use kv::edge::{Target, check};
 use kv::{RegionError, RegionState, Regions, Reply};
 use multiraft::{Handle, Outcome, Pending, Refusal};
 use storage::{Engine, View};
-use tokio::time::{Instant, sleep};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
 use types::{GroupId, Index, StoreId};
 
 use super::errors::Denied;
@@ -22,6 +23,29 @@ use crate::node::Standings;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long to wait between two tries, at first; it doubles.
 const TRY_AGAIN: Duration = Duration::from_millis(4);
+
+/// How much clients may have under way, and for how long.
+pub(crate) struct Bounds {
+    places: Semaphore,
+    timeout: Duration,
+}
+
+impl Bounds {
+    /// So many requests at a time, none of them for longer than `timeout`.
+    pub(crate) fn new(requests_max: usize, timeout: Duration) -> Bounds {
+        Bounds { places: Semaphore::new(requests_max.min(Semaphore::MAX_PERMITS)), timeout }
+    }
+
+    /// What comes of a request. One that finds no place in time is refused; of one that takes too
+    /// long nobody knows what comes of it.
+    async fn within(&self, request: impl Future<Output = Outcome>) -> Outcome {
+        let Ok(Ok(_place)) = timeout(PATIENCE.min(self.timeout), self.places.acquire()).await
+        else {
+            return Outcome::Refused(Refusal::Busy("requests of clients are under way"));
+        };
+        timeout(self.timeout, request).await.unwrap_or(Outcome::Undetermined)
+    }
+}
 
 /// The regions of this store, for those who ask.
 pub(crate) struct Data {
@@ -35,6 +59,8 @@ pub(crate) struct Data {
     pub(crate) engine: Arc<dyn Engine>,
     /// Who leads them.
     pub(crate) standings: Arc<Standings>,
+    /// What clients may have under way.
+    pub(crate) bounds: Bounds,
 }
 
 /// Seconds since 1970 on this machine's clock: when values expire.
@@ -78,7 +104,7 @@ impl Data {
     ) -> Result<(T, Index), Denied> {
         let known = self.find(target, keys.clone())?;
         let id = target.region;
-        let index = match self.patiently(|| self.handle.read(id)).await {
+        let index = match self.bounds.within(self.patiently(|| self.handle.read(id))).await {
             Outcome::Readable(index) => index,
             Outcome::Refused(refusal) => {
                 return Err(RegionError::of_refusal(&refusal, id, Some(&known.region)).into());
@@ -113,7 +139,8 @@ impl Data {
     ) -> Result<(Reply, Index), Denied> {
         let id = state.region.id;
         let bytes = command.encode();
-        match self.patiently(|| self.handle.propose(id, bytes.clone())).await {
+        let proposed = self.patiently(|| self.handle.propose(id, bytes.clone()));
+        match self.bounds.within(proposed).await {
             Outcome::Applied { index, reply } => {
                 let reply = Reply::decode(&reply).map_err(|why| {
                     Denied::Bad(format!("CRIB-E4002: a reply of the region: {why}"))
@@ -151,5 +178,41 @@ impl Data {
         let mut states = self.regions.within(range);
         states.retain(|state| leads(state.region.id));
         states
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_busy(outcome: &Outcome) -> bool {
+        matches!(outcome, Outcome::Refused(Refusal::Busy(_)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_beyond_the_bound_wait_a_little_and_are_refused() {
+        let bounds = Bounds::new(1, Duration::from_secs(10));
+        let slow = async {
+            sleep(PATIENCE * 2).await;
+            Outcome::Done
+        };
+        let (slow, quick) =
+            tokio::join!(bounds.within(slow), bounds.within(async { Outcome::Done }));
+        assert!(matches!(slow, Outcome::Done) && is_busy(&quick), "{slow:?} {quick:?}");
+        let brief = async {
+            sleep(PATIENCE / 2).await;
+            Outcome::Done
+        };
+        let (_, quick) = tokio::join!(bounds.within(brief), bounds.within(async { Outcome::Done }));
+        assert!(matches!(quick, Outcome::Done), "{quick:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn request_that_takes_too_long_is_undetermined_and_gives_up_its_place() {
+        let bounds = Bounds::new(1, Duration::from_secs(10));
+        let ever = bounds.within(std::future::pending()).await;
+        assert!(matches!(ever, Outcome::Undetermined), "{ever:?}");
+        let next = bounds.within(async { Outcome::Done }).await;
+        assert!(matches!(next, Outcome::Done), "{next:?}");
     }
 }

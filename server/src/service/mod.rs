@@ -10,6 +10,6 @@ mod raw;
 mod tikv;
 mod transactions;
 
-pub(crate) use data::Data;
+pub(crate) use data::{Bounds, Data};
 pub(crate) use raw::Raw;
 pub(crate) use tikv::Service;
