@@ -130,6 +130,13 @@ pub const TABLE: &[Row] = &[
         Purity::Shell,
         &["types", "proto"],
     ),
+    shipped(
+        "load",
+        "benches/load",
+        "load on a cluster, measured: ours or etcd",
+        Purity::PureUnder(&["src/dice", "src/schedule", "src/workload", "src/zipf"]),
+        &["types", "client"],
+    ),
     // Floor 3: meanings.
     shipped(
         "kv",
@@ -186,6 +193,7 @@ pub const TABLE: &[Row] = &[
             "support",
             "multiraft",
             "client",
+            "load",
             "kv",
             "etcd",
             "transport",
