@@ -7,6 +7,7 @@
 //! Nothing is asked of a cluster before all that was typed has been understood.
 
 pub mod args;
+pub mod bench;
 pub mod bytes;
 pub mod connect;
 mod kv;
@@ -20,6 +21,7 @@ mod store;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
+use tokio::runtime::Builder;
 
 use self::args::{Cli, Command, Form, Kv};
 use self::connect::Target;
@@ -73,7 +75,10 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
                 let level = if output.verbose > 1 { "debug" } else { "info" }.to_owned();
                 crate::logs::init(&crate::config::Log { level, ..Default::default() });
             }
-            asynchronous(ask(command, &target, output))
+            match command {
+                Command::Bench(command) => parallel(bench::run(*command, &target, output)),
+                command => asynchronous(ask(command, &target, output)),
+            }
         }
     }
 }
@@ -86,7 +91,8 @@ async fn ask(command: Command, target: &Target, output: &Output) -> Result<(), F
         Command::Region(command) => region::run(command, target, output).await,
         Command::Operator(command) => operator::run(command, target, output).await,
         Command::Explain(command) => operator::explain(command, target, output).await,
-        Command::Demo(_)
+        Command::Bench(_)
+        | Command::Demo(_)
         | Command::Server(_)
         | Command::Config(_)
         | Command::Version
@@ -96,8 +102,19 @@ async fn ask(command: Command, target: &Target, output: &Output) -> Result<(), F
 
 /// Commands need one thread.
 fn asynchronous(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| {
+    block_on(&mut Builder::new_current_thread(), work)
+}
+
+/// Load needs as many as there are cores.
+fn parallel(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    block_on(&mut Builder::new_multi_thread(), work)
+}
+
+fn block_on(
+    builder: &mut Builder,
+    work: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let runtime = builder.enable_all().build().map_err(|error| {
         Failure::new(&errors::OUTPUT_FAILED, "cannot start").why(error.to_string())
     })?;
     let result = runtime.block_on(Box::pin(work));

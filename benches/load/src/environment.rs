@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::tally::quantile_us;
+use crate::tally::{no_latencies, quantile_us, record};
 
 /// Syncs that are timed.
 const SYNCS: u64 = 200;
@@ -105,13 +105,13 @@ fn fsync(dir: &Path) -> io::Result<Fsync> {
 }
 
 fn time_syncs(mut file: fs::File) -> io::Result<Histogram<u64>> {
-    let mut took_us = Histogram::new(3).map_err(io::Error::other)?;
+    let mut took_us = no_latencies();
     let begun = Instant::now();
     while took_us.len() < SYNCS && begun.elapsed() < SYNCS_SPAN {
         file.write_all(&BLOCK)?;
         let since = Instant::now();
         file.sync_data()?;
-        took_us.saturating_record(u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX));
+        record(&mut took_us, since.elapsed());
     }
     Ok(took_us)
 }

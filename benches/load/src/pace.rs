@@ -22,7 +22,8 @@ use tokio::time::Instant;
 
 use crate::schedule::Schedule;
 
-/// How far behind callers may fall after the end before what is left is given up.
+/// How long callers have after the end for what is left of a schedule: as long as the run was, but
+/// at most this.
 const CATCH_UP_MAX: Duration = Duration::from_secs(10);
 /// The pacer sleeps so long at least: what is due meanwhile is late by no more.
 const NAP_MIN: Duration = Duration::from_micros(50);
@@ -117,11 +118,15 @@ impl Pacer {
         // It is never closed.
         open.permits.acquire().await.ok()?.forget();
         let number = open.taken.fetch_add(1, Ordering::Relaxed);
-        if number >= open.total || Instant::now() > self.end + CATCH_UP_MAX {
+        if number >= open.total || Instant::now() > self.end + self.catch_up() {
             open.taken.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
         Some(self.begun + open.schedule.start_of(number))
+    }
+
+    fn catch_up(&self) -> Duration {
+        (self.end - self.begun).min(CATCH_UP_MAX)
     }
 
     /// Operations that are due and have not begun.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  begin ── warm-up ──┬── span: an operation that is to begin here counts ──┬── last answers ─►
-//!                     │ CPU is read         a line each second               │  CPU is read
+//!                     │ CPU is read         a line each second              │  CPU is read
 //! ```
 //!
 //! - Latency counts from when an operation was to begin: by the schedule of an open loop, else from
@@ -13,7 +13,6 @@
 //!
 //! Whether the result may be used is decided in `verdict`.
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,7 +31,7 @@ use crate::workload::{Call, Script, Workload};
 
 /// Between two lines, and between two looks at the cluster.
 const SECOND: Duration = Duration::from_secs(1);
-/// Different things that were wrong with a cluster, of which each is kept once.
+/// How often a cluster may turn unwell until that is no longer written down.
 const PROBLEMS_MAX: usize = 8;
 
 /// What is to be done.
@@ -68,6 +67,19 @@ pub struct Watch {
     pub servers: Vec<u32>,
 }
 
+impl Watch {
+    /// Whether all is well.
+    async fn ask(&self) -> std::result::Result<(), String> {
+        if let Some(pid) = self.servers.iter().find(|pid| !processes::runs(**pid)) {
+            return Err(format!("process {pid} of the cluster has ended"));
+        }
+        match &self.wellness {
+            Some(ask) => ask().await,
+            None => Ok(()),
+        }
+    }
+}
+
 /// One second of a run, or what is left of it at the end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Second {
@@ -100,7 +112,7 @@ pub struct Measured {
     pub seconds: Vec<Second>,
     /// Operations of the schedule that never began.
     pub never_begun: u64,
-    /// What was wrong with the cluster, each with when it was seen first.
+    /// What was wrong with the cluster each time that it turned unwell, and when that was seen.
     pub problems: Vec<String>,
     /// CPU of all processes of the cluster; none if they are not here, or one has ended.
     pub servers_cpu: Option<Duration>,
@@ -132,7 +144,7 @@ async fn drive(
         callers.spawn(call(Arc::clone(&shared), nth));
     }
     start(&shared.pacer);
-    let looker = watch.wellness.clone().map(|ask| tokio::spawn(look(ask, Arc::clone(&shared))));
+    let looker = tokio::spawn(look(watch.clone(), Arc::clone(&shared)));
 
     sleep_until(shared.counted_from).await;
     let cpu = (processes::cpu_of_all(&watch.servers), processes::own_cpu());
@@ -163,12 +175,8 @@ async fn drive(
     let used = |before: Option<Duration>, after: Option<Duration>| after?.checked_sub(before?);
     measured.servers_cpu = used(cpu.0, processes::cpu_of_all(&watch.servers));
     measured.client_cpu = used(cpu.1, processes::own_cpu());
-    if let Some(looker) = looker {
-        looker.abort();
-    }
-    if let Some(ask) = &watch.wellness {
-        shared.learn(ask().await);
-    }
+    looker.abort();
+    shared.learn(watch.ask().await);
     measured.never_begun = shared.pacer.never_begun();
     measured.problems = shared.problems();
     measured
@@ -186,7 +194,13 @@ struct Shared {
     counted_from: Instant,
     /// When the last answer that counts came, in microseconds since `counted_from`.
     last_us: AtomicU64,
-    problems: Mutex<BTreeMap<String, Duration>>,
+    health: Mutex<Health>,
+}
+
+/// How the cluster was when it was last asked, and what was wrong with it each time that it turned.
+struct Health {
+    is_well: bool,
+    problems: Vec<String>,
 }
 
 impl Shared {
@@ -202,7 +216,7 @@ impl Shared {
             begun,
             counted_from: begun + plan.warmup,
             last_us: AtomicU64::new(0),
-            problems: Mutex::default(),
+            health: Mutex::new(Health { is_well: true, problems: Vec::new() }),
         }
     }
 
@@ -287,20 +301,22 @@ impl Shared {
         measured.elapsed = self.plan.span.max(last);
     }
 
+    /// The cluster was asked whether it is well.
     fn learn(&self, wellness: std::result::Result<(), String>) {
-        let Err(why) = wellness else { return };
-        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        if problems.len() < PROBLEMS_MAX {
-            problems.entry(why).or_insert_with(|| self.begun.elapsed());
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_well = std::mem::replace(&mut health.is_well, wellness.is_ok());
+        // What goes on is told once, though it is told otherwise each second.
+        if let Err(why) = wellness
+            && was_well
+            && health.problems.len() < PROBLEMS_MAX
+        {
+            let seconds = self.begun.elapsed().as_secs();
+            health.problems.push(format!("after {seconds} s: {why}"));
         }
     }
 
     fn problems(&self) -> Vec<String> {
-        let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut problems: Vec<(&String, &Duration)> = problems.iter().collect();
-        problems.sort_by_key(|(_, age)| **age);
-        let line = |(why, age): (&String, &Duration)| format!("after {} s: {why}", age.as_secs());
-        problems.into_iter().map(line).collect()
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).problems.clone()
     }
 }
 
@@ -316,12 +332,12 @@ async fn call(shared: Arc<Shared>, nth: usize) {
 }
 
 /// Asks again and again whether the cluster is well.
-async fn look(ask: Arc<dyn Fn() -> Wellness + Send + Sync>, shared: Arc<Shared>) {
+async fn look(watch: Watch, shared: Arc<Shared>) {
     let mut ticks = interval_at(Instant::now(), SECOND);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        shared.learn(ask().await);
+        shared.learn(watch.ask().await);
     }
 }
 

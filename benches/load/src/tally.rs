@@ -41,9 +41,7 @@ pub struct Tally {
 
 impl Default for Tally {
     fn default() -> Tally {
-        let most = u64::try_from(LATENCY_MAX.as_micros()).expect("a few minutes");
-        let empty = Histogram::new_with_bounds(1, most, DIGITS).expect("bounds that make sense");
-        let latencies_us = vec![empty; Kind::ALL.len()];
+        let latencies_us = vec![no_latencies(); Kind::ALL.len()];
         Tally { latencies_us, conflicts: 0, failures: BTreeMap::new() }
     }
 }
@@ -51,8 +49,7 @@ impl Default for Tally {
 impl Tally {
     /// An operation has ended well.
     pub fn succeeded(&mut self, kind: Kind, took: Duration, done: Done) {
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.latencies_us[kind as usize].saturating_record(took_us.max(1));
+        record(&mut self.latencies_us[kind as usize], took);
         self.conflicts += u64::from(done == Done::Conflict);
     }
 
@@ -116,6 +113,19 @@ impl Tally {
         self.conflicts = 0;
         self.failures.clear();
     }
+}
+
+/// A histogram of microseconds that none were written into yet.
+pub(crate) fn no_latencies() -> Histogram<u64> {
+    let most = u64::try_from(LATENCY_MAX.as_micros()).expect("a few minutes");
+    // One that grows by itself would take what it has not grown to yet for its least value.
+    Histogram::new_with_bounds(1, most, DIGITS).expect("bounds that make sense")
+}
+
+/// Writes down how long something took.
+pub(crate) fn record(latencies_us: &mut Histogram<u64>, took: Duration) {
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    latencies_us.saturating_record(took_us.max(1));
 }
 
 /// The latency that so many of a thousand do not exceed; none if there are too few to tell.
@@ -187,6 +197,18 @@ mod tests {
         }
         assert_eq!(merged.all_us(), one.all_us());
         assert_eq!(recorder.collect().operations(), 0, "nothing is told twice");
+    }
+
+    #[test]
+    fn long_latency_is_long_from_the_first_one_on() {
+        let mut latencies_us = no_latencies();
+        for took in [ms(3), ms(30_000), LATENCY_MAX * 2] {
+            record(&mut latencies_us, took);
+        }
+        let of = |at| latencies_us.value_at_quantile(at);
+        assert!(of(0.0).abs_diff(3_000) < 10, "{}", of(0.0));
+        assert!(of(0.5).abs_diff(30_000_000) < 50_000, "{}", of(0.5));
+        assert!(latencies_us.max() >= 600_000_000, "{}", latencies_us.max());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::run::Measured;
 use crate::tally::Failures;
+use crate::words::grouped;
 
 /// Whether operations may fail. What else is wrong counts in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub fn reasons(measured: &Measured, errors: Errors) -> Vec<String> {
         reasons.extend(failures(&measured.tally.failures));
     }
     if measured.never_begun > 0 {
-        let count = measured.never_begun;
+        let count = grouped(measured.never_begun);
         reasons.push(format!(
             "{count} operations of the schedule never began: the target cannot keep this rate, and \
              the latencies are too low"
@@ -40,7 +41,7 @@ fn failures(failures: &BTreeMap<&'static str, Failures>) -> Vec<String> {
     let line = |(kind, failures): (&&str, &Failures)| {
         let Failures { count, example } = failures;
         let operations = if *count == 1 { "operation" } else { "operations" };
-        format!("{count} {operations} failed ({kind}), the first one so: {example}")
+        format!("{} {operations} failed ({kind}), the first one so: {example}", grouped(*count))
     };
     failures.iter().map(line).collect()
 }

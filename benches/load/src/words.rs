@@ -84,7 +84,7 @@ impl Summary {
             seconds.map_or("not measured".to_owned(), |seconds| format!("{seconds:.3} s"))
         };
         let servers = match cpu.server_processes {
-            0 => "servers (not on this machine)".to_owned(),
+            0 => "servers (not all on this machine)".to_owned(),
             processes => format!("{processes} servers"),
         };
         format!(

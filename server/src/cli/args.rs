@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::bench::args::Bench;
 use crate::config::{ApiVersion, LogFormat, Span};
 
 /// Cribwork: a sharded key-value store, each region of keys a Raft group of its own.
@@ -102,6 +103,9 @@ pub enum Command {
     /// Why a region or a store is as it is; what an error means.
     #[command(subcommand)]
     Explain(Explain),
+    /// Put load on a cluster, and measure what it does.
+    #[command(subcommand)]
+    Bench(Box<Bench>),
     /// Settings of a node: print, check.
     #[command(subcommand)]
     Config(ConfigCommand),

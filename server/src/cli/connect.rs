@@ -29,6 +29,8 @@ pub struct Target {
     /// How long a command may take; none if nobody says.
     pub timeout: Option<Duration>,
     tls: Option<ClientTlsConfig>,
+    /// Whether a flag has said where to ask.
+    is_named: bool,
 }
 
 impl Target {
@@ -38,6 +40,7 @@ impl Target {
     /// If that makes no sense, or a file cannot be read.
     pub fn new(global: &Global, env: impl Fn(&str) -> Option<String>) -> Result<Target, Failure> {
         let mut endpoints = global.endpoints.clone();
+        let is_named = !endpoints.is_empty();
         if endpoints.is_empty() {
             let text = env("CRIB_ENDPOINTS").unwrap_or_default();
             endpoints = text.split(',').map(str::trim).map(str::to_owned).collect();
@@ -65,19 +68,26 @@ impl Target {
             file(&global.cert, "CRIB_CERT").as_deref(),
             file(&global.tls_key, "CRIB_KEY").as_deref(),
         )?;
-        Ok(Target { endpoints, timeout, tls })
+        Ok(Target { endpoints, timeout, tls, is_named })
     }
 
     /// A target without certificates.
     #[must_use]
     pub fn plain(endpoints: Vec<String>) -> Target {
-        Target { endpoints, timeout: None, tls: None }
+        Target { endpoints, timeout: None, tls: None, is_named: true }
     }
 
     /// The same, with this much time for each command.
     #[must_use]
     pub fn within(&self, timeout: Duration) -> Target {
         Target { timeout: Some(timeout), ..self.clone() }
+    }
+
+    /// Where to ask, if a flag has said so: for what is no cluster of ours, which the environment
+    /// may name.
+    #[must_use]
+    pub fn named(&self) -> Option<Vec<String>> {
+        self.is_named.then(|| self.endpoints.clone())
     }
 
     /// How long a command may take that does not wait for anything.
@@ -91,7 +101,7 @@ impl Target {
     /// # Errors
     /// If the cluster cannot be reached.
     pub async fn admin(&self) -> Result<Admin, Failure> {
-        Ok(self.connect(KeyMode::V1).await?.admin())
+        Ok(self.connect(KeyMode::V1, Options::default()).await?.admin())
     }
 
     /// A client for keys, and how they are formed.
@@ -99,17 +109,25 @@ impl Target {
     /// # Errors
     /// If the cluster cannot be reached.
     pub async fn client(&self) -> Result<(Client, String), Failure> {
-        let client = self.connect(KeyMode::V1).await?;
+        self.client_with(Options::default()).await
+    }
+
+    /// The same, with these settings beside those of the target.
+    ///
+    /// # Errors
+    /// If the cluster cannot be reached.
+    pub async fn client_with(&self, options: Options) -> Result<(Client, String), Failure> {
+        let client = self.connect(KeyMode::V1, options.clone()).await?;
         let version = client.admin().status().await?.api_version;
         let client = match version.as_str() {
             "v1" => client,
-            "v1ttl" => self.connect(KeyMode::V1Ttl).await?,
-            _ => self.connect(KeyMode::V2 { keyspace: KEYSPACE.to_owned() }).await?,
+            "v1ttl" => self.connect(KeyMode::V1Ttl, options).await?,
+            _ => self.connect(KeyMode::V2 { keyspace: KEYSPACE.to_owned() }, options).await?,
         };
         Ok((client, version))
     }
 
-    async fn connect(&self, mode: KeyMode) -> Result<Client, Failure> {
+    async fn connect(&self, mode: KeyMode, options: Options) -> Result<Client, Failure> {
         let budget = self.short();
         let short = Duration::from_secs(1).min(budget);
         let options = Options {
@@ -118,7 +136,7 @@ impl Target {
             attempt_timeout: Duration::from_secs(2).min(budget),
             connect_timeout: short,
             budget,
-            ..Options::default()
+            ..options
         };
         match tokio::time::timeout(budget, Client::connect(&self.endpoints, options)).await {
             Ok(connected) => Ok(connected?),
@@ -179,6 +197,7 @@ mod tests {
         let env = [("CRIB_ENDPOINTS", "a:1, b:2"), ("CRIB_TIMEOUT", "3s")];
         assert_eq!(target(&[], &[]).unwrap().endpoints, ENDPOINTS);
         assert_eq!(target(&[], &env).unwrap().endpoints, ["a:1", "b:2"]);
+        assert_eq!(target(&[], &env).unwrap().named(), None);
         let both = target(&["--endpoints", "c:3,d:4", "--timeout", "1m"], &env).unwrap();
         assert_eq!(both.endpoints, ["c:3", "d:4"]);
         assert_eq!(both.timeout, Some(Duration::from_secs(60)));

@@ -71,7 +71,7 @@ fn unhealthy(status: &Status) -> Failure {
 }
 
 /// All that keeps a cluster from being healthy, in words.
-fn wrong(status: &Status) -> Vec<String> {
+pub(super) fn wrong(status: &Status) -> Vec<String> {
     let mut lines = status.problems.clone();
     if status.placement_leader.is_none() {
         lines.push("placement has no leader".to_owned());

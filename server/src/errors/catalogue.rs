@@ -77,6 +77,7 @@ pub static CATALOGUE: &[&Entry] = &[
     &CHILD_DIED,
     &INTERRUPTED,
     &OUTPUT_FAILED,
+    &BENCH_INVALID,
 ];
 
 /// Nobody answers.
@@ -453,6 +454,18 @@ pub static OUTPUT_FAILED: Entry = Entry {
             command was given could not be used.",
     next: "check where input comes from and output goes to",
     exit: Exit::Failed,
+};
+
+/// A bench whose figures may not be used.
+pub static BENCH_INVALID: Entry = Entry {
+    number: 5010,
+    title: "the result of a bench is invalid",
+    cause: "Operations failed, the cluster was not healthy at some moment, a rate could not be\n\
+            kept, or the records could not be set. What was measured is printed with the\n\
+            reasons; it says nothing about the cluster when all is well.",
+    next: "see `crib status`, then repeat it; --allow-errors takes failed operations for part of \
+           the result, a lower --rate is one that can be kept",
+    exit: Exit::Unhealthy,
 };
 
 #[cfg(test)]

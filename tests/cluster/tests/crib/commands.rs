@@ -8,7 +8,7 @@ use cluster::crib::{Cluster, Said, say, store_of};
 use crate::options;
 
 /// Runs a command of `crib` at the cluster.
-async fn crib(cluster: &Cluster, args: &[&str]) -> Said {
+pub(crate) async fn crib(cluster: &Cluster, args: &[&str]) -> Said {
     let mut command = Command::new(&cluster.options.program);
     let endpoints = cluster.endpoints().join(",");
     command.args(args).args(["--endpoints", &endpoints, "--color", "never"]);
@@ -16,7 +16,7 @@ async fn crib(cluster: &Cluster, args: &[&str]) -> Said {
 }
 
 /// The same; it must end with this code.
-async fn ends(cluster: &Cluster, code: i32, args: &[&str]) -> Said {
+pub(crate) async fn ends(cluster: &Cluster, code: i32, args: &[&str]) -> Said {
     let said = crib(cluster, args).await;
     assert_eq!(said.code, Some(code), "{args:?}: {said:?}");
     said

@@ -3,6 +3,7 @@
 //!
 //! | file | what is done |
 //! |---|---|
+//! | `bench` | load that measures itself, and says when that is no result |
 //! | `birth` | founders, a single node, a node that joins; nodes that must not start |
 //! | `commands` | what a person types, and the exit codes |
 //! | `spread` | much data: splits, balance, a scan over all regions |
@@ -19,6 +20,7 @@
 //!
 //! `CRIB_UNDER_TEST=path/to/crib` tests that binary in place of the one that cargo has built.
 
+mod bench;
 mod birth;
 mod chaos;
 mod commands;

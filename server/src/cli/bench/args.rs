@@ -1,0 +1,173 @@
+//! What can be typed behind `crib bench`. The comments below are the text of `--help`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::config::{Size, Span};
+
+/// What is told below the flags.
+const HELP: &str = "Lines of each second go to standard error, the result to standard output. A \
+    result is\ninvalid, and the command ends with 7, if an operation failed (see --allow-errors), \
+    the\ncluster was not healthy at any moment, or a rate could not be kept. --timeout is for \
+    each\noperation; its client tries it again until then.";
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+#[command(after_help = HELP)]
+pub enum Bench {
+    /// New values for keys.
+    #[command(after_help = HELP)]
+    Put(LoadArgs),
+    /// Values of keys.
+    #[command(after_help = HELP)]
+    Get(LoadArgs),
+    /// Keys and values from a key on.
+    #[command(after_help = HELP)]
+    Scan {
+        /// How many.
+        #[arg(long, value_name = "KEYS", default_value_t = 100)]
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        length: u64,
+        #[command(flatten)]
+        load: LoadArgs,
+    },
+    /// Values of keys, and new ones for others.
+    #[command(after_help = HELP)]
+    Mixed {
+        /// Of a hundred operations, how many read.
+        #[arg(long, value_name = "PERCENT", default_value_t = 50)]
+        #[arg(value_parser = clap::value_parser!(u64).range(0..=100))]
+        read_share: u64,
+        #[command(flatten)]
+        load: LoadArgs,
+    },
+    /// The value of a key, then another in its place if it is still the same.
+    #[command(after_help = HELP)]
+    Cas(LoadArgs),
+    /// A workload of the YCSB benchmark.
+    #[command(after_help = HELP)]
+    Ycsb {
+        /// Which: a half updates, b few updates, c reads, d reads of the latest, e scans, f reads
+        /// and changes.
+        #[arg(long, value_enum, value_name = "LETTER", default_value = "a")]
+        workload: Letter,
+        #[command(flatten)]
+        load: LoadArgs,
+    },
+}
+
+/// Arguments of all of them.
+#[derive(Clone, Debug, Args)]
+pub struct LoadArgs {
+    /// What is measured.
+    #[arg(long, value_enum, value_name = "KIND", default_value = "crib")]
+    pub target: Kind,
+    /// Callers, each with one operation at a time.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub clients: u32,
+    /// Operations a second, by a schedule (open loop). Without it each caller begins after its own
+    /// answer (closed loop).
+    #[arg(long, value_name = "OPS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub rate: Option<u64>,
+    /// How long it is measured.
+    #[arg(long, default_value = "10s", value_parser = Span::parse)]
+    pub duration: Span,
+    /// How long nothing is counted before.
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = Span::parse)]
+    pub warmup: Span,
+    /// Keys. Those that are missing are set before, unless there are only writes.
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub records: u64,
+    /// Size of a value.
+    #[arg(long, value_name = "SIZE", default_value = "256B", value_parser = Size::parse)]
+    pub value_size: Size,
+    /// Which keys are preferred. [default: uniform; of ycsb as it defines it]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub distribution: Option<Distribution>,
+    /// What all keys begin with. Nothing else should.
+    #[arg(long, value_name = "TEXT", default_value = "bench/")]
+    pub prefix: String,
+    /// All choices follow from it.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+    /// Call crib request by request, and not through its stream of many.
+    #[arg(long)]
+    pub unary: bool,
+    /// A result is valid though operations failed; they are counted all the same.
+    #[arg(long)]
+    pub allow_errors: bool,
+    /// Write a page with pictures there, which needs no network.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Write the result there as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// The directory whose disk is timed for the result's environment.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub fsync_dir: PathBuf,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// A cluster of crib.
+    Crib,
+    /// One of etcd; --endpoints are its nodes. [default: 127.0.0.1:2379]
+    Etcd,
+}
+
+/// Which keys are preferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Distribution {
+    /// None.
+    Uniform,
+    /// A few, which lie anywhere.
+    Zipfian,
+    /// Those that were inserted last.
+    Latest,
+    /// Each in its turn.
+    Sequential,
+}
+
+/// A workload of the YCSB benchmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Letter {
+    /// 50 % read, 50 % update.
+    A,
+    /// 95 % read, 5 % update.
+    B,
+    /// Read.
+    C,
+    /// 95 % read of the latest, 5 % insert.
+    D,
+    /// 95 % scan, 5 % insert.
+    E,
+    /// 50 % read, 50 % read and change.
+    F,
+}
+
+impl From<Distribution> for load::Distribution {
+    fn from(of: Distribution) -> load::Distribution {
+        match of {
+            Distribution::Uniform => load::Distribution::Uniform,
+            Distribution::Zipfian => load::Distribution::Zipfian,
+            Distribution::Latest => load::Distribution::Latest,
+            Distribution::Sequential => load::Distribution::Sequential,
+        }
+    }
+}
+
+impl From<Letter> for load::Ycsb {
+    fn from(of: Letter) -> load::Ycsb {
+        match of {
+            Letter::A => load::Ycsb::A,
+            Letter::B => load::Ycsb::B,
+            Letter::C => load::Ycsb::C,
+            Letter::D => load::Ycsb::D,
+            Letter::E => load::Ycsb::E,
+            Letter::F => load::Ycsb::F,
+        }
+    }
+}
