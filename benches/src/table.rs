@@ -71,10 +71,17 @@ pub fn head() -> String {
     )
 }
 
-/// All rows as JSON. Names hold nothing that needs escaping.
-pub fn json(machine: &str, rows: &[Row]) -> String {
+/// All rows as JSON, and why they are not all that was wanted. Names hold nothing that needs
+/// escaping.
+pub fn json(machine: &str, rows: &[Row], invalid: Option<&String>) -> String {
     let rows: Vec<String> = rows.iter().map(Row::json).collect();
-    format!("{{\"machine\": \"{machine}\",\n\"rows\": [\n{}\n]}}\n", rows.join(",\n"))
+    // Of a message, quotes and backslashes are what could break a string, and ends of lines.
+    let plain = |why: &String| why.replace(['"', '\\'], "'").replace(char::is_control, " ");
+    let invalid = invalid.map_or("null".to_owned(), |why| format!("\"{}\"", plain(why)));
+    format!(
+        "{{\"machine\": \"{machine}\",\n\"invalid\": {invalid},\n\"rows\": [\n{}\n]}}\n",
+        rows.join(",\n")
+    )
 }
 
 fn spread(values: &[f64]) -> [f64; 3] {

@@ -2,7 +2,7 @@
 //! [--crib FILE] [--etcd FILE] [--under COMMAND]`: a whole cluster, beside etcd.
 //!
 //! Prints a line about the machine, then rows as soon as they are known. Ends with 1, and without
-//! the row, where a cluster was not well or a call failed.
+//! the row, where a cluster was not well or a call failed; the file then says that it is invalid.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -87,14 +87,14 @@ fn run(options: &Options) -> Result<(), String> {
             rows.push(row);
         };
         wrong = (bench.run)(settings, runtime.handle(), &mut show)
-            .map_err(|why| format!("{}: no figure: {why}", bench.name));
+            .map_err(|why| format!("{}: invalid, no figure: {why}", bench.name));
         println!("{:58} {:.1}", format!("load average after {}", bench.name), load_average());
         if wrong.is_err() {
             break;
         }
     }
     if let Some(path) = &options.json {
-        std::fs::write(path, table::json(&machine, &rows))
+        std::fs::write(path, table::json(&machine, &rows, wrong.as_ref().err()))
             .map_err(|error| format!("cannot write {path}: {error}"))?;
     }
     wrong

@@ -57,7 +57,7 @@ fn run(options: &Options) -> ExitCode {
         rows.extend(new);
     }
     if let Some(path) = &options.json
-        && let Err(error) = std::fs::write(path, table::json(&machine, &rows))
+        && let Err(error) = std::fs::write(path, table::json(&machine, &rows, None))
     {
         eprintln!("cannot write {path}: {error}");
         return ExitCode::FAILURE;

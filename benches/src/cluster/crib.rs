@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 
 use client::{Client, Options, Route};
 use tokio::runtime::Handle;
-use types::{KeyRange, StoreId};
+use types::StoreId;
 
 use super::nodes::{self, Node};
-use super::target::{KEY_DIGITS, key_of};
-use super::{Result, Settings};
+use super::{Result, Settings, turn};
 
 /// How long anything may take that is not measured.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -120,8 +119,9 @@ impl<'a> Crib<'a> {
         regions: usize,
         keys: u64,
     ) -> Result<()> {
+        let key_of = |nth: u64| turn::keys(keys).key_of(keys * nth / regions as u64);
         let cuts: Vec<String> = (1..regions as u64)
-            .map(|nth| String::from_utf8_lossy(&key_of(keys * nth / regions as u64)).into_owned())
+            .map(|nth| String::from_utf8_lossy(&key_of(nth)).into_owned())
             .collect();
         if cuts.is_empty() {
             return Ok(());
@@ -179,8 +179,7 @@ pub fn store_id(nth: usize) -> StoreId {
 /// # Errors
 /// If placement cannot be asked.
 pub fn led(runtime: &Handle, client: &Client) -> Result<Option<Vec<Route>>> {
-    let last = vec![b'9'; KEY_DIGITS + 1];
-    let range = KeyRange::new(key_of(0).to_vec(), [b"k".to_vec(), last].concat());
+    let range = turn::keys(0).from(0);
     let routes = runtime.block_on(client.regions(&range)).map_err(|error| error.to_string())?;
     Ok(routes.iter().all(|route| route.leader.is_some()).then_some(routes))
 }

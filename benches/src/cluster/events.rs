@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use client::Client;
+use hdrhistogram::Histogram;
+use load::{Dice, Target, Values, Workload, quantile_us};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::crib::{self, Crib};
-use super::load::{self, Dice, Load, Op, Values};
-use super::target::{Target, key_of};
+use super::turn::{self, Turn, VALUE_BYTES};
 use super::{Result, Settings};
 use crate::meters::quantile;
 use crate::report::Better;
@@ -52,16 +53,18 @@ pub fn split(settings: &Settings, runtime: &Handle, show: &mut dyn FnMut(Row)) -
     ];
     let clients = [clusters[0].client(runtime, true)?, clusters[1].client(runtime, true)?];
     let span = Duration::from_secs(seconds);
-    let load = Load { op: Op::Put, clients: 64, span, keys: 10_000_000 };
-    let mut took = [Vec::new(), Vec::new()];
+    let mut latencies_us = [Vec::new(), Vec::new()];
     let mut rates = [Vec::new(), Vec::new()];
     let mut regions = Vec::new();
-    for _ in 0..turns {
+    for turn in 0..turns {
+        let (workload, warm) = (Workload::put(), Duration::ZERO);
+        let turn = Turn { workload, clients: 64, warm, span, records: 10_000_000, nth: turn };
         for nth in [0, 1] {
-            let answers = load::run(runtime, &Target::Crib(clients[nth].clone()), load)?;
-            let count = u32::try_from(answers.took_us.len()).expect("a few seconds of calls");
-            rates[nth].push(f64::from(count) / answers.elapsed.as_secs_f64());
-            took[nth].push(answers.took_us);
+            let target = Target::Crib(clients[nth].clone());
+            let measured = turn::run(runtime, &target, &turn, &clusters[nth].nodes)?;
+            let count = measured.tally.operations() as f64;
+            rates[nth].push(count / measured.elapsed.as_secs_f64());
+            latencies_us[nth].push(measured.tally.all_us());
         }
         clusters.iter_mut().try_for_each(Crib::wait_well)?;
         let count = crib::led(runtime, &clients[0])?.map_or(0, |routes| routes.len());
@@ -80,8 +83,12 @@ pub fn split(settings: &Settings, runtime: &Handle, show: &mut dyn FnMut(Row)) -
     };
     show(row("regions-afterwards", "regions", regions, Vec::new()));
     show(Row { better: Better::Higher, ..row("rate", "ops/s", ours, peer) });
-    for (name, per_mille) in [("p50", 500), ("p99", 990), ("p99.9", 999), ("max", 1_000)] {
-        let of = |nth: usize| took[nth].iter().map(|took| quantile(took, per_mille)).collect();
+    for (name, at) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)] {
+        let us = |of: &Histogram<u64>| match at {
+            1.0 => of.max() as f64,
+            at => quantile_us(of, at).map_or(f64::NAN, |us| us as f64),
+        };
+        let of = |nth: usize| latencies_us[nth].iter().map(us).collect();
         show(row(name, "us", of(0), of(1)));
     }
     Ok(())
@@ -210,7 +217,8 @@ impl Watch {
     fn start(runtime: &Handle, client: &Client, regions: usize, callers: usize) -> Watch {
         let is_over = Arc::new(AtomicBool::new(false));
         let mut watch = Watch { successes: Vec::new(), is_over, callers: Vec::new() };
-        let values = Values::default();
+        let values = Values::new(VALUE_BYTES, 1);
+        let keys = turn::keys(KEYS);
         let each = KEYS / regions as u64;
         for region in 0..regions {
             let successes = Arc::new(Mutex::new(Vec::new()));
@@ -218,11 +226,13 @@ impl Watch {
             for caller in 0..callers {
                 let (successes, is_over) = (Arc::clone(&successes), Arc::clone(&watch.is_over));
                 let (target, values) = (Target::Crib(client.clone()), values.clone());
+                let keys = keys.clone();
                 watch.callers.push(runtime.spawn(async move {
-                    let mut dice = Dice::new(caller);
+                    let mut dice = Dice::new(region as u64, caller as u64);
                     while !is_over.load(Ordering::Relaxed) {
-                        let key = key_of(region as u64 * each + dice.below(each));
-                        target.put(caller, key, values.any(&mut dice)).await?;
+                        let key = keys.key_of(region as u64 * each + dice.below(each));
+                        let put = target.put(caller, key, values.any(&mut dice)).await;
+                        put.map_err(|failed| failed.to_string())?;
                         locked(&successes).push(Instant::now());
                         // Enough to see gaps, and not so much that the machine makes them.
                         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -8,9 +8,9 @@
 //! it is not well ends in words instead.
 //!
 //! Modules
-//! - `rates`     puts and gets by few and many callers, beside etcd
+//! - `rates`     puts, gets and both by few and many callers, beside etcd
 //! - `events`    what callers notice when regions split, leaders change, or a store is killed
-//! - `load`      the callers; `target` what they call
+//! - `turn`      the callers, for a while: those of `crib bench`, in crate `load`
 //! - `crib`      our cluster; `etcd` the other; `nodes` their processes
 //!
 //! Not here: machines apart from each other, networks that lose messages, transactions.
@@ -18,10 +18,9 @@
 pub mod crib;
 pub mod etcd;
 pub mod events;
-pub mod load;
 pub mod nodes;
 pub mod rates;
-pub mod target;
+pub mod turn;
 
 use std::path::PathBuf;
 

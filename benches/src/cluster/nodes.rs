@@ -9,9 +9,6 @@ use std::process::{Child, Command, Stdio};
 
 use super::Result;
 
-/// The kernel counts in hundredths, whatever its own clock is.
-const TICK_US: f64 = 10_000.0;
-
 /// One process, and how to start it again.
 pub struct Node {
     command: Vec<String>,
@@ -68,29 +65,12 @@ impl Node {
     pub fn is_alive(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
-
-    /// CPU that it has used, in all its threads, in microseconds.
-    fn cpu_us(&self) -> f64 {
-        let stat = self.pid().and_then(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).ok());
-        let ticks = stat.and_then(|stat| {
-            // The name of the program comes first, in brackets, and may hold anything.
-            let (_, fields) = stat.rsplit_once(')')?;
-            let mut fields = fields.split_whitespace().skip(11);
-            Some(fields.next()?.parse::<f64>().ok()? + fields.next()?.parse::<f64>().ok()?)
-        });
-        ticks.map_or(f64::NAN, |ticks| ticks * TICK_US)
-    }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// CPU that all of these have used, in microseconds.
-pub fn cpu_us(nodes: &[Node]) -> f64 {
-    nodes.iter().map(Node::cpu_us).sum()
 }
 
 /// Complains if one of these has ended.

@@ -1,4 +1,4 @@
-//! Puts and linearizable gets of 256 bytes by few and many callers, beside etcd.
+//! Puts and linearizable gets of 256 bytes, and both mixed, by few and many callers, beside etcd.
 //!
 //! In each turn every contender has the machine for the same time, after a moment that is not
 //! counted. Ours is called through the batched stream, and call by call. The peer is called through
@@ -7,21 +7,17 @@
 
 use std::time::Duration;
 
+use load::{Measured, Target, Workload, quantile_us};
 use tokio::runtime::Handle;
 
 use super::crib::Crib;
 use super::etcd::Etcd;
-use super::load::{self, Load, Op};
-use super::nodes::{self, Node};
-use super::target::Target;
+use super::turn::{self, Turn};
 use super::{Result, Settings};
-use crate::meters::{Used, quantile};
 use crate::report::Better;
 use crate::table::Row;
 
 const CLIENTS: [usize; 4] = [1, 16, 64, 256];
-/// Callers that set all keys before anything is measured.
-const FILLERS: usize = 64;
 
 struct Plan {
     turns: usize,
@@ -29,6 +25,13 @@ struct Plan {
     /// Before each turn, by the same callers.
     warm: Duration,
     keys: u64,
+}
+
+impl Plan {
+    fn turn(&self, workload: &Workload, clients: usize, nth: usize) -> Turn {
+        let Plan { span, warm, keys: records, .. } = *self;
+        Turn { workload: workload.clone(), clients, warm, span, records, nth }
+    }
 }
 
 /// One contender in one turn.
@@ -66,10 +69,11 @@ struct World<'a> {
 /// # Errors
 /// If a cluster is not well, or any call fails.
 pub fn run(settings: &Settings, runtime: &Handle, show: &mut dyn FnMut(Row)) -> Result<()> {
-    let cases: Vec<(Op, usize, String)> = [(Op::Put, "put"), (Op::Get, "get")]
+    let workloads = [Workload::put(), Workload::get(), Workload::mixed(50)];
+    let cases: Vec<(Workload, usize, String)> = workloads
         .iter()
-        .flat_map(|&(op, name)| {
-            CLIENTS.map(|clients| (op, clients, format!("{name}/clients={clients}")))
+        .flat_map(|of| {
+            CLIENTS.map(|clients| (of.clone(), clients, format!("{}/clients={clients}", of.name)))
         })
         .filter(|(_, _, name)| settings.is_selected(name))
         .collect();
@@ -78,15 +82,15 @@ pub fn run(settings: &Settings, runtime: &Handle, show: &mut dyn FnMut(Row)) -> 
     }
     let dir = tempfile::tempdir_in(&settings.dir).map_err(|error| error.to_string())?;
     let mut world = World::start(settings, runtime, dir.path())?;
-    for (op, clients, name) in cases {
-        let load = Load { op, clients, span: world.plan.span, keys: world.plan.keys };
+    for (workload, clients, name) in cases {
         let mut ours: Vec<Vec<Figures>> = vec![Vec::new(); world.ours.len()];
         let mut peer = Vec::new();
-        for _ in 0..world.plan.turns {
+        for turn in 0..world.plan.turns {
+            let turn = world.plan.turn(&workload, clients, turn);
             for (nth, of) in ours.iter_mut().enumerate() {
-                of.push(world.turn_of_ours(runtime, nth, load)?);
+                of.push(world.turn_of_ours(runtime, nth, &turn)?);
             }
-            peer.extend(world.turn_of_peer(runtime, load)?);
+            peer.extend(world.turn_of_peer(runtime, &turn)?);
         }
         for ((mode, _), turns) in world.ours.iter().zip(&ours) {
             for (column, unit, better, of) in COLUMNS {
@@ -118,32 +122,33 @@ impl<'a> World<'a> {
             ("unary", Target::Crib(crib.client(runtime, false)?)),
             ("batched", Target::Crib(batched)),
         ];
-        load::fill(runtime, &ours[1].1, keys, FILLERS)?;
+        turn::fill(runtime, &ours[1].1, keys)?;
         let mut world = World { plan, crib, etcd: None, ours, peers: Vec::new() };
         if let Some(binary) = &settings.etcd {
             let etcd = Etcd::start(settings, binary, &dir.join("etcd"), runtime)?;
             world.peers.push(Target::Etcd(etcd.spread(runtime)?));
             world.peers.push(Target::Etcd(etcd.direct(runtime)?));
-            load::fill(runtime, &world.peers[0], keys, FILLERS)?;
+            turn::fill(runtime, &world.peers[0], keys)?;
             world.etcd = Some(etcd);
         }
         Ok(world)
     }
 
-    fn turn_of_ours(&mut self, runtime: &Handle, nth: usize, load: Load) -> Result<Figures> {
-        let figures = turn(runtime, &self.ours[nth].1, &self.crib.nodes, load, self.plan.warm);
-        let figures = figures.map_err(|why| format!("crib, {}: {why}", self.ours[nth].0))?;
+    fn turn_of_ours(&mut self, runtime: &Handle, nth: usize, turn: &Turn) -> Result<Figures> {
+        let (mode, target) = &self.ours[nth];
+        let measured = turn::run(runtime, target, turn, &self.crib.nodes);
+        let measured = measured.map_err(|why| format!("crib, {mode}: {why}"))?;
         self.crib.check_well()?;
-        Ok(figures)
+        Ok(Figures::new(&measured))
     }
 
     /// The better of its two ways; none where there is no peer.
-    fn turn_of_peer(&mut self, runtime: &Handle, load: Load) -> Result<Option<Figures>> {
+    fn turn_of_peer(&mut self, runtime: &Handle, turn: &Turn) -> Result<Option<Figures>> {
         let Some(etcd) = &mut self.etcd else { return Ok(None) };
         let mut best: Option<Figures> = None;
         for peer in &self.peers {
-            let figures = turn(runtime, peer, &etcd.nodes, load, self.plan.warm)
-                .map_err(|why| format!("etcd: {why}"))?;
+            let measured = turn::run(runtime, peer, turn, &etcd.nodes);
+            let figures = Figures::new(&measured.map_err(|why| format!("etcd: {why}"))?);
             etcd.check_well(runtime)?;
             if best.is_none_or(|best| best.per_second < figures.per_second) {
                 best = Some(figures);
@@ -153,24 +158,19 @@ impl<'a> World<'a> {
     }
 }
 
-fn turn(
-    runtime: &Handle,
-    target: &Target,
-    nodes: &[Node],
-    load: Load,
-    warm: Duration,
-) -> Result<Figures> {
-    load::run(runtime, target, Load { span: warm, ..load })?;
-    let (client, servers_us) = (Used::now(), nodes::cpu_us(nodes));
-    let answers = load::run(runtime, target, load)?;
-    let servers_us = nodes::cpu_us(nodes) - servers_us;
-    let client_us = client.cpu_us();
-    let count = f64::from(u32::try_from(answers.took_us.len()).expect("a few seconds of calls"));
-    Ok(Figures {
-        per_second: count / answers.elapsed.as_secs_f64(),
-        p50_us: quantile(&answers.took_us, 500),
-        p99_us: quantile(&answers.took_us, 990),
-        server_us: servers_us / count,
-        client_us: client_us / count,
-    })
+impl Figures {
+    fn new(measured: &Measured) -> Figures {
+        let tally = &measured.tally;
+        let count = tally.operations() as f64;
+        let all_us = tally.all_us();
+        let quantile = |at| quantile_us(&all_us, at).map_or(f64::NAN, |us| us as f64);
+        let cpu_us = |cpu: Option<Duration>| cpu.map_or(f64::NAN, |cpu| cpu.as_secs_f64() * 1e6);
+        Figures {
+            per_second: count / measured.elapsed.as_secs_f64(),
+            p50_us: quantile(0.5),
+            p99_us: quantile(0.99),
+            server_us: cpu_us(measured.servers_cpu) / count,
+            client_us: cpu_us(measured.client_cpu) / count,
+        }
+    }
 }
