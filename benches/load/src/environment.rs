@@ -20,6 +20,8 @@ const BLOCK: [u8; 4_096] = [7; 4_096];
 /// The machine that the callers were on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Environment {
+    /// Version of the callers' program.
+    pub version: String,
     /// Cores that this process may use.
     pub cores: usize,
     /// What they are; none if the system does not say.
@@ -57,6 +59,7 @@ impl Environment {
         let system = read("/proc/sys/kernel/osrelease");
         let load_average = read("/proc/loadavg");
         Environment {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             cpu: field(&cpu, "model name").map(|text| text.trim_start_matches([':', ' ']).into()),
             memory_bytes: kib.map(|kib: u64| kib << 10),

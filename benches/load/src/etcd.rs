@@ -218,6 +218,7 @@ where
             tonic::Code::DeadlineExceeded | tonic::Code::Cancelled => "timed out",
             tonic::Code::Unavailable => "unavailable",
             tonic::Code::ResourceExhausted => "exhausted",
+            tonic::Code::Unknown | tonic::Code::Internal => "broken off",
             _ => "refused",
         };
         Failed { kind, why: status.message().to_owned() }

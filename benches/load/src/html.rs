@@ -1,15 +1,15 @@
 //! A result as one page: it needs no network, and no script.
 //!
-//! Two pictures are drawn in SVG, in the page itself: latency by quantile, on an axis where each
-//! further nine is as wide as the one before; and throughput over time. What is invalid says so
-//! above all else.
+//! Pictures are drawn in SVG, in the page itself: latency by quantile, on an axis where each
+//! further nine is as wide as the one before; throughput, and latency, over time. What is invalid
+//! says so above all else.
 
 mod chart;
 
 use std::fmt::Write as _;
 
 use self::chart::{Chart, Line};
-use crate::summary::{Latencies, Summary};
+use crate::summary::{Latencies, Second, Summary};
 use crate::workload::Kind;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;\
@@ -43,6 +43,8 @@ pub fn page(of: &Summary) -> String {
     page += &quantiles(&of.latencies);
     page += "<h2>Operations per second</h2>\n";
     page += &throughput(of);
+    page += "<h2>Latency over time</h2>\n";
+    page += &over_time(of);
     page += "</body></html>\n";
     page
 }
@@ -73,7 +75,7 @@ fn quantiles(of: &[Latencies]) -> String {
         // The longest stands where the last operation does: one in as many as there are.
         let last = 1.0 / of.count.max(2) as f64;
         let nines = |quantile: f64| -(1.0 - quantile).max(last).log10();
-        let points = of.curve.iter().map(|&(at, us)| (nines(at), (us.max(1) as f64 / 1e3).log10()));
+        let points = of.curve.iter().map(|&(at, us)| (nines(at), log_ms(us)));
         Line { name: of.kind.name(), colour: colour(of.kind), points: points.collect() }
     };
     let chart = Chart {
@@ -84,15 +86,14 @@ fn quantiles(of: &[Latencies]) -> String {
             2 => "p99".to_owned(),
             nines => format!("p99.{}", "9".repeat(usize::try_from(nines - 2).unwrap_or(0))),
         },
-        // The logarithm of milliseconds.
-        up: |power| format!("{} ms", 10_f64.powi(i32::try_from(power).unwrap_or_default())),
+        up: power_of_ms,
         has_zero: false,
     };
     chart.svg()
 }
 
 fn throughput(of: &Summary) -> String {
-    let points = |value: fn(&crate::summary::Second) -> f64| {
+    let points = |value: fn(&Second) -> f64| {
         of.seconds.iter().map(|second| (second.at_seconds, value(second))).collect()
     };
     let mut lines = vec![Line {
@@ -111,6 +112,34 @@ fn throughput(of: &Summary) -> String {
         has_zero: true,
     };
     chart.svg()
+}
+
+fn over_time(of: &Summary) -> String {
+    let line = |name, colour, of_second: fn(&Second) -> Option<u64>| {
+        let point = |second: &Second| Some((second.at_seconds, log_ms(of_second(second)?)));
+        Line { name, colour, points: of.seconds.iter().filter_map(point).collect() }
+    };
+    let chart = Chart {
+        lines: vec![
+            line("p50", COLOURS[0], |second| second.p50_us),
+            line("p99", COLOURS[1], |second| second.p99_us),
+            line("max", COLOURS[4], |second| second.max_us),
+        ],
+        across: |seconds| format!("{seconds} s"),
+        up: power_of_ms,
+        has_zero: false,
+    };
+    chart.svg()
+}
+
+/// The logarithm of a latency in milliseconds.
+fn log_ms(us: u64) -> f64 {
+    (us.max(1) as f64 / 1e3).log10()
+}
+
+/// What stands at a whole one on an axis.
+fn power_of_ms(power: i64) -> String {
+    format!("{} ms", 10_f64.powi(i32::try_from(power).unwrap_or_default()))
 }
 
 fn colour(kind: Kind) -> &'static str {
@@ -137,7 +166,7 @@ mod tests {
         for inside in ["<svg", "p99", "fsync p50 0.42 ms", "a &lt;fast&gt; CPU", "modify"] {
             assert!(page.contains(inside), "{inside}: {page}");
         }
-        assert_eq!(page.matches("<svg").count(), 2);
+        assert_eq!(page.matches("<svg").count(), 3);
         assert!(!page.contains("invalid"));
     }
 

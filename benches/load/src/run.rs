@@ -31,6 +31,9 @@ use crate::workload::{Call, Script, Workload};
 
 /// Between two lines, and between two looks at the cluster.
 const SECOND: Duration = Duration::from_secs(1);
+/// How long a caller of a closed loop waits after a failure: one that is refused at once would
+/// take the machine from whatever is to become well again.
+const AFTER_FAILURE: Duration = Duration::from_millis(10);
 /// How often a cluster may turn unwell until that is no longer written down.
 const PROBLEMS_MAX: usize = 8;
 
@@ -327,7 +330,11 @@ async fn call(shared: Arc<Shared>, nth: usize) {
     while let Some(begun) = shared.pacer.next().await {
         let call = script.next(&shared.numbers);
         let ended = shared.perform(nth, call, &mut script).await;
+        let has_failed = ended.is_err();
         shared.record(nth, call, begun, ended);
+        if has_failed && shared.plan.pace == Pace::Closed {
+            tokio::time::sleep(AFTER_FAILURE).await;
+        }
     }
 }
 

@@ -19,13 +19,18 @@ use crate::errors::Failure;
 /// # Errors
 /// If the cluster cannot be called, or the result is invalid.
 pub(super) async fn run(command: Bench, target: &Target, output: &Output) -> Result<(), Failure> {
-    let (workload, args) = match command {
-        Bench::Put(args) => (Workload::put(), args),
-        Bench::Get(args) => (Workload::get(), args),
-        Bench::Scan { length, load } => (Workload::scan(length), load),
-        Bench::Mixed { read_share, load } => (Workload::mixed(read_share), load),
-        Bench::Cas(args) => (Workload::cas(), args),
-        Bench::Ycsb { workload, load } => (Workload::ycsb(workload.into()), load),
-    };
-    load::run(workload, &args, target, output).await
+    match command {
+        Bench::Put(args) => load::run(Workload::put(), &args, target, output).await,
+        Bench::Get(args) => load::run(Workload::get(), &args, target, output).await,
+        Bench::Scan { length, load } => {
+            load::run(Workload::scan(length), &load, target, output).await
+        }
+        Bench::Mixed { read_share, load } => {
+            load::run(Workload::mixed(read_share), &load, target, output).await
+        }
+        Bench::Cas(args) => load::run(Workload::cas(), &args, target, output).await,
+        Bench::Ycsb { workload, load } => {
+            load::run(Workload::ycsb(workload.into()), &load, target, output).await
+        }
+    }
 }

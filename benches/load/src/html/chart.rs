@@ -6,7 +6,7 @@ const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 260.0;
 /// Room for what stands beside the axes.
 const LEFT: f64 = 70.0;
-const RIGHT: f64 = 12.0;
+const RIGHT: f64 = 28.0;
 const TOP: f64 = 24.0;
 const BOTTOM: f64 = 24.0;
 /// Marks on an axis, at most.

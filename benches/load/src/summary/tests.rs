@@ -59,6 +59,7 @@ pub(crate) fn summary(measured: &Measured) -> Summary {
     };
     let fsync = Fsync { dir: ".".to_owned(), samples: 200, p50_us: Some(420), p99_us: Some(1_900) };
     let environment = Environment {
+        version: "0.1.0".to_owned(),
         cores: 2,
         cpu: Some("a <fast> CPU".to_owned()),
         memory_bytes: Some(24 << 30),
