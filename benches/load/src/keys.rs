@@ -15,6 +15,8 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use types::KeyRange;
 
+/// The most records: beyond them, keys would not be in the order of their numbers.
+pub const RECORDS_MAX: u64 = 100_000_000_000;
 /// Digits of a number in a key.
 const DIGITS: usize = 12;
 

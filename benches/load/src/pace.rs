@@ -35,7 +35,8 @@ const NAP_MAX: Duration = Duration::from_millis(100);
 pub enum Pace {
     /// When the answer before is there.
     Closed,
-    /// So many operations a second, over all callers.
+    /// So many operations a second, over all callers: from one to
+    /// [`PER_SECOND_MAX`](crate::PER_SECOND_MAX).
     Open(u64),
 }
 
@@ -147,9 +148,8 @@ impl Pacer {
 
 impl Open {
     fn add(&self, permits: u64) {
-        // A few seconds of operations, far below the most that a semaphore takes.
-        let permits = usize::try_from(permits).unwrap_or(usize::MAX);
-        self.permits.add_permits(permits.min(Semaphore::MAX_PERMITS >> 8));
+        // Far below the most that a semaphore takes: see `PER_SECOND_MAX`.
+        self.permits.add_permits(usize::try_from(permits).expect("as many as were counted"));
     }
 }
 

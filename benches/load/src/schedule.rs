@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+/// The most operations a second that a schedule has: more than any machine begins, and few enough
+/// to be counted for years.
+pub const PER_SECOND_MAX: u64 = 100_000_000;
 /// Nanoseconds of a second.
 const SECOND: u128 = 1_000_000_000;
 
@@ -15,9 +18,10 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// So many operations a second, at least one.
+    /// So many operations a second, at least one and at most [`PER_SECOND_MAX`].
     pub(crate) fn new(per_second: u64) -> Schedule {
-        Schedule { per_second: per_second.max(1) }
+        assert!((1..=PER_SECOND_MAX).contains(&per_second), "{per_second} operations a second");
+        Schedule { per_second }
     }
 
     /// When the operation of a number is to begin, from the beginning of the run.

@@ -103,6 +103,7 @@ fn what_makes_no_sense_is_a_usage_error() {
         "crib bench",
         "crib bench put --clients 0",
         "crib bench get --rate 0",
+        "crib bench get --rate 1000000000",
         "crib bench mixed --read-share 101",
         "crib bench ycsb --workload g",
         "crib bench put --target consul",

@@ -68,7 +68,8 @@ pub struct LoadArgs {
     pub clients: u32,
     /// Operations a second, by a schedule (open loop). Without it each caller begins after its own
     /// answer (closed loop).
-    #[arg(long, value_name = "OPS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "OPS")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=load::PER_SECOND_MAX))]
     pub rate: Option<u64>,
     /// How long it is measured.
     #[arg(long, default_value = "10s", value_parser = Span::parse)]
@@ -78,7 +79,7 @@ pub struct LoadArgs {
     pub warmup: Span,
     /// Keys. Those that are missing are set before, unless there are only writes.
     #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=load::RECORDS_MAX))]
     pub records: u64,
     /// Size of a value.
     #[arg(long, value_name = "SIZE", default_value = "256B", value_parser = Size::parse)]
