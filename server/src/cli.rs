@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use tokio::runtime::Builder;
 
-use self::args::{Cli, Command, Form, Kv};
+use self::args::{Cli, Command, Form, Global, Kv};
 use self::connect::Target;
 use self::output::Output;
 use crate::errors::{self, Failure};
@@ -68,19 +68,23 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
             run::run(&effective, args.exit_with_parent)
         }
         Command::Demo(args) => asynchronous(demo::run(&args, output)),
+        Command::Bench(command) => parallel(bench::run(command, &global, output)),
         command => {
-            let target = Target::new(&global, |name| std::env::var(name).ok())?;
-            if output.verbose > 0 {
-                output.note(&format!("asking {}", target.endpoints.join(", ")));
-                let level = if output.verbose > 1 { "debug" } else { "info" }.to_owned();
-                crate::logs::init(&crate::config::Log { level, ..Default::default() });
-            }
-            match command {
-                Command::Bench(command) => parallel(bench::run(*command, &target, output)),
-                command => asynchronous(ask(command, &target, output)),
-            }
+            let target = target(&global, output)?;
+            asynchronous(ask(command, &target, output))
         }
     }
+}
+
+/// The cluster that a command is for; tells it, and what its client does, if that is wanted.
+fn target(global: &Global, output: &Output) -> Result<Target, Failure> {
+    let target = Target::new(global, |name| std::env::var(name).ok())?;
+    if output.verbose > 0 {
+        output.note(&format!("asking {}", target.endpoints.join(", ")));
+        let level = if output.verbose > 1 { "debug" } else { "info" }.to_owned();
+        crate::logs::init(&crate::config::Log { level, ..Default::default() });
+    }
+    Ok(target)
 }
 
 async fn ask(command: Command, target: &Target, output: &Output) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::bench::args::Bench;
+use super::bench::Bench;
 use crate::config::{ApiVersion, LogFormat, Span};
 
 /// Cribwork: a sharded key-value store, each region of keys a Raft group of its own.
@@ -105,7 +105,7 @@ pub enum Command {
     Explain(Explain),
     /// Put load on a cluster, and measure what it does.
     #[command(subcommand)]
-    Bench(Box<Bench>),
+    Bench(Bench),
     /// Settings of a node: print, check.
     #[command(subcommand)]
     Config(ConfigCommand),

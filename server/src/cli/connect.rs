@@ -101,7 +101,34 @@ impl Target {
     /// # Errors
     /// If the cluster cannot be reached.
     pub async fn admin(&self) -> Result<Admin, Failure> {
-        Ok(self.connect(KeyMode::V1, Options::default()).await?.admin())
+        Ok(self.connect(KeyMode::V1).await?.admin())
+    }
+
+    /// How keys of the cluster are formed.
+    ///
+    /// # Errors
+    /// If the cluster cannot be reached.
+    pub async fn mode(&self) -> Result<KeyMode, Failure> {
+        let version = self.admin().await?.status().await?.api_version;
+        Ok(match version.as_str() {
+            "v1" => KeyMode::V1,
+            "v1ttl" => KeyMode::V1Ttl,
+            _ => KeyMode::V2 { keyspace: KEYSPACE.to_owned() },
+        })
+    }
+
+    /// Settings of a client that asks it, with the times of commands.
+    #[must_use]
+    pub fn options(&self, mode: KeyMode) -> Options {
+        let budget = self.short();
+        Options {
+            mode,
+            tls: self.tls.clone(),
+            attempt_timeout: Duration::from_secs(2).min(budget),
+            connect_timeout: Duration::from_secs(1).min(budget),
+            budget,
+            ..Options::default()
+        }
     }
 
     /// A client for keys, and how they are formed.
@@ -109,35 +136,18 @@ impl Target {
     /// # Errors
     /// If the cluster cannot be reached.
     pub async fn client(&self) -> Result<(Client, String), Failure> {
-        self.client_with(Options::default()).await
-    }
-
-    /// The same, with these settings beside those of the target.
-    ///
-    /// # Errors
-    /// If the cluster cannot be reached.
-    pub async fn client_with(&self, options: Options) -> Result<(Client, String), Failure> {
-        let client = self.connect(KeyMode::V1, options.clone()).await?;
+        let client = self.connect(KeyMode::V1).await?;
         let version = client.admin().status().await?.api_version;
         let client = match version.as_str() {
             "v1" => client,
-            "v1ttl" => self.connect(KeyMode::V1Ttl, options).await?,
-            _ => self.connect(KeyMode::V2 { keyspace: KEYSPACE.to_owned() }, options).await?,
+            "v1ttl" => self.connect(KeyMode::V1Ttl).await?,
+            _ => self.connect(KeyMode::V2 { keyspace: KEYSPACE.to_owned() }).await?,
         };
         Ok((client, version))
     }
 
-    async fn connect(&self, mode: KeyMode, options: Options) -> Result<Client, Failure> {
-        let budget = self.short();
-        let short = Duration::from_secs(1).min(budget);
-        let options = Options {
-            mode,
-            tls: self.tls.clone(),
-            attempt_timeout: Duration::from_secs(2).min(budget),
-            connect_timeout: short,
-            budget,
-            ..options
-        };
+    async fn connect(&self, mode: KeyMode) -> Result<Client, Failure> {
+        let (budget, options) = (self.short(), self.options(mode));
         match tokio::time::timeout(budget, Client::connect(&self.endpoints, options)).await {
             Ok(connected) => Ok(connected?),
             Err(_elapsed) => Err(Failure::new(

@@ -1,61 +1,10 @@
-//! What can be typed behind `crib bench`. The comments below are the text of `--help`.
+//! Flags of all benches. The comments below are the text of `--help`.
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 
 use crate::config::{Size, Span};
-
-/// What is told below the flags.
-const HELP: &str = "Lines of each second go to standard error, the result to standard output. A \
-    result is\ninvalid, and the command ends with 7, if an operation failed (see --allow-errors), \
-    the\ncluster was not healthy at any moment, or a rate could not be kept. --timeout is for \
-    each\noperation; its client tries it again until then.";
-
-/// What can be measured.
-#[derive(Debug, Subcommand)]
-#[command(after_help = HELP)]
-pub enum Bench {
-    /// New values for keys.
-    #[command(after_help = HELP)]
-    Put(LoadArgs),
-    /// Values of keys.
-    #[command(after_help = HELP)]
-    Get(LoadArgs),
-    /// Keys and values from a key on.
-    #[command(after_help = HELP)]
-    Scan {
-        /// How many.
-        #[arg(long, value_name = "KEYS", default_value_t = 100)]
-        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
-        length: u64,
-        #[command(flatten)]
-        load: LoadArgs,
-    },
-    /// Values of keys, and new ones for others.
-    #[command(after_help = HELP)]
-    Mixed {
-        /// Of a hundred operations, how many read.
-        #[arg(long, value_name = "PERCENT", default_value_t = 50)]
-        #[arg(value_parser = clap::value_parser!(u64).range(0..=100))]
-        read_share: u64,
-        #[command(flatten)]
-        load: LoadArgs,
-    },
-    /// The value of a key, then another in its place if it is still the same.
-    #[command(after_help = HELP)]
-    Cas(LoadArgs),
-    /// A workload of the YCSB benchmark.
-    #[command(after_help = HELP)]
-    Ycsb {
-        /// Which: a half updates, b few updates, c reads, d reads of the latest, e scans, f reads
-        /// and changes.
-        #[arg(long, value_enum, value_name = "LETTER", default_value = "a")]
-        workload: Letter,
-        #[command(flatten)]
-        load: LoadArgs,
-    },
-}
 
 /// Arguments of all of them.
 #[derive(Clone, Debug, Args)]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::{Admin, Options};
+use client::{Admin, Client, Options};
 use load::summary::Cluster;
 use load::{Etcd, Failed, Watch, processes};
 use tokio::net::TcpStream;
@@ -44,8 +44,9 @@ impl Called {
 }
 
 async fn crib(args: &LoadArgs, target: &Target) -> Result<Called, Failure> {
-    let options = Options { batched: !args.unary, ..Options::default() };
-    let (client, _) = target.client_with(options).await?;
+    let mode = target.mode().await?;
+    let options = Options { batched: !args.unary, ..target.options(mode) };
+    let client = Client::connect(&target.endpoints, options).await?;
     let admin = client.admin();
     let status = Status::from(admin.status().await?);
     let stores: Vec<_> = status.stores.iter().filter(|store| store.state != "removed").collect();

@@ -158,15 +158,15 @@ mod tests {
 
     use super::*;
     use crate::cli::args::{Cli, Command};
-    use crate::cli::bench::args::Bench;
+    use crate::cli::bench::Bench;
 
     fn put(line: &str) -> LoadArgs {
         let words = format!("crib bench put {line}");
         let Command::Bench(bench) = Cli::parse_from(words.split_whitespace()).command else {
             panic!("{line}")
         };
-        let Bench::Put(args) = *bench else { panic!("{line}") };
-        args
+        let Bench::Put(args) = bench else { panic!("{line}") };
+        *args
     }
 
     #[test]
