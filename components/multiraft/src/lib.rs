@@ -150,6 +150,7 @@ pub use message::{
 };
 pub use observer::{Observer, Standing};
 pub use outcome::{GroupStatus, Outcome, Refusal};
+pub use raft::{Change, Seat};
 pub use runtime::{Awaited, Counts, Handle, OnFatal, Parts, Pending, Store};
 pub use shard::Beginning;
 pub use state_machine::{Command, Corrupt, Machines, SnapshotReader, Spawn, StateMachine};

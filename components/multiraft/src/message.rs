@@ -40,6 +40,9 @@ pub enum Body {
     Removed(Index),
     /// The receiver of [`Body::Removed`] is destroyed, or was never here.
     RemovedAck,
+    /// No membership that the sender has applied has it. Is it a member? A leader that has no such
+    /// member makes sure, and answers with [`Body::Removed`].
+    Inquiry,
     /// There is no such peer on the sender's store, and the message does not make one: its store
     /// must not be taken for the peer's pulse.
     Absent,

@@ -125,15 +125,11 @@ impl World<'_> {
         }
         let strays = (0..self.nodes.len()).filter(|at| !members.contains(at)).filter(|&at| {
             let up = self.nodes[at].up.as_ref().expect("all run");
-            // A peer whose membership was overwritten knows nothing of it, and nobody knows of the
-            // peer: to find it is placement's.
+            // An empty peer may have met nobody but one that leads no more: it has a name, and no
+            // more.
             let core = up.shard.core(group);
-            let was_member = core.is_some_and(|core| {
-                let status = core.status();
-                let (since, membership) = status.membership;
-                membership.get(status.id).is_some() && since <= status.commit
-            });
-            was_member || core.is_none() && !pairs(&*up.engine, group).is_empty()
+            let has_state = core.is_some_and(|core| core.status().log.last().index.0 > 0);
+            has_state || core.is_none() && !pairs(&*up.engine, group).is_empty()
         });
         let strays: Vec<String> = strays.map(|at| self.nodes[at].id.to_string()).collect();
         (!strays.is_empty())

@@ -77,6 +77,14 @@ impl Handle {
         self.ask(group, 0, |token| Event::Destroy { group, token })
     }
 
+    /// Asks these peers whether the replica here is still of the group, if nothing that it has
+    /// applied says so: one that is not goes. It asks those that it knows by itself; this is for
+    /// one all of whose acquaintances have left.
+    pub fn inquire(&self, group: GroupId, peers: Vec<(PeerId, StoreId)>) {
+        let worker = &self.shared.workers[self.shared.worker_of(group)];
+        let _ = worker.send(Mail::Event(Event::Inquire { group, peers }));
+    }
+
     /// Begins to exchange liveness with a store before any group has a peer there.
     pub fn watch(&self, store: StoreId) {
         let _ = self.shared.pulse.send(Beat::Watch(store));

@@ -39,6 +39,7 @@ impl Shard {
             }
             Body::Removed(_) => self.on_removed(from, &envelope),
             Body::RemovedAck => self.on_removed_ack(&envelope),
+            Body::Inquiry => self.on_inquiry(now, from, &envelope),
             Body::Absent => self.on_absent(now, &envelope),
         }
     }

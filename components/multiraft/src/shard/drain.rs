@@ -245,10 +245,11 @@ impl Shard {
             self.pending.apply.push(ApplyTask { group: id, peer, work });
         }
         self.tell_removed(now, id);
+        self.ask_whether_member(now, id);
         let group = self.groups.get_mut(&id).expect("looked up above");
         let tells = leads && group.applied_roster.as_ref().is_some_and(|r| !r.removed.is_empty());
-        let deadline =
-            [group.core.deadline(), group.give_up_at, tells.then_some(group.tell_removed_at)];
+        let tells_at = tells.then_some(group.tell_removed_at);
+        let deadline = [group.core.deadline(), group.give_up_at, tells_at, group.asks_at];
         let Some(deadline) = deadline.into_iter().flatten().min() else {
             return;
         };

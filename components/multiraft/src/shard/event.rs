@@ -95,6 +95,14 @@ pub enum Event {
         /// The caller.
         token: Token,
     },
+    /// Peers of a group whose replica here may be nobody's, and where they live: as whoever keeps
+    /// an eye on the whole cluster knows them.
+    Inquire {
+        /// Which.
+        group: GroupId,
+        /// Whom to ask.
+        peers: Vec<(PeerId, StoreId)>,
+    },
     /// A message of a peer arrived.
     Deliver {
         /// From which store.
@@ -259,6 +267,7 @@ impl Event {
             | Event::Look { group, .. }
             | Event::Create { group, .. }
             | Event::Destroy { group, .. }
+            | Event::Inquire { group, .. }
             | Event::SnapshotEnded { group, .. } => Some(*group),
             Event::Deliver { envelope, .. } => Some(envelope.group),
             Event::Offered { frame, .. } | Event::Staged { frame, .. } => Some(frame.group),

@@ -6,6 +6,7 @@ use raft::{Membership, Peer, RoleStatus};
 use types::{EntryId, GroupId, Index, PeerId, StoreId, Term, Time};
 
 use super::event::{Beginning, Token};
+use super::stray::Stranger;
 use crate::apply::AppliedRoster;
 use crate::entry::Roster;
 use crate::log::GroupLog;
@@ -45,6 +46,10 @@ pub(crate) struct Group {
     /// Removed peers to be told, and when next.
     pub applied_roster: Option<Box<AppliedRoster>>,
     pub tell_removed_at: Time,
+    /// When it asks whether it is a member; `None` while what it has applied says so.
+    pub asks_at: Option<Time>,
+    /// Peers that asked this leader, and are none of its members.
+    pub strangers: Vec<Stranger>,
     /// Writes on their way to the disk.
     pub writes: u32,
     /// Entries being read back.
@@ -104,6 +109,8 @@ impl Group {
             absent: Vec::new(),
             applied_roster: None,
             tell_removed_at: Time::ZERO,
+            asks_at: None,
+            strangers: Vec::new(),
             writes: 0,
             fetches: 0,
             compacts: false,

@@ -252,6 +252,7 @@ impl Shard {
             tracing::info!(group = %id, peer = %own, "removed");
             self.end(id, None);
         } else {
+            self.answer_strangers(id);
             self.mark(id);
         }
     }

@@ -29,6 +29,7 @@ pub(crate) mod life;
 pub mod liveness;
 mod requests;
 mod spawn;
+mod stray;
 mod wheel;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -136,6 +137,7 @@ impl Shard {
                 self.create(now, group, token, &beginning);
             }
             Event::Destroy { group, token } => self.destroy(group, token),
+            Event::Inquire { group, peers } => self.inquire(group, &peers),
             Event::Deliver { from, envelope } => self.deliver(now, from, envelope),
             Event::Offered { from, frame, offer } => self.offered(now, from, frame, offer),
             Event::Staged { from, frame, offer } => self.staged(now, from, &frame, offer),

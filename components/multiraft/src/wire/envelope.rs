@@ -17,6 +17,7 @@ pub(super) fn to_proto(envelope: Envelope) -> v1::Envelope {
         Body::Raft(message, entries) => (message.term.0, message_to_proto(message, entries)),
         Body::Removed(index) => (0, Wire::Removed(index.0)),
         Body::RemovedAck => (0, Wire::RemovedAck(v1::Empty {})),
+        Body::Inquiry => (0, Wire::Inquiry(v1::Empty {})),
         Body::Absent => (0, Wire::Absent(v1::Empty {})),
     };
     v1::Envelope {
@@ -104,6 +105,7 @@ fn body_from_proto(term: Term, body: Wire, limits: &Limits) -> Result<Body, BadM
         Wire::Behind(v1::Empty {}) => Say::Behind,
         Wire::Removed(index) => return Ok(Body::Removed(Index(index))),
         Wire::RemovedAck(v1::Empty {}) => return Ok(Body::RemovedAck),
+        Wire::Inquiry(v1::Empty {}) => return Ok(Body::Inquiry),
         Wire::Absent(v1::Empty {}) => return Ok(Body::Absent),
     };
     Ok(Body::Raft(Message { term, body }, Vec::new()))

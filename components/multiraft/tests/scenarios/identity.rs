@@ -188,3 +188,113 @@ fn newcomer_with_an_earlier_id_than_a_member_is_refused() {
     world.run(200);
     assert_eq!(world.answers(token), [Outcome::Done]);
 }
+
+/// On store 4 is peer 14 with a snapshot; the membership that took it in was overwritten. And the
+/// store that leads.
+fn with_stray() -> (World, u64) {
+    let mut world = World::led();
+    world.propose(1, "a");
+    world.run(100);
+    world.part(1, 2);
+    world.part(1, 3);
+    world.change(1, Change::Set(peer(14), Seat::Learner), Some(4));
+    world.run(100);
+    assert_eq!(world.state(4), ["a"], "it has a snapshot");
+    world.isolate(4);
+    world.run(2_000);
+    world.heal();
+    world.isolate(4);
+    world.run(500);
+    let leads = [2, 3].into_iter().find(|&id| world.leads(id));
+    let leader = leads.expect("one that did not hear of the newcomer leads");
+    assert!(world.hosts(4) && !world.leads(1));
+    world.heal();
+    (world, leader)
+}
+
+fn inquiry(from: u64, to: u64) -> Parcel {
+    let (from, to) = (peer(from), peer(to));
+    Parcel::Groups(vec![Envelope { group: group(GROUP), from, to, body: Body::Inquiry }])
+}
+
+fn is_told(world: &World, told: u64) -> bool {
+    world.sent.iter().any(|(_, _, parcel)| match parcel {
+        Parcel::Groups(all) => {
+            all.iter().any(|one| one.to == peer(told) && matches!(one.body, Body::Removed(_)))
+        }
+        _ => false,
+    })
+}
+
+#[test]
+fn newcomer_whose_membership_was_overwritten_asks_and_goes() {
+    let (mut world, leader) = with_stray();
+    world.run(2_000);
+    assert!(world.hosts(4), "it may be that nobody has said so yet");
+    world.run(5_000);
+    assert!(!world.hosts(4), "nobody has it for a member");
+    world.start(4);
+    world.deliver(1, 4, knock(14));
+    assert!(!world.hosts(4), "a tombstone stays");
+    // And the group goes on: with a later peer in its place.
+    world.change(leader, Change::Set(peer(24), Seat::Voter), Some(4));
+    world.propose(leader, "b");
+    world.run(1_000);
+    assert_eq!(world.state(4), ["a", "b"]);
+}
+
+#[test]
+fn stray_asks_whom_it_is_told_to_ask() {
+    let (mut world, leader) = with_stray();
+    let peers = vec![(peer(10 + leader), store(leader))];
+    world.handle(4, Event::Inquire { group: group(GROUP), peers: peers.clone() });
+    world.run(500);
+    assert!(!world.hosts(4), "sooner than by itself");
+    // A member does not ask.
+    let before = world.sent.len();
+    world.handle(3, Event::Inquire { group: group(GROUP), peers });
+    world.run(10);
+    let asks = |one: &Envelope| one.body == Body::Inquiry;
+    let asked = world.sent[before..]
+        .iter()
+        .any(|(_, _, parcel)| matches!(parcel, Parcel::Groups(all) if all.iter().any(asks)));
+    assert!(!asked);
+}
+
+#[test]
+fn member_that_asks_is_told_nothing() {
+    let mut world = World::led();
+    world.deliver(3, 1, inquiry(13, 11));
+    world.run(2_000);
+    assert!(world.hosts(3) && !is_told(&world, 13));
+}
+
+#[test]
+fn stranger_is_told_by_none_but_a_leader_with_a_majority() {
+    let mut world = World::led();
+    world.deliver(4, 2, inquiry(14, 12));
+    world.run(2_000);
+    assert!(!is_told(&world, 14), "a follower knows what it heard");
+    world.part(1, 2);
+    world.part(1, 3);
+    world.deliver(4, 1, inquiry(14, 11));
+    world.run(100);
+    world.deliver(4, 1, inquiry(14, 11));
+    world.run(10);
+    assert!(!is_told(&world, 14), "nothing is committed there");
+    world.run(2_000);
+    assert!(!is_told(&world, 14), "nor later: it led no more");
+}
+
+#[test]
+fn stranger_that_is_taken_in_meanwhile_is_not_told_that_it_is_none() {
+    let mut world = World::led();
+    world.isolate(3);
+    world.node(1).holds_apply = true;
+    world.deliver(4, 1, inquiry(14, 11));
+    world.run(100);
+    world.change(1, Change::Set(peer(14), Seat::Learner), Some(4));
+    world.node(1).holds_apply = false;
+    world.run(500);
+    assert!(world.hosts(4) && !is_told(&world, 14));
+}

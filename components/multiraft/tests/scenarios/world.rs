@@ -228,6 +228,11 @@ impl World {
         self.cut.extend(others.iter().flat_map(|&other| [(id, other), (other, id)]));
     }
 
+    /// Two stores do not hear each other.
+    pub(crate) fn part(&mut self, one: u64, other: u64) {
+        self.cut.extend([(one, other), (other, one)]);
+    }
+
     pub(crate) fn heal(&mut self) {
         self.cut.clear();
     }

@@ -118,6 +118,7 @@ fn any_envelope() -> impl Strategy<Value = Envelope> {
             .prop_map(|(term, body)| Body::Raft(Message { term: Term(term), body }, Vec::new())),
         1 => any::<u64>().prop_map(|index| Body::Removed(Index(index))),
         1 => Just(Body::RemovedAck),
+        1 => Just(Body::Inquiry),
         1 => Just(Body::Absent),
     ];
     (any_group(), any_peer(), any_peer(), body).prop_map(|(group, from, to, body)| Envelope {
