@@ -4,6 +4,7 @@
 //! looked for anew when a call to it failed.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use proto::pdpb::pd_client::PdClient;
@@ -20,6 +21,9 @@ use crate::dial::{address, dial};
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::verdict::describe;
+
+/// How often a leader that answers is asked who the members are.
+const REFRESH_EVERY: Duration = Duration::from_secs(20);
 
 /// Placement's leader, as it was when it was found.
 pub struct Leader {
@@ -42,8 +46,10 @@ pub struct Finder {
     cluster: OnceLock<ClusterId>,
     /// The endpoints that were named.
     given: Vec<String>,
-    /// Where members were last known to be.
-    members: Mutex<Vec<String>>,
+    /// Where members were last known to be, and when that was asked.
+    members: Arc<Mutex<(Vec<String>, Instant)>>,
+    /// Where else to ask, as the owner knows.
+    known: Mutex<Vec<String>>,
     /// Held while it is looked for, so that it is looked for once.
     leader: tokio::sync::Mutex<Option<Arc<Leader>>>,
     member: watch::Sender<Option<u64>>,
@@ -66,7 +72,8 @@ impl Finder {
             options,
             cluster: cluster.map(OnceLock::from).unwrap_or_default(),
             given,
-            members: Mutex::default(),
+            members: Arc::new(Mutex::new((Vec::new(), Instant::now()))),
+            known: Mutex::default(),
             leader: tokio::sync::Mutex::default(),
             member: watch::Sender::new(None),
         }
@@ -91,27 +98,14 @@ impl Finder {
     pub async fn get(&self) -> Result<Arc<Leader>> {
         let mut place = self.leader.lock().await;
         if let Some(leader) = &*place {
+            self.refresh(leader);
             return Ok(Arc::clone(leader));
         }
-        let found = self.ask_all().await?;
-        if let Some(cluster) = ClusterId::new(found.cluster) {
-            self.cluster.get_or_init(|| cluster);
-        }
-        let (member, addresses) = found.leader;
-        let mut last = "placement has no leader now".to_owned();
-        for address in addresses {
-            match dial(&address, &self.options).await {
-                Ok(channel) => {
-                    debug!(%address, "connected to the leader of placement");
-                    let leader = Arc::new(Leader { address, channel });
-                    *place = Some(Arc::clone(&leader));
-                    self.member.send_replace(Some(member));
-                    return Ok(leader);
-                }
-                Err(why) => last = format!("the leader of placement, {address}: {why}"),
-            }
-        }
-        Err(Error::Timeout { budget: self.options.attempt_timeout, last })
+        let (member, leader) = self.find().await?;
+        debug!(address = leader.address, "connected to the leader of placement");
+        *place = Some(Arc::clone(&leader));
+        self.member.send_replace(Some(member));
+        Ok(leader)
     }
 
     /// A call to this leader failed: look for another.
@@ -119,16 +113,90 @@ impl Finder {
         let mut place = self.leader.lock().await;
         if place.as_ref().is_some_and(|known| Arc::ptr_eq(known, leader)) {
             *place = None;
+            // Nobody who asks us is sent there any more.
+            self.member.send_replace(None);
         }
     }
 
-    /// Asks all endpoints at once, and takes the first answer that names a leader; or else any.
-    async fn ask_all(&self) -> Result<Membership> {
-        let mut asked = JoinSet::new();
-        let mut endpoints = self.members.lock().clone();
+    /// Where to ask, besides the endpoints that were named and the members that were found.
+    pub fn know(&self, addresses: Vec<String>) {
+        *self.known.lock() = addresses;
+    }
+
+    /// From time to time, the leader that answers is asked who the members are: they may all be
+    /// replaced while it leads, or one after the other.
+    fn refresh(&self, leader: &Arc<Leader>) {
+        {
+            let mut members = self.members.lock();
+            if members.1.elapsed() < REFRESH_EVERY {
+                return;
+            }
+            members.1 = Instant::now();
+        }
+        let (members, options) = (Arc::clone(&self.members), Arc::clone(&self.options));
+        let leader = Arc::clone(leader);
+        tokio::spawn(async move {
+            match ask_over(leader.channel(), options.attempt_timeout).await {
+                Ok(found) if !found.members.is_empty() => members.lock().0 = found.members,
+                Ok(_) => {}
+                Err(why) => debug!(why, "placement does not say who its members are"),
+            }
+        });
+    }
+
+    /// Asks all endpoints at once, and takes the first answer that names a leader that can be
+    /// reached. Some answer from hearsay, which may be out of date.
+    async fn find(&self) -> Result<(u64, Arc<Leader>)> {
+        let mut asked = self.ask_all();
+        let mut failures = Vec::new();
+        let mut last = None;
+        let mut other = None;
+        while let Some(joined) = asked.join_next().await {
+            let Ok((endpoint, result)) = joined else { continue };
+            let found = match (result, self.cluster().map(ClusterId::get)) {
+                (Ok(Membership { cluster: found, .. }), Some(expected)) if found != expected => {
+                    let error = Error::OtherCluster { expected, found };
+                    failures.push((endpoint, error.to_string()));
+                    other.get_or_insert(error);
+                    continue;
+                }
+                (Ok(found), _) => found,
+                (Err(why), _) => {
+                    failures.push((endpoint, why));
+                    continue;
+                }
+            };
+            if let Some(cluster) = ClusterId::new(found.cluster) {
+                self.cluster.get_or_init(|| cluster);
+            }
+            last.get_or_insert_with(|| "placement has no leader now".to_owned());
+            let (member, addresses) = found.leader;
+            for address in addresses {
+                match dial(&address, &self.options).await {
+                    Ok(channel) => {
+                        *self.members.lock() = (found.members, Instant::now());
+                        return Ok((member, Arc::new(Leader { address, channel })));
+                    }
+                    Err(why) => last = Some(format!("the leader of placement, {address}: {why}")),
+                }
+            }
+        }
+        failures.sort_unstable();
+        Err(match (last, other) {
+            (Some(last), _) => Error::Timeout { budget: self.options.attempt_timeout, last },
+            (None, Some(other)) => other,
+            (None, None) => Error::NotConnected(failures),
+        })
+    }
+
+    /// Asks all endpoints.
+    fn ask_all(&self) -> JoinSet<(String, std::result::Result<Membership, String>)> {
+        let mut endpoints = self.members.lock().0.clone();
+        endpoints.extend(self.known.lock().iter().cloned());
         endpoints.extend(self.given.iter().cloned());
         endpoints.sort_unstable();
         endpoints.dedup();
+        let mut asked = JoinSet::new();
         for endpoint in endpoints {
             let options = Arc::clone(&self.options);
             asked.spawn(async move {
@@ -136,27 +204,7 @@ impl Finder {
                 (endpoint, result)
             });
         }
-        let expected = self.cluster().map(ClusterId::get);
-        let mut failures = Vec::new();
-        let mut leaderless = None;
-        while let Some(joined) = asked.join_next().await {
-            let Ok((endpoint, result)) = joined else { continue };
-            match (result, expected) {
-                (Ok(Membership { cluster: found, .. }), Some(expected)) if found != expected => {
-                    let other = Error::OtherCluster { expected, found };
-                    failures.push((endpoint, other.to_string()));
-                    leaderless.get_or_insert(Err(other));
-                }
-                (Ok(found), _) if found.leader.1.is_empty() => leaderless = Some(Ok(found)),
-                (Ok(found), _) => {
-                    self.members.lock().clone_from(&found.members);
-                    return Ok(found);
-                }
-                (Err(why), _) => failures.push((endpoint, why)),
-            }
-        }
-        failures.sort_unstable();
-        leaderless.unwrap_or(Err(Error::NotConnected(failures)))
+        asked
     }
 }
 
@@ -164,8 +212,12 @@ impl Finder {
 async fn ask(endpoint: &str, options: &Options) -> std::result::Result<Membership, String> {
     let begun = Instant::now();
     let channel = dial(endpoint, options).await?;
+    let all = options.connect_timeout + options.attempt_timeout;
+    ask_over(channel, all.saturating_sub(begun.elapsed())).await
+}
+
+async fn ask_over(channel: Channel, left: Duration) -> std::result::Result<Membership, String> {
     let mut client = PdClient::new(channel);
-    let left = (options.connect_timeout + options.attempt_timeout).saturating_sub(begun.elapsed());
     let answer = time::timeout(left, client.get_members(GetMembersRequest { header: None })).await;
     let found = match answer {
         Ok(result) => result.map(Response::into_inner).map_err(|status| describe(&status))?,
