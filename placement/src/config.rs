@@ -60,6 +60,7 @@ impl Config {
                 api_version: self.api_version,
                 replicas: self.replicas,
                 regions,
+                seats: u32::try_from(stores.len()).unwrap_or(u32::MAX),
             },
             stores: self.founders.clone(),
         }

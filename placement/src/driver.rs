@@ -10,6 +10,7 @@
 
 mod lead;
 mod planning;
+mod seats;
 mod stores;
 mod timestamps;
 
@@ -20,6 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use multiraft::{Handle, Outcome, Refusal, Standing};
 use parking_lot::{Mutex, RwLock};
+use proto::crib::placement::v1;
 use tokio::sync::{Notify, mpsc, watch};
 use tracing::{info, warn};
 use types::{StoreId, Term};
@@ -28,10 +30,11 @@ use crate::GROUP;
 use crate::clock::{Clock, wall_ms};
 use crate::config::Config;
 use crate::machine::StateView;
-use crate::state::{Command, Refused, Reply};
+use crate::state::{Command, FIRST_ID, Refused, Reply};
 use crate::tso::Oracle;
 
 pub(crate) use lead::{Lead, Outbox};
+pub use seats::{changes, sitting};
 pub(crate) use stores::StoreError;
 use timestamps::Ask;
 
@@ -51,6 +54,15 @@ pub enum Unavailable {
     Failed(String),
 }
 
+/// What a node that is no member has heard of placement.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hearsay {
+    /// The store that leads it.
+    pub leader: Option<StoreId>,
+    /// The stores of its members, and where they are.
+    pub members: Vec<(StoreId, String)>,
+}
+
 /// A member of placement, or a node that only knows of it.
 pub struct Driver {
     pub(crate) config: Config,
@@ -59,7 +71,7 @@ pub struct Driver {
     standing: watch::Sender<Option<Standing>>,
     oracle: Mutex<Oracle>,
     lead: RwLock<Option<Arc<Lead>>>,
-    hint: Mutex<Option<StoreId>>,
+    hearsay: RwLock<Hearsay>,
     asks: mpsc::Sender<Ask>,
     asked: Mutex<Option<mpsc::Receiver<Ask>>>,
     /// A window is used up.
@@ -81,7 +93,7 @@ impl Driver {
             standing: watch::Sender::new(None),
             oracle: Mutex::new(Oracle::new()),
             lead: RwLock::new(None),
-            hint: Mutex::new(None),
+            hearsay: RwLock::default(),
             asks,
             asked: Mutex::new(Some(asked)),
             window_wanted: Notify::new(),
@@ -111,9 +123,9 @@ impl Driver {
         }
     }
 
-    /// Which store leads, from hearsay: for a node that is no member.
-    pub fn on_hint(&self, leader: Option<StoreId>) {
-        *self.hint.lock() = leader;
+    /// Who leads, and who the members are, from hearsay: for a node that is no member, or was one.
+    pub fn on_hearsay(&self, heard: Hearsay) {
+        *self.hearsay.write() = heard;
     }
 
     /// Leads whenever it is this member's turn, until its task is dropped or aborted. Runs once;
@@ -141,34 +153,62 @@ impl Driver {
         if self.is_leading() {
             return Some(self.config.store);
         }
-        let Some(standing) = *self.standing.borrow() else { return *self.hint.lock() };
+        let Some(standing) = *self.standing.borrow() else { return self.hearsay.read().leader };
         if standing.leads() {
             // It does not answer yet.
             return None;
         }
         let peer = standing.leader?;
-        let known = self.view.get().members.get(&peer).copied();
-        known.or_else(|| StoreId::new(peer.get()))
+        let known = self.view.get().members.get(&peer).map(|member| member.store);
+        // Peers of founders are numbered as their stores are.
+        known.or_else(|| StoreId::new(peer.get()).filter(|store| store.get() < FIRST_ID))
     }
 
     /// Where a store is, as agreed on, or as founders were given.
     pub(crate) fn address_of(&self, store: StoreId) -> Option<String> {
         let state = self.view.get();
         let agreed = state.stores.get(&store).map(|store| store.address.clone());
-        agreed.or_else(|| {
+        let heard = || {
+            let hearsay = self.hearsay.read();
+            let known = hearsay.members.iter().find(|(member, _)| *member == store);
+            known.map(|(_, address)| address.clone())
+        };
+        agreed.or_else(heard).or_else(|| {
             let founder = self.config.founders.iter().find(|founder| founder.id == Some(store));
             founder.map(|founder| founder.address.clone())
         })
     }
 
-    /// Stores of placement's members.
+    /// Stores of placement's members, those that vote: as agreed on, or as heard, or, if nobody has
+    /// said anything yet, the founders.
     pub(crate) fn members(&self) -> Vec<StoreId> {
-        let mut members: Vec<StoreId> = self.view.get().members.values().copied().collect();
+        let state = self.view.get();
+        let voting = state.members.values().filter(|member| member.votes);
+        let mut members: Vec<StoreId> = voting.map(|member| member.store).collect();
+        if members.is_empty() {
+            members.extend(self.hearsay.read().members.iter().map(|(store, _)| *store));
+        }
         if members.is_empty() {
             members.extend(self.config.founders.iter().filter_map(|founder| founder.id));
         }
         members.sort_unstable();
         members
+    }
+
+    /// What a store is for placement, as agreed on.
+    pub(crate) fn seat_of(&self, store: StoreId) -> v1::PlacementSeat {
+        let state = self.view.get();
+        let held = state.members.values().find(|member| member.store == store);
+        let votes = match held {
+            Some(member) => Some(member.votes),
+            None => self.members().contains(&store).then_some(true),
+        };
+        match votes {
+            None => v1::PlacementSeat::None,
+            Some(false) => v1::PlacementSeat::Learner,
+            Some(true) if self.leader() == Some(store) => v1::PlacementSeat::Leader,
+            Some(true) => v1::PlacementSeat::Member,
+        }
     }
 
     pub(crate) fn not_leader(&self) -> Unavailable {

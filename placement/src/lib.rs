@@ -12,7 +12,8 @@
 //! # What is replicated
 //!
 //! [`state`]: settings of the cluster, stores, ids, the window of timestamps, the safe point. It is
-//! a state machine on [`GROUP`], whose peers live on the founders. It changes a few times in a
+//! a state machine on [`GROUP`], whose peers live on the founders at first, and later on whatever
+//! stores took over their seats ([`scheduler::seats`]). It changes a few times in a
 //! second at most: ids are taken a thousand at a time, timestamps three seconds at a time.
 //!
 //! # What is soft
@@ -27,6 +28,8 @@
 //! nothing. What it merely says can be out of date, and routing may be. Timestamps may not: see
 //! [`tso`]. Ids come from windows that the log gave to one leader alone; what is left of a window
 //! when leadership ends is never used.
+//!
+//! A member that lost its seat cannot confirm anything, and what it had goes with its replica.
 //!
 //! Orders carry the epoch of their region, and stores refuse those for another. So a deposed leader
 //! that still gives orders moves nothing that has been changed since.
@@ -64,7 +67,7 @@ mod wire;
 use types::GroupId;
 
 pub use config::{Config, first_regions};
-pub use driver::{Driver, Unavailable};
+pub use driver::{Driver, Hearsay, Unavailable, changes, sitting};
 pub use machine::{StateView, destroy_state, machines, open_state};
 pub use service::{Service, Services};
 

@@ -21,8 +21,8 @@ use storage::{Batch, Cf, Direction, Engine, View};
 use tokio::sync::watch;
 use types::{GroupId, Index};
 
-use crate::state::State;
 use crate::state::keys::{self, Key};
+use crate::state::{Member, State};
 
 /// The replicated state as it is applied on this node.
 #[derive(Debug)]
@@ -109,6 +109,13 @@ impl Machines for PlacementMachines {
             destroy_state(batch);
         }
     }
+
+    /// Whoever lost its seat knows nothing any more: what it knew would become out of date.
+    fn destroyed(&self, group: GroupId) {
+        if group == crate::GROUP {
+            self.0.publish(&State::default());
+        }
+    }
 }
 
 struct Machine {
@@ -133,7 +140,11 @@ impl StateMachine for Machine {
     }
 
     fn members(&mut self, _index: Index, roster: &Roster, batch: &mut Batch) {
-        let members = roster.iter().map(|(member, store)| (member.id, store));
+        let membership = roster.membership();
+        let members = roster.iter().map(|(of, store)| {
+            let votes = membership.is_voter(of.id);
+            (of.id, Member { store, votes })
+        });
         if self.state.set_members(members) {
             self.write(&BTreeSet::from([Key::Members]), batch);
         }

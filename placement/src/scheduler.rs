@@ -25,6 +25,7 @@ mod operator;
 pub mod plan;
 mod reasons;
 mod running;
+pub mod seats;
 mod step;
 #[cfg(test)]
 mod tests;

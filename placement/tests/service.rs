@@ -7,7 +7,7 @@ use multiraft::{
     Beginning, Handle, LocalNetwork, Observer, Outcome, Parts, Roster, Standing, Store,
 };
 use placement::state::{Life, Store as Member};
-use placement::{Config, Driver, GROUP, Service, StateView};
+use placement::{Config, Driver, GROUP, Hearsay, Service, StateView};
 use proto::crib::placement::v1;
 use proto::crib::placement::v1::placement_client::PlacementClient;
 use proto::pdpb;
@@ -218,4 +218,39 @@ async fn timestamps_rise_over_changes_of_leaders_and_others_refuse() {
             let _ = nodes[at].handle.transfer(GROUP, to).await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_without_a_seat_names_those_that_it_heard_of_and_refuses_the_rest() {
+    use proto::pdpb::pd_server::Pd as _;
+    let nodes = start(1).await;
+    let id = |id| StoreId::new(id).expect("not zero");
+    let cluster = ClusterId::new(CLUSTER).expect("not zero");
+    let config = Config::new(cluster, id(1_009), Vec::new());
+    let driver = Driver::new(config, nodes[0].handle.clone(), StateView::new());
+    let service = Service::new(Arc::clone(&driver));
+    let members = async || {
+        let request = tonic::Request::new(pdpb::GetMembersRequest::default());
+        service.get_members(request).await.expect("anybody answers").into_inner()
+    };
+    assert!(members().await.members.is_empty(), "nobody has said anything yet");
+    driver.on_hearsay(Hearsay {
+        leader: Some(id(1_004)),
+        members: vec![(id(1_004), "d:1".to_owned()), (id(2), "b:1".to_owned())],
+    });
+    let heard = members().await;
+    let leader = heard.leader.expect("it was heard of");
+    assert_eq!(
+        (leader.member_id, &leader.client_urls[..]),
+        (1_004, &["http://d:1".to_owned()][..])
+    );
+    let ids: Vec<u64> = heard.members.iter().map(|member| member.member_id).collect();
+    assert_eq!(ids, [2, 1_004]);
+    let request = tonic::Request::new(pdpb::GetAllStoresRequest {
+        header: header(),
+        exclude_tombstone_stores: false,
+    });
+    let refused = service.get_all_stores(request).await.expect_err("it is no member");
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert!(refused.message().contains("d:1"), "{refused}");
 }

@@ -20,7 +20,9 @@
 
 mod birth;
 pub mod capacity;
+mod files;
 pub mod founders;
+mod hearsay;
 pub mod identity;
 mod link;
 mod machines;
@@ -31,6 +33,7 @@ mod splits;
 mod standings;
 mod start;
 mod stopping;
+mod strays;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -82,6 +82,8 @@ pub struct Store {
     pub regions_left: Option<u64>,
     /// About how long that takes, where it is known.
     pub seconds_left: Option<u64>,
+    /// What it is for placement: `none learner member leader`.
+    pub placement: &'static str,
 }
 
 /// A region.
@@ -198,6 +200,12 @@ impl From<v1::StatusResponse> for Status {
 impl From<v1::Store> for Store {
     fn from(of: v1::Store) -> Store {
         let state = state_name(of.state());
+        let placement = match of.placement() {
+            v1::PlacementSeat::None => "none",
+            v1::PlacementSeat::Learner => "learner",
+            v1::PlacementSeat::Member => "member",
+            v1::PlacementSeat::Leader => "leader",
+        };
         let stats = of.stats.unwrap_or_default();
         let drains = state == "draining";
         Store {
@@ -219,6 +227,7 @@ impl From<v1::Store> for Store {
             full: stats.is_full,
             regions_left: drains.then_some(of.regions_left),
             seconds_left: some(of.seconds_left).filter(|_| drains),
+            placement,
         }
     }
 }

@@ -15,6 +15,7 @@ use types::{StoreId, Term, Time};
 
 use crate::clock::{Clock, wall_ms};
 use crate::config::Config;
+use crate::scheduler::seats::SeatFinding;
 use crate::scheduler::{Cluster, Controller, SchedulerConfig, StoreInfo, StoreState};
 use crate::state::{Life, State};
 use crate::table::RegionTable;
@@ -49,6 +50,8 @@ pub(crate) struct Lead {
     pub(super) streams: Mutex<BTreeMap<StoreId, Outbox>>,
     /// Ids at hand. Held while more are asked for, so that they are asked for once.
     pub(super) ids: tokio::sync::Mutex<VecDeque<u64>>,
+    /// What was found out about placement's own seats last.
+    seats: Mutex<SeatFinding>,
     pub(crate) events: broadcast::Sender<v1::Event>,
     over: watch::Sender<bool>,
 }
@@ -71,6 +74,7 @@ impl Lead {
             heard: RwLock::default(),
             streams: Mutex::default(),
             ids: tokio::sync::Mutex::default(),
+            seats: Mutex::new(SeatFinding::Fine),
             events: broadcast::Sender::new(EVENTS_MAX),
             over: watch::Sender::new(false),
         };
@@ -97,6 +101,15 @@ impl Lead {
             }
             news.await;
         }
+    }
+
+    pub(super) fn found_seats(&self, finding: &SeatFinding) {
+        self.seats.lock().clone_from(finding);
+    }
+
+    /// What was found out about placement's own seats last.
+    pub(crate) fn seats(&self) -> SeatFinding {
+        self.seats.lock().clone()
     }
 
     pub(crate) fn stores(&self) -> Arc<BTreeMap<StoreId, StoreInfo>> {

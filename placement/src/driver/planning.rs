@@ -25,6 +25,7 @@ impl Driver {
             ticks.tick().await;
             let Ok(lead) = self.lead() else { return };
             lead.look_at_stores(&self.view.get());
+            self.keep_seats(&lead).await;
             let wanted = lead.controller.lock().ids_wanted();
             if wanted > 0
                 && let Err(why) = self.offer_ids(&lead, wanted).await
@@ -58,6 +59,13 @@ impl Driver {
         // Before anybody else takes later ones.
         lead.controller.lock().offer_ids(taken.into_iter().filter_map(PeerId::new));
         Ok(())
+    }
+
+    /// An id for a new member of placement: higher than those of all that there were.
+    pub(super) async fn one_id(&self, lead: &Lead) -> Result<Option<PeerId>, Unavailable> {
+        let mut ids = lead.ids.lock().await;
+        let taken = self.take_ids(&mut ids, 1).await?;
+        Ok(taken.first().copied().and_then(PeerId::new))
     }
 
     async fn take_ids(

@@ -5,6 +5,7 @@ use types::StoreId;
 
 use super::lead::Heard;
 use super::{Driver, Lead, Unavailable};
+use crate::scheduler::seats::{SeatFinding, Seats};
 use crate::scheduler::{DrainPlan, StoreState};
 use crate::state::{Command, Life, Refused, Reply, Store};
 
@@ -92,6 +93,10 @@ impl Driver {
         is_dry_run: bool,
     ) -> Result<DrainPlan, StoreError> {
         let plan = lead.drain_check(id).map_err(StoreError::Unwise)?;
+        if let Some(why) = self.with_seats(lead, |seats| seats.holds_on(id)).await? {
+            let id = id.get();
+            return Err(StoreError::Unwise(format!("store {id} holds a seat of placement; {why}")));
+        }
         if !is_dry_run {
             self.set_life(lead, id, Life::Draining).await?;
         }
@@ -111,11 +116,15 @@ impl Driver {
             return Ok(());
         }
         let unwise = |why: String| Err(StoreError::Unwise(why));
-        if self.members().contains(&id) {
-            return unwise(format!(
-                "store {} is a member of placement, and there is no way yet to replace one",
-                id.get()
-            ));
+        let holds_seat =
+            |seats: &Seats<'_>| seats.members.iter().any(|member| member.peer.store == id);
+        if self.with_seats(lead, holds_seat).await? {
+            let held = format!("store {} holds a seat of placement", id.get());
+            return unwise(match lead.seats() {
+                SeatFinding::Stuck { reason, why } => format!("{held}; {reason}: {why}"),
+                _ if known.life == Life::Draining => format!("{held}: it is on its way elsewhere"),
+                _ => format!("{held}: drain it first"),
+            });
         }
         let (left, held) = lead
             .with_cluster(|_, cluster| (cluster.table.tally_of(id).regions, cluster.unprepared()));

@@ -124,3 +124,18 @@ fn nonsense_is_refused_and_changes_nothing() {
     assert_eq!(host.state(), before);
     assert!(host.machine.restore(&[0xff, 1, 2], &mut Batch::new()).is_err());
 }
+
+#[test]
+fn who_lost_its_seat_knows_nothing() {
+    let mut host = Host::open(MemoryDisk::new());
+    for command in commands() {
+        host.apply(command.encode(), Durability::Synced);
+    }
+    let machines = super::machines(&host.view);
+    let mut batch = Batch::new();
+    machines.destroy(crate::GROUP, &mut batch);
+    host.engine.write(&batch, Durability::Synced).expect("the disk is well");
+    machines.destroyed(crate::GROUP);
+    assert_eq!(host.state(), State::default());
+    assert_eq!(Host::open(host.disk.clone()).state(), State::default());
+}

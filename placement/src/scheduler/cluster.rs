@@ -119,6 +119,13 @@ impl StoreInfo {
         self.labels.iter().find(|(name, _)| name == key).map_or("", |(_, value)| value)
     }
 
+    /// In how many location labels, the widest first, it agrees with another; fewer is safer.
+    #[must_use]
+    pub fn nearness(&self, other: &StoreInfo, config: &SchedulerConfig) -> usize {
+        let labels = &config.location_labels;
+        labels.iter().take_while(|key| self.label(key) == other.label(key)).count()
+    }
+
     /// How much of its disk is used, in thousandths; 0 if that is not known.
     #[must_use]
     pub fn filled_permille(&self) -> u64 {
@@ -202,8 +209,7 @@ impl Cluster<'_> {
     #[must_use]
     pub fn nearness(&self, one: StoreId, other: StoreId) -> usize {
         let (Some(one), Some(other)) = (self.store(one), self.store(other)) else { return 0 };
-        let labels = &self.config.location_labels;
-        labels.iter().take_while(|key| one.label(key) == other.label(key)).count()
+        one.nearness(other, self.config)
     }
 }
 

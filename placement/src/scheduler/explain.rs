@@ -109,7 +109,8 @@ impl Controller {
                 ));
             }
             StoreState::Draining if tally.regions == 0 => {
-                lines.push("it is empty, and can be removed".to_owned());
+                let when = "it is empty, and can be removed unless it holds a seat of placement";
+                lines.push(when.to_owned());
             }
             StoreState::Draining => lines.push(format!("{} regions are to leave", tally.regions)),
             StoreState::Joining => lines.push("it has not been heard of yet".to_owned()),

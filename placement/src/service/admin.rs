@@ -11,9 +11,10 @@ use types::{GroupId, KeyRange, StoreId, Time};
 
 use super::streams::Answers;
 use super::{Service, store_id};
-use crate::driver::Lead;
+use crate::driver::{Driver, Lead};
+use crate::scheduler::seats::SeatFinding;
 use crate::scheduler::{Operator, StoreState};
-use crate::state::{Life, State};
+use crate::state::Life;
 use crate::wire;
 
 /// Regions of one answer, if no limit is given, and at most.
@@ -30,7 +31,8 @@ fn region_id(id: u64) -> Result<GroupId, Status> {
     GroupId::new(id).ok_or_else(|| Status::invalid_argument("region 0"))
 }
 
-fn stores(state: &State, lead: &Lead, with_removed: bool) -> Vec<v1::Store> {
+fn stores(driver: &Driver, lead: &Lead, with_removed: bool) -> Vec<v1::Store> {
+    let state = driver.view.get();
     let (infos, table, heard) = (lead.stores(), lead.table.read(), lead.heard.read());
     let wanted = state.stores.iter().filter(|(_, of)| with_removed || of.life != Life::Removed);
     let store = |(&id, of): (&StoreId, &crate::state::Store)| {
@@ -52,9 +54,22 @@ fn stores(state: &State, lead: &Lead, with_removed: bool) -> Vec<v1::Store> {
             life: heard.map_or(0, |heard| heard.life),
             regions_left: if is_draining { tally.regions } else { 0 },
             seconds_left: 0,
+            placement: driver.seat_of(id).into(),
         }
     };
     wanted.map(store).collect()
+}
+
+/// What a store is for placement, and what is done about the seats.
+fn seat_lines(seat: v1::PlacementSeat, found: &SeatFinding) -> Vec<String> {
+    let held = match seat {
+        v1::PlacementSeat::None => return Vec::new(),
+        v1::PlacementSeat::Learner => "it is to hold a seat of placement, and is being filled",
+        v1::PlacementSeat::Member => "it holds a seat of placement",
+        v1::PlacementSeat::Leader => "it leads placement",
+    };
+    let under_way = (*found != SeatFinding::Fine).then(|| found.to_string());
+    std::iter::once(held.to_owned()).chain(under_way).collect()
 }
 
 fn operator(of: &Operator, state: &str, now: Time) -> v1::Operator {
@@ -75,7 +90,7 @@ impl Admin for Service {
     async fn status(&self, request: Request<v1::StatusRequest>) -> Answered<v1::StatusResponse> {
         let lead = self.lead(request.get_ref().cluster_id)?;
         let state = self.driver.view.get();
-        let stores = stores(&state, &lead, false);
+        let stores = stores(&self.driver, &lead, false);
         let (operators, held) = lead.with_cluster(|controller, cluster| {
             (controller.running().count() as u64, cluster.unprepared())
         });
@@ -88,6 +103,9 @@ impl Admin for Service {
             if info.is_full {
                 problems.push(format!("store {} has no room", id.get()));
             }
+        }
+        if let seats @ SeatFinding::Stuck { .. } = lead.seats() {
+            problems.push(seats.to_string());
         }
         let table = lead.table.read();
         let gone = |id: StoreId| {
@@ -126,7 +144,7 @@ impl Admin for Service {
     ) -> Answered<v1::ListStoresResponse> {
         let of = request.get_ref();
         let lead = self.lead(of.cluster_id)?;
-        let stores = stores(&self.driver.view.get(), &lead, of.with_removed);
+        let stores = stores(&self.driver, &lead, of.with_removed);
         Ok(Response::new(v1::ListStoresResponse { stores }))
     }
 
@@ -250,7 +268,10 @@ impl Admin for Service {
             }
             Some(What::StoreId(id)) => {
                 let id = store_id(id)?;
-                lead.with_cluster(|controller, cluster| controller.explain_store(cluster, id))
+                let mut lines =
+                    lead.with_cluster(|controller, cluster| controller.explain_store(cluster, id));
+                lines.extend(seat_lines(self.driver.seat_of(id), &lead.seats()));
+                lines
             }
             None => return Err(Status::invalid_argument("a region or a store")),
         };

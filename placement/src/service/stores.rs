@@ -105,6 +105,7 @@ impl Placement for Service {
             book_version: agreed.book_version,
             state: wire::state_to(state).into(),
             gc_safe_point: agreed.safe_point,
+            placement_stores: self.driver.members().into_iter().map(StoreId::get).collect(),
         }))
     }
 

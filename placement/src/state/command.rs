@@ -160,6 +160,7 @@ fn senseless(why: &str) -> Senseless {
 }
 
 fn bootstrap(of: v1::Bootstrap) -> Result<Bootstrap, Senseless> {
+    let seats = u32::try_from(of.stores.len()).unwrap_or(u32::MAX);
     let stores = of.stores.into_iter().map(store_from_proto);
     let regions = of.regions.iter().map(types::Region::try_from);
     Ok(Bootstrap {
@@ -169,6 +170,7 @@ fn bootstrap(of: v1::Bootstrap) -> Result<Bootstrap, Senseless> {
                 .ok_or_else(|| senseless("an unknown api-version"))?,
             replicas: of.replicas,
             regions: regions.collect::<Result<_, _>>().map_err(|why| senseless(why.0))?,
+            seats,
         },
         stores: stores.collect::<Result<_, _>>().map_err(|why| Senseless(why.0))?,
     })

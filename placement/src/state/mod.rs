@@ -43,6 +43,17 @@ pub struct Cluster {
     pub replicas: u32,
     /// The regions that it began with.
     pub regions: Vec<Region>,
+    /// How many members placement is to have.
+    pub seats: u32,
+}
+
+/// A member of placement's group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Where it lives.
+    pub store: StoreId,
+    /// Whether it votes; one that is being filled does not.
+    pub votes: bool,
 }
 
 /// What is decided about a store.
@@ -92,8 +103,9 @@ pub struct State {
     pub safe_point: u64,
     /// Changes with every change of a store.
     pub book_version: u64,
-    /// Peers of placement's group, and where they live; empty before a membership was applied.
-    pub members: BTreeMap<PeerId, StoreId>,
+    /// Peers of placement's group; empty before a membership was applied: then they are the
+    /// founders'.
+    pub members: BTreeMap<PeerId, Member>,
 }
 
 impl Default for State {
@@ -116,5 +128,16 @@ impl State {
     pub fn stores_here(&self) -> impl Iterator<Item = (StoreId, &Store)> {
         let here = self.stores.iter().filter(|(_, store)| store.life != Life::Removed);
         here.map(|(&id, store)| (id, store))
+    }
+
+    /// How many members placement is to have: what was decided, or as many as there were founders.
+    #[must_use]
+    pub fn seats(&self) -> usize {
+        let decided = self.cluster.as_ref().map_or(0, |cluster| cluster.seats);
+        let is_founder = |id: &&StoreId| id.get() < FIRST_ID;
+        match usize::try_from(decided).unwrap_or(usize::MAX) {
+            0 => self.stores.keys().filter(is_founder).count(),
+            decided => decided,
+        }
     }
 }

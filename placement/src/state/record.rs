@@ -8,7 +8,7 @@ use proto::crib::placement::v1;
 use types::{ApiVersion, ClusterId, PeerId, Region, StoreId, Term};
 
 use super::keys::Key;
-use super::{Cluster, Life, State, Store};
+use super::{Cluster, Life, Member, State, Store};
 
 /// Longest address or version, in bytes.
 const TEXT_BYTES_MAX: usize = 256;
@@ -31,13 +31,15 @@ impl State {
                     api_version: cluster.api_version.name().to_owned(),
                     replicas: cluster.replicas,
                     regions: cluster.regions.iter().map(Into::into).collect(),
+                    seats: cluster.seats,
                 }
                 .encode_to_vec()
             }
             Key::Members => {
-                let member = |(peer, store): (&PeerId, &StoreId)| v1::MemberRecord {
+                let member = |(peer, member): (&PeerId, &Member)| v1::MemberRecord {
                     peer_id: peer.get(),
-                    store_id: store.get(),
+                    store_id: member.store.get(),
+                    is_learner: !member.votes,
                 };
                 v1::MembersRecord { members: self.members.iter().map(member).collect() }
                     .encode_to_vec()
@@ -68,11 +70,11 @@ impl State {
             }
             Key::Members => {
                 let record = v1::MembersRecord::decode(value).map_err(garbled)?;
-                let members = record
-                    .members
-                    .iter()
-                    .map(|member| PeerId::new(member.peer_id).zip(StoreId::new(member.store_id)));
-                self.members = members
+                let member = |of: &v1::MemberRecord| {
+                    let store = StoreId::new(of.store_id)?;
+                    Some((PeerId::new(of.peer_id)?, Member { store, votes: !of.is_learner }))
+                };
+                self.members = (record.members.iter().map(member))
                     .collect::<Option<_>>()
                     .ok_or_else(|| bad("a member without id".to_owned()))?;
             }
@@ -110,6 +112,7 @@ fn cluster_from_proto(record: &v1::ClusterRecord) -> Result<Cluster, String> {
         api_version: ApiVersion::from_name(&record.api_version).ok_or("an unknown api-version")?,
         replicas: record.replicas,
         regions: regions.collect::<Result<_, _>>().map_err(|why| why.to_string())?,
+        seats: record.seats,
     })
 }
 

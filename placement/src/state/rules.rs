@@ -6,8 +6,8 @@ use types::{KeyRange, PeerId, StoreId};
 
 use super::keys::Key;
 use super::{
-    Bootstrap, Command, FIRST_ID, FIRST_REGIONS_MAX, IDS_MAX, Life, Refused, Reply, STORES_MAX,
-    State, Store, Window,
+    Bootstrap, Command, FIRST_ID, FIRST_REGIONS_MAX, IDS_MAX, Life, Member, Refused, Reply,
+    STORES_MAX, State, Store, Window,
 };
 
 impl State {
@@ -146,7 +146,7 @@ impl State {
     }
 
     /// Who belongs to placement's group from now on. Returns whether that is news.
-    pub fn set_members(&mut self, members: impl IntoIterator<Item = (PeerId, StoreId)>) -> bool {
+    pub fn set_members(&mut self, members: impl IntoIterator<Item = (PeerId, Member)>) -> bool {
         let members = members.into_iter().collect();
         let is_news = self.members != members;
         self.members = members;

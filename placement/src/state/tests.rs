@@ -35,6 +35,7 @@ fn birth() -> Command {
         api_version: ApiVersion::V2,
         replicas: 3,
         regions,
+        seats: 2,
     };
     Command::Bootstrap(Bootstrap { cluster, stores })
 }

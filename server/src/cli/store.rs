@@ -113,7 +113,11 @@ async fn until_empty(
     output: &Output,
 ) -> Result<(), Failure> {
     let begun = Instant::now();
-    let left = |store: &Store| store.regions_left.unwrap_or(0).max(store.regions);
+    // A seat of placement moves as replicas do.
+    let left = |store: &Store| {
+        let seat = u64::from(store.placement != "none");
+        store.regions_left.unwrap_or(0).max(store.regions) + seat
+    };
     let first = find(admin, id).await?;
     let whole = left(&first);
     let drawn =
@@ -188,7 +192,7 @@ fn details(store: &Store) -> String {
     let mut text = format!(
         "store      {}\nstate      {}\naddress    {}\nhttp       {}\nversion    {}\n\
          labels     {}\nlife       {} (how often it was started)\nsilent     {}\n\
-         regions    {}, leads {}\ndisk       {} used, {} free of {}\n\
+         placement  {}\nregions    {}, leads {}\ndisk       {} used, {} free of {}\n\
          traffic    {}/s written, {}/s read\n",
         store.id,
         store.state,
@@ -198,6 +202,7 @@ fn details(store: &Store) -> String {
         labels(store),
         store.life,
         seconds(store.silent_seconds),
+        placement(store.placement),
         store.regions,
         store.leaders,
         bytes(store.used_bytes),
@@ -214,6 +219,16 @@ fn details(store: &Store) -> String {
     text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
+/// What a store is for placement.
+fn placement(seat: &str) -> &'static str {
+    match seat {
+        "leader" => "leads",
+        "member" => "holds a seat",
+        "learner" => "is to hold a seat, and is being filled",
+        _ => "no seat",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,12 +240,14 @@ mod tests {
         of.regions_left = 4;
         of.seconds_left = 150;
         of.labels.clear();
+        of.set_placement(v1::PlacementSeat::Member);
         assert_eq!(
             details(&Store::from(of)),
             "store      3\nstate      draining\naddress    127.0.0.1:6713\n\
              http       127.0.0.1:6783\nversion    0.1.0\nlabels\n\
              life       1 (how often it was started)\nsilent     0 s\n\
-             regions    5, leads 1\ndisk       1.5 MiB used, 60 GiB free of 100 GiB\n\
+             placement  holds a seat\nregions    5, leads 1\n\
+             disk       1.5 MiB used, 60 GiB free of 100 GiB\n\
              traffic    0 B/s written, 0 B/s read\ndrain      4 replicas left, about 2 min\n"
         );
     }

@@ -114,7 +114,8 @@ pub(super) async fn found(
     let peer = PeerId::new(store.get()).expect("stores are not zero");
     let beginning = Beginning { peer, at: BEGINNING, roster: founders.roster() };
     match handle.create(placement::GROUP, beginning).await {
-        Outcome::Done | Outcome::Refused(Refusal::Exists(_)) => Ok(()),
+        // Whoever lost its seat does not found again, nor does who has a later one.
+        Outcome::Done | Outcome::Refused(Refusal::Exists(_) | Refusal::Destroyed(_)) => Ok(()),
         other => {
             let what = "placement's group cannot begin on this node";
             Err(Failure::new(&errors::DAMAGED, what).why(format!("{other:?}")))

@@ -13,11 +13,12 @@
 //! Invariant: what stands in it never changes, lines are only added. It is replaced as a whole, so
 //! that a crash leaves the old or the new one.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use types::{ClusterId, StoreId};
+
+use super::files;
 
 /// Name of the file.
 const NAME: &str = "IDENTITY";
@@ -78,16 +79,8 @@ impl Identity {
     /// # Errors
     /// If it cannot be written.
     pub fn save(&self, dir: &Path) -> Result<(), IdentityError> {
-        let path = dir.join(NAME);
-        let new = dir.join("IDENTITY.new");
-        let write = || -> io::Result<()> {
-            let mut file = File::create(&new)?;
-            file.write_all(self.text().as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&new, &path)?;
-            File::open(dir)?.sync_all()
-        };
-        write().map_err(|error| IdentityError::Io(path.clone(), error))
+        files::replace(dir, NAME, &self.text())
+            .map_err(|error| IdentityError::Io(dir.join(NAME), error))
     }
 
     fn text(&self) -> String {

@@ -24,6 +24,7 @@ use proto::crib::placement::v1::placement_client::PlacementClient;
 use proto::crib::placement::v1::{
     AskSplitRequest, JoinRequest, JoinResponse, Label, Order, RegionReport, StoreState, StoreStats,
 };
+use proto::metapb;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tonic::transport::{Channel, ClientTlsConfig};
@@ -169,6 +170,7 @@ impl Link {
         book: Arc<Book>,
     ) -> Arc<Link> {
         let finder = finder(Some(me.cluster), endpoints, tls);
+        finder.know(book.ways());
         Arc::new(Link {
             me,
             finder,
@@ -215,6 +217,27 @@ impl Link {
     /// Tells placement how this store is without waiting for the next time.
     pub(crate) fn beat_now(&self) {
         self.hurry.notify_one();
+    }
+
+    /// Word of changes of the address book.
+    pub(crate) fn book_news(&self) -> watch::Receiver<u64> {
+        self.book.news()
+    }
+
+    /// The stores of placement's members, and where they are, as it said last.
+    pub(crate) fn members(&self) -> Vec<(StoreId, String)> {
+        self.book.members()
+    }
+
+    /// Placement said where stores are, and who holds its seats.
+    async fn learn(&self, version: u64, stores: &[metapb::Store], seats: &[u64]) {
+        if !self.book.learn(version, stores, seats) {
+            return;
+        }
+        self.finder.know(self.book.ways());
+        let book = Arc::clone(&self.book);
+        // Written aside: a disk that stands still does not hold up heartbeats for longer than once.
+        let _ = tokio::task::spawn_blocking(move || book.save()).await;
     }
 
     /// The store that leads placement, as it was found last.

@@ -28,7 +28,7 @@ use super::link::{Book, Link, Me};
 use super::machines::NodeMachines;
 use super::reports::{self, News};
 use super::source::NodeSource;
-use super::{Parts, Standings, orders, splits, stopping};
+use super::{Parts, Standings, hearsay, orders, splits, stopping, strays};
 use crate::config::Config;
 use crate::errors::{self, Failure};
 use crate::http;
@@ -182,7 +182,7 @@ pub(super) fn start(
     let known = birth.founders.iter().flat_map(|founders| {
         founders.iter().map(|(id, address)| (id, address.to_owned())).collect::<Vec<_>>()
     });
-    let book = Arc::new(Book::new(known));
+    let book = Arc::new(Book::open(&config.data_dir, member.cluster, known));
     let identity = (member.cluster, member.store);
     let resolver = Arc::clone(&book) as Arc<dyn transport::Resolver>;
     let mut network = Network::bind(config.transport(), identity, resolver)
@@ -334,21 +334,10 @@ impl Running {
             tokio::spawn(reports::run(Arc::clone(parts))),
             tokio::spawn(splits::run(Arc::clone(parts), config.region.check_interval.get())),
             tokio::spawn(Arc::clone(&parts.driver).run()),
+            tokio::spawn(hearsay::run(Arc::clone(parts))),
+            tokio::spawn(strays::run(Arc::clone(parts))),
         ];
-        if birth.founders.is_none() {
-            // Whoever asks this node for placement is sent on.
-            let mut leader = parts.link.leader();
-            let driver = Arc::clone(&parts.driver);
-            tasks.push(tokio::spawn(async move {
-                loop {
-                    let store = *leader.borrow_and_update();
-                    driver.on_hint(store.and_then(StoreId::new));
-                    if leader.changed().await.is_err() {
-                        return;
-                    }
-                }
-            }));
-        } else {
+        if birth.founders.is_some() {
             let data = &parts.data;
             tasks.push(tokio::spawn(birth::first_regions(
                 Arc::clone(&self.view),

@@ -46,11 +46,17 @@ pub enum Planted {
     RecordElsewhere,
     /// Tombstones are lost at a restart.
     TombstoneLost,
+    /// Members of placement that are gone are not replaced.
+    SeatsForgotten,
+    /// Nobody hears a replica that asks whether it is a member.
+    InquiryUnheard,
+    /// A replica that asks is told at once, by whoever hears it, that it was removed.
+    StrangerBelieved,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 17] = [
+    pub const ALL: [Planted; 20] = [
         Planted::EpochUnchecked,
         Planted::NotStill,
         Planted::ReadUngranted,
@@ -68,6 +74,9 @@ impl Planted {
         Planted::NoSync,
         Planted::RecordElsewhere,
         Planted::TombstoneLost,
+        Planted::SeatsForgotten,
+        Planted::InquiryUnheard,
+        Planted::StrangerBelieved,
     ];
 
     /// What becomes of a command before a store applies it.

@@ -211,7 +211,7 @@ impl World<'_> {
     /// Asks for what is missing: a route, or the thing itself.
     fn step(&mut self, client: usize) {
         let patience = self.rng.between(REQUEST_PATIENCE) * MS;
-        let placement = Place::Host(self.clients[client].toward % self.plan.founders);
+        let placement = Place::Host(self.clients[client].toward % self.hosts.len());
         let Some(doing) = &self.clients[client].doing else { return };
         if doing.until <= self.agenda.now() && !self.healed {
             return self.refused(client);

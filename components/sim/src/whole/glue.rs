@@ -113,12 +113,13 @@ impl World<'_> {
     /// Tells placement that the store is there, or seeks who leads it.
     fn beat(&mut self, at: usize) {
         let Some(store) = self.hosts[at].store else { return };
+        let count = self.hosts.len();
         let host = &mut self.hosts[at];
         let Some(glue) = &mut host.glue else { return };
         if self.agenda.now().0 > glue.beaten_at.0 + LEADER_PATIENCE {
             glue.beaten_at = self.agenda.now();
             glue.stream = None;
-            host.toward = (host.toward + 1) % self.plan.founders;
+            host.toward = (host.toward + 1) % count;
         }
         let leaders = glue
             .standings
@@ -136,7 +137,7 @@ impl World<'_> {
             Err(Elsewhere(hint)) => Some(hint.and_then(|store| self.place_of(store))),
         };
         let id = self.number();
-        let now = self.agenda.now();
+        let (now, count) = (self.agenda.now(), self.hosts.len());
         let host = &mut self.hosts[at];
         let Some(glue) = &mut host.glue else { return };
         if from != Place::Host(host.toward) {
@@ -152,7 +153,7 @@ impl World<'_> {
             }
             Some(hint) => {
                 glue.stream = None;
-                host.toward = hint.unwrap_or((host.toward + 1) % self.plan.founders);
+                host.toward = hint.unwrap_or((host.toward + 1) % count);
             }
         }
     }
@@ -362,7 +363,7 @@ impl World<'_> {
     /// A machine asks to become a store.
     pub(crate) fn ask_to_join(&mut self, at: usize) {
         let (to, nonce) = (self.hosts[at].toward, self.hosts[at].nonce);
-        self.hosts[at].toward = (to + 1) % self.plan.founders;
+        self.hosts[at].toward = (to + 1) % self.hosts.len();
         self.send(Place::Host(at), Place::Host(to), Message::Join { nonce });
         self.after(700 * MS, Happening::Start { at });
     }

@@ -132,7 +132,7 @@ impl Host {
             measure_at: now,
             beaten_at: now,
             is_born: !is_founder,
-            member: is_founder.then(Member::default),
+            member: Some(Member::default()),
         });
         let parts = (Arc::clone(with.config), engine, machines);
         self.node.up = Some(Running::new(&mut opened, parts, clock, None));

@@ -14,7 +14,14 @@ use super::words::Place;
 #[derive(Clone, Debug)]
 pub(crate) enum IdsFor {
     Planner(usize),
-    Split { from: Place, serial: u64, count: usize, peers: usize },
+    /// For a new member of placement on this store.
+    Seat(StoreId),
+    Split {
+        from: Place,
+        serial: u64,
+        count: usize,
+        peers: usize,
+    },
 }
 
 /// What was heard of a store.
@@ -26,7 +33,7 @@ pub(crate) struct Heard {
 
 pub(crate) struct Lead {
     pub term: Term,
-    config: SchedulerConfig,
+    pub(super) config: SchedulerConfig,
     since: Time,
     pub table: RegionTable,
     pub controller: Controller,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use multiraft::shard::Event;
 use multiraft::{Outcome, Standing};
 use placement::scheduler::{Controller, Order};
-use placement::state::{Bootstrap, Cluster, Command, Life, Reply, State, Store};
+use placement::state::{Bootstrap, Cluster, Command, FIRST_ID, Life, Reply, State, Store};
 use placement::tso::Oracle;
 use types::{GroupId, PeerId, StoreId, Term, Time, Timestamp};
 
@@ -26,7 +26,7 @@ const PLAN_TICK: u64 = 300 * MS;
 const STAMP_PATIENCE: u64 = 1_500 * MS;
 const IDS_AT_ONCE: u32 = 1_000;
 
-/// A member on a founder.
+/// What is a member if its store holds a seat, and knows of the members otherwise.
 #[derive(Default)]
 pub(crate) struct Member {
     /// Rises with every change of who leads: what was asked before is forgotten.
@@ -60,6 +60,8 @@ pub(crate) enum Proposed {
     Ids,
     Join(Place),
     Life,
+    /// How the group itself is.
+    Seats,
 }
 
 impl World<'_> {
@@ -74,9 +76,18 @@ impl World<'_> {
     /// Whom a member takes for the leader.
     pub(super) fn elsewhere(&mut self, at: usize) -> Elsewhere {
         let own = self.hosts[at].store;
+        let toward = self.hosts.get(self.hosts[at].toward).and_then(|host| host.store);
+        let state = self.state(at);
         let Some(member) = self.member(at) else { return Elsewhere(None) };
-        let leader = member.standing.and_then(|standing| standing.leader);
-        Elsewhere(leader.and_then(|peer| StoreId::new(peer.get())).filter(|&id| Some(id) != own))
+        // From hearsay, whoever is no member.
+        let Some(standing) = member.standing else {
+            return Elsewhere(toward.filter(|&id| Some(id) != own));
+        };
+        let store_of = |peer: PeerId| {
+            let known = state?.members.get(&peer).map(|member| member.store);
+            known.or_else(|| StoreId::new(peer.get()).filter(|store| store.get() < FIRST_ID))
+        };
+        Elsewhere(standing.leader.and_then(store_of).filter(|&id| Some(id) != own))
     }
 
     /// Who leads placement's group changed.
@@ -188,6 +199,11 @@ impl World<'_> {
                 self.send(Place::Host(at), to, Message::Joined(Ok(id)));
             }
             Proposed::Life => self.look_at_stores(at),
+            Proposed::Seats => {
+                if let Outcome::Status(status) = outcome {
+                    self.look_at_seats(at, &status);
+                }
+            }
             Proposed::Confirm(_) => unreachable!("looked at above"),
         }
     }
@@ -217,7 +233,8 @@ impl World<'_> {
         let ids: Vec<StoreId> = (1..=self.plan.founders as u64).filter_map(StoreId::new).collect();
         let stores = ids.iter().map(|&id| stored(Some(id), 0)).collect();
         let regions = placement::first_regions(api, 3, &ids);
-        let cluster = Cluster { id: self.cluster, api_version: api, replicas: 3, regions };
+        let seats = 3;
+        let cluster = Cluster { id: self.cluster, api_version: api, replicas: 3, regions, seats };
         Bootstrap { cluster, stores }
     }
 
@@ -240,6 +257,7 @@ impl World<'_> {
         }
         let orders = lead.with_cluster(clock, Controller::tick);
         self.send_orders(at, orders);
+        self.ask_seats(at);
         self.give_ids(at);
     }
 
@@ -267,6 +285,7 @@ impl World<'_> {
             let Some(first) = lead.waiting.front().cloned() else { return };
             let count = match first {
                 IdsFor::Planner(count) => count,
+                IdsFor::Seat(_) => 1,
                 IdsFor::Split { count, peers, .. } => count * (1 + peers),
             };
             if lead.ids.len() < count {
@@ -287,6 +306,9 @@ impl World<'_> {
             match first {
                 IdsFor::Planner(_) => {
                     lead.controller.offer_ids(ids.into_iter().filter_map(PeerId::new));
+                }
+                IdsFor::Seat(store) => {
+                    self.invite(at, store, ids.first().copied().and_then(PeerId::new));
                 }
                 IdsFor::Split { from, serial, peers, .. } => {
                     let new = ids.chunks(1 + peers).filter_map(|ids| {

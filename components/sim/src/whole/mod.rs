@@ -15,7 +15,8 @@
 //! away until they are replaced, join and are drained; and *liveness*, in which everything heals.
 //!
 //! Reading order: `plan` · `words`: what is sent · `world` · `host`, `glue`, `orders`, `serving`: a
-//! store · `member`, `leading`: placement · `client`: a client · `check`: what must hold · `bugs`.
+//! store · `member`, `leading`, `seats`: placement · `client`: a client · `check`: what must
+//! hold · `bugs`.
 
 mod bugs;
 mod check;
@@ -32,6 +33,7 @@ mod network;
 mod orders;
 mod people;
 mod plan;
+mod seats;
 mod serving;
 mod splits;
 mod stamps;

@@ -1,8 +1,9 @@
 //! What is under way between hosts and clients: it is late, lost, doubled, overtaken, cut off.
 
-use multiraft::Parcel;
-use types::{StoreId, Time};
+use multiraft::{Body, Envelope, Parcel};
+use types::{Index, StoreId, Time};
 
+use super::bugs::Planted;
 use super::words::{Message, Place};
 use super::world::{Happening, World};
 use crate::plan::MS;
@@ -25,6 +26,7 @@ impl World<'_> {
             Parcel::Snapshot(frame) => format!("{from} to {to}: {frame:?}"),
             Parcel::Liveness(_) => format!("{from} to {to}: liveness"),
         });
+        let parcel = &self.without_inquiries(at, to, parcel);
         let Some(to) = self.place_of(to) else { return };
         if self.cut[at][to] || self.rng.chance(self.plan.loss) {
             return;
@@ -34,6 +36,25 @@ impl World<'_> {
             let time = self.arrival(Place::Host(at), Place::Host(to));
             self.at(time, Happening::Parcel { from, to, parcel: parcel.clone() });
         }
+    }
+
+    /// What a planted bug leaves of a parcel.
+    fn without_inquiries(&mut self, at: usize, to: StoreId, parcel: &Parcel) -> Parcel {
+        let answers = match self.bug {
+            Some(Planted::InquiryUnheard) => false,
+            Some(Planted::StrangerBelieved) => true,
+            _ => return parcel.clone(),
+        };
+        let Parcel::Groups(mut envelopes) = parcel.clone() else { return parcel.clone() };
+        for asks in envelopes.extract_if(.., |one| one.body == Body::Inquiry) {
+            let Envelope { group, from, to: peer, .. } = asks;
+            let body = Body::Removed(Index(1));
+            let told = Parcel::Groups(vec![Envelope { group, from: peer, to: from, body }]);
+            if answers {
+                self.after(MS, Happening::Parcel { from: to, to: at, parcel: told });
+            }
+        }
+        Parcel::Groups(envelopes)
     }
 
     /// The host that is a store.

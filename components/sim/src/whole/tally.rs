@@ -62,6 +62,10 @@ pub enum Kind {
     Change,
     /// Leadership moved on order.
     Transfer,
+    /// Changes that were asked of placement's own membership.
+    SeatChanged,
+    /// Times that placement's leader was to hand over leadership, as it has to go.
+    SeatHandedOver,
     /// Stores that joined.
     Join,
     /// Stores that were drained until they were empty.
@@ -87,7 +91,7 @@ pub enum Kind {
 }
 
 /// How many kinds there are.
-const KINDS: usize = 39;
+const KINDS: usize = 41;
 
 impl Kind {
     /// All of them, with their names.
@@ -120,6 +124,8 @@ impl Kind {
         (Kind::OrderLate, "late orders"),
         (Kind::Change, "memberships changed"),
         (Kind::Transfer, "transfers"),
+        (Kind::SeatChanged, "seats changed"),
+        (Kind::SeatHandedOver, "seats handed over"),
         (Kind::Join, "stores joined"),
         (Kind::Drained, "stores drained"),
         (Kind::Lost, "stores lost for long"),

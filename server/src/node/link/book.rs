@@ -1,55 +1,193 @@
-//! Where stores live: what this node was told at its start, and what placement has said since.
+//! Where stores live, and which of them are placement's members: what this node was told at its
+//! start, what placement has said since, and, over restarts, the file `BOOK` of its directory.
+//!
+//! ```text
+//! format 1
+//! cluster 1234
+//! version 17               of the addresses, as placement counts
+//! store 4 host:6710
+//! placement 4              holds a seat of placement
+//! ```
+//!
+//! A node that starts again may find that all whom its settings name have left: it asks those in
+//! the file. It is what was heard, and no more: whoever answers at an address says who it is.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use proto::metapb;
-use types::StoreId;
+use tokio::sync::watch;
+use types::{ClusterId, StoreId};
 
-/// Addresses of stores, `host:port`.
-#[derive(Default)]
+use crate::node::files;
+
+/// Name of the file.
+const NAME: &str = "BOOK";
+/// Version of its layout.
+const FORMAT: u64 = 1;
+/// Stores without a seat that are asked for placement, should its members not answer.
+const OTHERS_MAX: usize = 16;
+
+/// Addresses of stores, `host:port`, and the seats of placement.
 pub(crate) struct Book {
-    inner: RwLock<Inner>,
+    page: RwLock<Page>,
+    news: watch::Sender<u64>,
+    /// Where it is kept. Held while it is written, so that the last one stays.
+    kept: Mutex<Option<(PathBuf, ClusterId)>>,
 }
 
-#[derive(Default)]
-struct Inner {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Page {
     version: u64,
     addresses: BTreeMap<StoreId, String>,
+    /// Ascending.
+    seats: Vec<StoreId>,
 }
 
 impl Book {
-    /// A book with what is known before anybody was asked.
-    pub(crate) fn new(known: impl IntoIterator<Item = (StoreId, String)>) -> Book {
-        let addresses = known.into_iter().collect();
-        Book { inner: RwLock::new(Inner { version: 0, addresses }) }
+    /// The book of a directory. What it has counts for more than what is `known` beforehand; one
+    /// that cannot be read, or is another cluster's, is begun anew.
+    pub(crate) fn open(
+        dir: &Path,
+        cluster: ClusterId,
+        known: impl IntoIterator<Item = (StoreId, String)>,
+    ) -> Book {
+        let mut page = match read(&dir.join(NAME), cluster) {
+            Ok(page) => page,
+            Err(why) => {
+                tracing::warn!(why, "the address book is begun anew");
+                Page::default()
+            }
+        };
+        for (store, address) in known {
+            page.addresses.entry(store).or_insert(address);
+        }
+        Book {
+            page: RwLock::new(page),
+            news: watch::Sender::new(0),
+            kept: Mutex::new(Some((dir.to_owned(), cluster))),
+        }
     }
 
     pub(super) fn version(&self) -> u64 {
-        self.inner.read().version
+        self.page.read().version
     }
 
-    /// A newer book. Stores that it does not name keep the address that was known.
-    pub(super) fn learn(&self, version: u64, stores: &[metapb::Store]) {
-        let mut inner = self.inner.write();
-        if version < inner.version {
-            return;
-        }
-        inner.version = version;
-        for store in stores {
-            let Some(id) = StoreId::new(store.id) else { continue };
-            if store.state() == metapb::StoreState::Tombstone {
-                inner.addresses.remove(&id);
-            } else {
-                inner.addresses.insert(id, store.address.clone());
+    /// Word of changes.
+    pub(super) fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    /// The stores of placement's members, and where they are.
+    pub(super) fn members(&self) -> Vec<(StoreId, String)> {
+        let page = self.page.read();
+        let place = |store: &StoreId| Some((*store, page.addresses.get(store)?.clone()));
+        page.seats.iter().filter_map(place).collect()
+    }
+
+    /// Whom to ask for placement: its members, and some others, who know of it by hearsay.
+    pub(crate) fn ways(&self) -> Vec<String> {
+        let page = self.page.read();
+        let (seated, others): (Vec<_>, Vec<_>) =
+            page.addresses.iter().partition(|(store, _)| page.seats.contains(store));
+        let ways = seated.into_iter().chain(others.into_iter().take(OTHERS_MAX));
+        ways.map(|(_, address)| address.clone()).collect()
+    }
+
+    /// What placement said: a newer book, if there is one, and who holds its seats. Stores that a
+    /// book does not name keep the address that was known. Returns whether that is news.
+    pub(super) fn learn(&self, version: u64, stores: &[metapb::Store], seats: &[u64]) -> bool {
+        let mut page = self.page.write();
+        let before = page.clone();
+        if version >= page.version && !stores.is_empty() {
+            page.version = version;
+            for store in stores {
+                let Some(id) = StoreId::new(store.id) else { continue };
+                if store.state() == metapb::StoreState::Tombstone {
+                    page.addresses.remove(&id);
+                } else {
+                    page.addresses.insert(id, store.address.clone());
+                }
             }
         }
+        if !seats.is_empty() {
+            page.seats = seats.iter().copied().filter_map(StoreId::new).collect();
+            page.seats.sort_unstable();
+        }
+        let is_news = *page != before;
+        drop(page);
+        if is_news {
+            self.news.send_modify(|news| *news += 1);
+        }
+        is_news
     }
+
+    /// Makes it durable. Blocks.
+    pub(super) fn save(&self) {
+        let kept = self.kept.lock();
+        let Some((dir, cluster)) = &*kept else { return };
+        let text = self.page.read().text(*cluster);
+        if let Err(why) = files::replace(dir, NAME, &text) {
+            tracing::warn!(%why, "the address book is not kept");
+        }
+    }
+}
+
+impl Page {
+    fn text(&self, cluster: ClusterId) -> String {
+        let (cluster, version) = (cluster.get(), self.version);
+        let mut text = format!("format {FORMAT}\ncluster {cluster}\nversion {version}\n");
+        for (store, address) in &self.addresses {
+            text += &format!("store {} {address}\n", store.get());
+        }
+        for seat in &self.seats {
+            text += &format!("placement {}\n", seat.get());
+        }
+        text
+    }
+}
+
+fn read(path: &Path, cluster: ClusterId) -> Result<Page, String> {
+    match fs::read_to_string(path) {
+        Ok(text) => parse(&text, cluster),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Page::default()),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+fn parse(text: &str, cluster: ClusterId) -> Result<Page, String> {
+    let mut page = Page::default();
+    let (mut format, mut of) = (None, None);
+    for line in text.lines() {
+        let bad = || format!("line `{line}`");
+        let number = |text: &str| text.parse::<u64>().map_err(|_odd| bad());
+        let store = |text: &str| StoreId::new(number(text)?).ok_or_else(bad);
+        match line.split(' ').collect::<Vec<_>>()[..] {
+            ["format", value] => format = Some(number(value)?),
+            ["cluster", value] => of = Some(number(value)?),
+            ["version", value] => page.version = number(value)?,
+            ["store", id, address] if !address.is_empty() => {
+                page.addresses.insert(store(id)?, address.to_owned());
+            }
+            ["placement", id] => page.seats.push(store(id)?),
+            _ => return Err(bad()),
+        }
+    }
+    if format != Some(FORMAT) {
+        return Err(format!("it has format {format:?}, this version reads {FORMAT}"));
+    }
+    if of != Some(cluster.get()) {
+        return Err(format!("it is of cluster {of:?}, this is {}", cluster.get()));
+    }
+    page.seats.sort_unstable();
+    Ok(page)
 }
 
 impl transport::Resolver for Book {
     fn address(&self, store: StoreId) -> Option<String> {
-        self.inner.read().addresses.get(&store).cloned()
+        self.page.read().addresses.get(&store).cloned()
     }
 }
 
@@ -59,23 +197,67 @@ mod tests {
 
     use super::*;
 
+    const UP: metapb::StoreState = metapb::StoreState::Up;
+
+    fn id(id: u64) -> StoreId {
+        StoreId::new(id).expect("not zero")
+    }
+
+    fn cluster(id: u64) -> ClusterId {
+        ClusterId::new(id).expect("not zero")
+    }
+
+    fn store(id: u64, address: &str, state: metapb::StoreState) -> metapb::Store {
+        metapb::Store { id, address: address.to_owned(), state: state.into(), ..Default::default() }
+    }
+
     #[test]
     fn newer_books_change_addresses_and_older_ones_nothing() {
-        let id = |id| StoreId::new(id).expect("not zero");
-        let book = Book::new([(id(1), "a:1".to_owned())]);
-        let store = |id, address: &str, state: metapb::StoreState| metapb::Store {
-            id,
-            address: address.to_owned(),
-            state: state.into(),
-            ..Default::default()
-        };
-        let up = metapb::StoreState::Up;
-        book.learn(5, &[store(2, "b:1", up), store(1, "a:2", up)]);
-        book.learn(4, &[store(2, "old:1", up)]);
+        let dir = tempfile::tempdir().expect("a directory");
+        let book = Book::open(dir.path(), cluster(7), [(id(1), "a:1".to_owned())]);
+        assert!(book.learn(5, &[store(2, "b:1", UP), store(1, "a:2", UP)], &[]));
+        assert!(!book.learn(4, &[store(2, "old:1", UP)], &[]));
         assert_eq!(book.address(id(1)), Some("a:2".to_owned()));
         assert_eq!(book.address(id(2)), Some("b:1".to_owned()));
-        book.learn(6, &[store(2, "b:1", metapb::StoreState::Tombstone)]);
+        assert!(book.learn(6, &[store(2, "b:1", metapb::StoreState::Tombstone)], &[]));
         assert_eq!(book.address(id(2)), None);
         assert_eq!(book.version(), 6);
+    }
+
+    #[test]
+    fn what_was_heard_is_there_after_a_restart_and_counts_for_more_than_settings() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let given = || [(id(1), "a:1".to_owned()), (id(2), "b:1".to_owned())];
+        let book = Book::open(dir.path(), cluster(7), given());
+        let all = [store(1, "a:9", UP), store(1_000, "d:1", UP)];
+        assert!(book.learn(5, &all, &[1_000, 1]));
+        assert!(!book.learn(5, &[], &[1, 1_000]), "the same in another order");
+        book.save();
+        let again = Book::open(dir.path(), cluster(7), given());
+        assert_eq!(*again.page.read(), *book.page.read());
+        assert_eq!(again.members(), [(id(1), "a:9".to_owned()), (id(1_000), "d:1".to_owned())]);
+        assert_eq!(again.ways(), ["a:9", "d:1", "b:1"], "those with a seat first");
+        // Another cluster's is of no use.
+        let other = Book::open(dir.path(), cluster(8), given());
+        assert_eq!((other.members(), other.version()), (Vec::new(), 0));
+    }
+
+    #[test]
+    fn book_that_makes_no_sense_is_begun_anew() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let cases = [
+            "",
+            "format 2\ncluster 7\n",
+            "format 1\ncluster 7\nstore 0 a:1\n",
+            "format 1\ncluster 7\nstore 1\n",
+            "format 1\ncluster 7\nversion x\n",
+            "format 1\ncluster 7\ncolour red\n",
+        ];
+        for text in cases {
+            fs::write(dir.path().join(NAME), text).expect("written");
+            assert!(read(&dir.path().join(NAME), cluster(7)).is_err(), "{text:?}");
+            let book = Book::open(dir.path(), cluster(7), [(id(1), "a:1".to_owned())]);
+            assert_eq!(book.address(id(1)), Some("a:1".to_owned()));
+        }
     }
 }

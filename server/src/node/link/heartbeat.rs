@@ -40,9 +40,7 @@ async fn beat(link: &Link, stats: StoreStats) -> Result<(), String> {
     };
     let ask = |channel| async move { PlacementClient::new(channel).store_heartbeat(request).await };
     let answer = link.ask(ask).await?;
-    if !answer.book.is_empty() {
-        link.book.learn(answer.book_version, &answer.book);
-    }
     *link.state.lock() = answer.state();
+    link.learn(answer.book_version, &answer.book, &answer.placement_stores).await;
     Ok(())
 }

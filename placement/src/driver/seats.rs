@@ -1,0 +1,120 @@
+//! Placement's own group: its leader looks who sits there, and takes the next step.
+//!
+//! ```text
+//! every tick: status of the group ─► scheduler::seats ─► change or transfer on the own group
+//! ```
+//!
+//! Nothing is remembered from tick to tick. A step that is refused, since another is not committed
+//! yet or leadership has moved, is found again while it is still right.
+
+use multiraft::{Change, GroupStatus, Outcome, Seat};
+use tracing::{debug, info};
+use types::{PeerId, PeerRole, RegionPeer, StoreId};
+
+use super::{Driver, Lead, Unavailable};
+use crate::GROUP;
+use crate::scheduler::seats::{SeatFinding, SeatStep, Seats, Sitting};
+
+/// Entries by which a member may be behind and still counts as having caught up.
+const BEHIND_MAX: u64 = 64;
+
+/// The members of placement's group, as its leader knows them.
+#[must_use]
+pub fn sitting(status: &GroupStatus) -> Vec<Sitting> {
+    let is_current = |peer: PeerId| {
+        let matched = status.matched.iter().find(|(id, _)| *id == peer).map(|(_, at)| *at);
+        peer == status.peer
+            || matched
+                .is_some_and(|at| at >= status.base.index && at.0 + BEHIND_MAX >= status.commit.0)
+    };
+    let sitting = |id, store| {
+        let votes = status.membership.is_voter(id);
+        let role = if votes { PeerRole::Voter } else { PeerRole::Learner };
+        Sitting { peer: RegionPeer { id, store, role }, is_current: is_current(id) }
+    };
+    status.roster.iter().map(|(member, store)| sitting(member.id, store)).collect()
+}
+
+/// What a step asks of placement's group; a newcomer has the id `new`.
+#[must_use]
+pub fn changes(step: &SeatStep, new: Option<PeerId>) -> Vec<(Change, Option<StoreId>)> {
+    match step {
+        SeatStep::Invite(store) => {
+            let invite = |id| (Change::Set(id, Seat::Learner), Some(*store));
+            new.map(invite).into_iter().collect()
+        }
+        SeatStep::Seat { learner, leaves } => {
+            let leaves = leaves.map(|old| (Change::Remove(old.id), None));
+            let seat = (Change::Set(learner.id, Seat::Voter), Some(learner.store));
+            std::iter::once(seat).chain(leaves).collect()
+        }
+        SeatStep::Dismiss(old) => vec![(Change::Remove(old.id), None)],
+        SeatStep::HandOver(_) => Vec::new(),
+    }
+}
+
+impl Driver {
+    /// Looks who sits in placement's group, and does something about it if that is called for.
+    pub(super) async fn keep_seats(&self, lead: &Lead) {
+        let finding = match self.with_seats(lead, next).await {
+            Ok(finding) => finding,
+            Err(why) => return debug!(%why, "the seats of placement are not looked at"),
+        };
+        lead.found_seats(&finding);
+        if let SeatFinding::Do { step, .. } = &finding {
+            match self.take_step(lead, step).await {
+                Ok(()) => {
+                    info!("{finding}");
+                    lead.tell("placement", 0, finding.to_string());
+                }
+                Err(why) => debug!(%why, %finding, "not done now"),
+            }
+        }
+    }
+
+    /// Does something with the seats as they are now.
+    pub(super) async fn with_seats<T>(
+        &self,
+        lead: &Lead,
+        with: impl FnOnce(&Seats<'_>) -> T,
+    ) -> Result<T, Unavailable> {
+        let Outcome::Status(status) = self.handle.status(GROUP).await else {
+            return Err(self.not_leader());
+        };
+        if !status.leads || status.term != lead.term {
+            return Err(self.not_leader());
+        }
+        let (members, stores) = (sitting(&status), lead.stores());
+        Ok(with(&Seats {
+            wanted: self.view.get().seats(),
+            members: &members,
+            is_joint: status.membership.is_joint(),
+            leader: status.peer,
+            stores: &stores,
+            config: &lead.config,
+        }))
+    }
+
+    async fn take_step(&self, lead: &Lead, step: &SeatStep) -> Result<(), Unavailable> {
+        if let SeatStep::HandOver(heir) = step {
+            return asked(self.handle.transfer(GROUP, heir.id).await);
+        }
+        let new = match step {
+            SeatStep::Invite(_) => self.one_id(lead).await?,
+            _ => None,
+        };
+        asked(self.handle.change(GROUP, changes(step, new)).await)
+    }
+}
+
+fn next(seats: &Seats<'_>) -> SeatFinding {
+    seats.next()
+}
+
+fn asked(outcome: Outcome) -> Result<(), Unavailable> {
+    match outcome {
+        Outcome::Done => Ok(()),
+        Outcome::Refused(why) => Err(Unavailable::Failed(why.to_string())),
+        other => Err(Unavailable::Failed(format!("{other:?}"))),
+    }
+}

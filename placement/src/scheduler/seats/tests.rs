@@ -1,0 +1,366 @@
+//! One test for each row of the table, and a model: whatever happens to stores, each step leaves a
+//! majority, and when nothing happens any more all seats come to good stores.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A group and its stores. Ids of members rise.
+#[derive(Clone, Debug)]
+struct World {
+    wanted: usize,
+    members: Vec<Sitting>,
+    leader: PeerId,
+    stores: BTreeMap<StoreId, StoreInfo>,
+    config: SchedulerConfig,
+    next_peer: u64,
+}
+
+fn store(id: u64) -> StoreId {
+    StoreId::new(id).expect("not zero")
+}
+
+fn peer(id: u64) -> PeerId {
+    PeerId::new(id).expect("not zero")
+}
+
+fn info(id: u64) -> StoreInfo {
+    StoreInfo {
+        id: store(id),
+        state: StoreState::Up,
+        silent: Duration::ZERO,
+        labels: Vec::new(),
+        capacity: 0,
+        available: 0,
+        used: 0,
+        snapshots_sending: 0,
+        snapshots_receiving: 0,
+        is_stopping: false,
+        is_full: false,
+    }
+}
+
+impl World {
+    /// So many stores that are up; the first ones hold the seats, and the first leads.
+    fn new(stores: u64, seats: u64) -> World {
+        let sitting = |id| Sitting {
+            peer: RegionPeer { id: peer(id), store: store(id), role: PeerRole::Voter },
+            is_current: true,
+        };
+        World {
+            wanted: usize::try_from(seats).expect("few"),
+            members: (1..=seats).map(sitting).collect(),
+            leader: peer(1),
+            stores: (1..=stores).map(|id| (store(id), info(id))).collect(),
+            config: SchedulerConfig::default(),
+            next_peer: 1_000,
+        }
+    }
+
+    fn set(&mut self, id: u64, state: StoreState) {
+        let store = self.stores.get_mut(&store(id)).expect("it is there");
+        store.state = state;
+        store.silent = match state {
+            StoreState::Down | StoreState::Removed => self.config.down_after,
+            StoreState::Disconnected => self.config.silent_after,
+            _ => Duration::ZERO,
+        };
+    }
+
+    fn seats(&self) -> Seats<'_> {
+        Seats {
+            wanted: self.wanted,
+            members: &self.members,
+            is_joint: false,
+            leader: self.leader,
+            stores: &self.stores,
+            config: &self.config,
+        }
+    }
+
+    fn next(&self) -> SeatFinding {
+        self.seats().next()
+    }
+
+    fn step(&self) -> SeatStep {
+        match self.next() {
+            SeatFinding::Do { step, .. } => step,
+            other => panic!("nothing is done: {other}"),
+        }
+    }
+
+    /// Carries out a step as the group does.
+    fn carry_out(&mut self, step: &SeatStep) {
+        match *step {
+            SeatStep::Invite(store) => {
+                let id = peer(self.next_peer);
+                self.next_peer += 1;
+                let peer = RegionPeer { id, store, role: PeerRole::Learner };
+                self.members.push(Sitting { peer, is_current: false });
+            }
+            SeatStep::Seat { learner, leaves } => {
+                self.members.retain(|of| Some(of.peer) != leaves);
+                let seated = self.members.iter_mut().find(|of| of.peer == learner);
+                seated.expect("it is there").peer.role = PeerRole::Voter;
+            }
+            SeatStep::Dismiss(old) => self.members.retain(|of| of.peer != old),
+            SeatStep::HandOver(heir) => self.leader = heir.id,
+        }
+        if self.members.iter().all(|of| of.peer.id != self.leader) {
+            // Whoever was left out asks another to campaign.
+            let up = |of: &&Sitting| self.seats().is_up(of.peer.store);
+            let next = self.seats().voters().find(|of| up(&of)).expect("a majority is up");
+            self.leader = next.peer.id;
+        }
+    }
+
+    fn fill(&mut self) {
+        self.members.iter_mut().for_each(|of| of.is_current = true);
+    }
+
+    /// Where voters sit.
+    fn sit(&self) -> Vec<u64> {
+        let mut sit: Vec<u64> = self.seats().voters().map(|of| of.peer.store.get()).collect();
+        sit.sort_unstable();
+        sit
+    }
+
+    /// Goes on until there is nothing to be done any more; returns how many steps that took.
+    fn settle(&mut self) -> usize {
+        for steps in 0..100 {
+            self.fill();
+            match self.next() {
+                SeatFinding::Do { step, .. } => self.carry_out(&step),
+                SeatFinding::Fine | SeatFinding::Stuck { .. } => return steps,
+                SeatFinding::Wait { .. } => panic!("nothing is left to wait for: {}", self.next()),
+            }
+        }
+        panic!("it does not end: {self:?}");
+    }
+}
+
+#[test]
+fn all_is_fine_while_stores_are_up_or_silent_for_a_while() {
+    let mut world = World::new(5, 3);
+    assert_eq!(world.next(), SeatFinding::Fine);
+    world.set(2, StoreState::Disconnected);
+    assert_eq!(world.next(), SeatFinding::Fine);
+    assert_eq!(World::new(1, 1).next(), SeatFinding::Fine);
+    assert_eq!(World::new(5, 1).next(), SeatFinding::Fine, "one seat stays one");
+}
+
+#[test]
+fn seat_of_a_lost_or_draining_store_moves_by_way_of_a_learner() {
+    for state in [StoreState::Down, StoreState::Draining, StoreState::Removed] {
+        let mut world = World::new(4, 3);
+        world.set(2, state);
+        assert_eq!(world.step(), SeatStep::Invite(store(4)));
+        let step = world.step();
+        world.carry_out(&step);
+        assert!(matches!(world.next(), SeatFinding::Wait { .. }), "it is being filled");
+        world.fill();
+        let (learner, old) = (world.members[3].peer, world.members[1].peer);
+        assert_eq!(world.step(), SeatStep::Seat { learner, leaves: Some(old) });
+        let step = world.step();
+        world.carry_out(&step);
+        assert_eq!((world.next(), world.sit()), (SeatFinding::Fine, vec![1, 3, 4]));
+    }
+}
+
+#[test]
+fn lost_store_goes_before_one_that_drains() {
+    let mut world = World::new(5, 3);
+    world.set(2, StoreState::Draining);
+    world.set(3, StoreState::Down);
+    world.settle();
+    assert_eq!(world.sit(), [1, 4, 5]);
+    let mut world = World::new(4, 3);
+    world.set(2, StoreState::Draining);
+    world.set(3, StoreState::Down);
+    world.settle();
+    assert_eq!(world.sit(), [1, 2, 4], "there is one place, and the lost one needs it more");
+}
+
+#[test]
+fn leader_that_has_to_go_hands_over_first_to_one_that_stays_and_has_everything() {
+    let mut world = World::new(4, 3);
+    world.set(1, StoreState::Draining);
+    world.members[1].is_current = false;
+    assert_eq!(world.step(), SeatStep::HandOver(world.members[2].peer));
+    world.members[1].is_current = true;
+    world.set(2, StoreState::Disconnected);
+    assert_eq!(world.step(), SeatStep::HandOver(world.members[2].peer));
+    world.settle();
+    assert_eq!((world.sit(), world.leader), (vec![2, 3, 4], peer(3)));
+}
+
+#[test]
+fn sole_member_moves_as_a_whole() {
+    let mut world = World::new(2, 1);
+    world.set(1, StoreState::Draining);
+    assert_eq!(world.settle(), 2);
+    assert_eq!(world.sit(), [2]);
+    assert_eq!(world.leader, peer(1_000));
+}
+
+#[test]
+fn learner_whose_store_goes_is_given_up_at_once_and_one_not_heard_of_yet_is_waited_for() {
+    for state in [StoreState::Disconnected, StoreState::Down, StoreState::Draining] {
+        let mut world = World::new(5, 3);
+        world.set(2, StoreState::Down);
+        let step = world.step();
+        world.carry_out(&step);
+        world.set(4, state);
+        let learner = world.members[3].peer;
+        assert_eq!(world.step(), SeatStep::Dismiss(learner));
+        world.settle();
+        assert_eq!(world.sit(), [1, 3, 5]);
+    }
+    let mut world = World::new(5, 3);
+    world.set(2, StoreState::Down);
+    let step = world.step();
+    world.carry_out(&step);
+    world.set(4, StoreState::Joining);
+    world.fill();
+    assert!(matches!(world.next(), SeatFinding::Wait { .. }));
+}
+
+#[test]
+fn learner_that_nobody_needs_any_more_goes() {
+    let mut world = World::new(4, 3);
+    world.set(2, StoreState::Draining);
+    let step = world.step();
+    world.carry_out(&step);
+    world.set(2, StoreState::Up);
+    assert_eq!(world.step(), SeatStep::Dismiss(world.members[3].peer));
+}
+
+#[test]
+fn nothing_is_changed_while_it_changes_or_without_a_majority() {
+    let mut world = World::new(5, 3);
+    world.set(2, StoreState::Down);
+    let joint = Seats { is_joint: true, ..world.seats() };
+    assert!(matches!(joint.next(), SeatFinding::Wait { .. }));
+    world.set(3, StoreState::Down);
+    assert!(matches!(world.next(), SeatFinding::Stuck { .. }));
+    // A new leader has heard of nobody yet.
+    world.set(3, StoreState::Joining);
+    assert!(matches!(world.next(), SeatFinding::Wait { .. }));
+}
+
+#[test]
+fn members_that_are_not_up_are_given_up_before_those_that_drain() {
+    let mut world = World::new(3, 3);
+    world.wanted = 1;
+    world.set(2, StoreState::Draining);
+    world.set(3, StoreState::Disconnected);
+    // The other way round, one of two would be up in between.
+    assert_eq!(world.step(), SeatStep::Dismiss(world.members[2].peer));
+    assert_eq!((world.settle(), world.sit()), (2, vec![1]));
+}
+
+#[test]
+fn more_seats_are_filled_and_fewer_are_given_up() {
+    let mut world = World::new(5, 1);
+    world.wanted = 3;
+    world.settle();
+    assert_eq!(world.sit(), [1, 2, 3]);
+    world.wanted = 5;
+    world.settle();
+    assert_eq!(world.sit(), [1, 2, 3, 4, 5]);
+    world.wanted = 3;
+    world.set(4, StoreState::Disconnected);
+    world.settle();
+    assert_eq!(world.sit(), [1, 2, 3], "who is not up goes first, then the latest");
+    world.wanted = 7;
+    assert!(matches!(world.next(), SeatFinding::Do { .. }));
+}
+
+#[test]
+fn seats_are_kept_apart() {
+    let mut world = World::new(5, 3);
+    world.config.location_labels = vec!["zone".to_owned()];
+    for (id, zone) in [(1, "a"), (2, "b"), (3, "c"), (4, "a"), (5, "b")] {
+        let store = world.stores.get_mut(&store(id)).expect("it is there");
+        store.labels = vec![("zone".to_owned(), zone.to_owned())];
+    }
+    world.set(2, StoreState::Draining);
+    world.settle();
+    assert_eq!(world.sit(), [1, 3, 5]);
+}
+
+#[test]
+fn drain_that_could_not_end_is_known_beforehand() {
+    let world = World::new(3, 3);
+    let why = world.seats().holds_on(store(2)).expect("there is no other place");
+    assert!(why.contains("add a store"), "{why}");
+    assert_eq!(World::new(4, 3).seats().holds_on(store(2)), None);
+    assert_eq!(World::new(4, 3).seats().holds_on(store(4)), None, "it holds none");
+    let mut world = World::new(3, 3);
+    world.wanted = 1;
+    assert_eq!(world.seats().holds_on(store(2)), None, "one more than needed");
+}
+
+fn state() -> impl Strategy<Value = StoreState> {
+    prop_oneof![
+        5 => Just(StoreState::Up),
+        2 => Just(StoreState::Disconnected),
+        2 => Just(StoreState::Down),
+        2 => Just(StoreState::Draining),
+        1 => Just(StoreState::Joining),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn each_step_leaves_a_majority_and_all_come_to_good_stores(
+        stores in 1..8_u64,
+        seats in prop_oneof![Just(1), Just(3), Just(5)],
+        events in proptest::collection::vec((0..8_u64, state(), any::<bool>()), 0..60),
+    ) {
+        prop_assume!(seats <= stores);
+        let mut world = World::new(stores, seats);
+        for (at, state, fills) in events {
+            let mut after = world.clone();
+            after.set(at % stores + 1, state);
+            // Without a majority, or its leader, nobody asks what to do.
+            let up = after.seats().up(after.seats().voters());
+            let leads = after.members.iter().find(|of| of.peer.id == after.leader);
+            let leader = leads.expect("a member leads").peer.store;
+            if !after.seats().is_up(leader) || up < after.seats().voters().count() / 2 + 1 {
+                continue;
+            }
+            world = after;
+            if fills {
+                world.fill();
+            }
+            let SeatFinding::Do { step, .. } = world.next() else { continue };
+            world.carry_out(&step);
+            let (voters, seats) = (world.seats().voters().count(), world.seats());
+            prop_assert!(voters >= 1 && seats.up(seats.voters()) > voters / 2, "{step} {world:?}");
+            let learners = world.members.len() - voters;
+            prop_assert!(learners <= 1, "{step} {world:?}");
+            let mut homes: Vec<StoreId> = world.members.iter().map(|of| of.peer.store).collect();
+            homes.sort_unstable();
+            homes.dedup();
+            prop_assert!(homes.len() == world.members.len(), "{step} {world:?}");
+        }
+        // Who was not heard of yet is, and who was silent comes back.
+        for id in 1..=stores {
+            if matches!(
+                world.stores[&store(id)].state,
+                StoreState::Joining | StoreState::Disconnected
+            ) {
+                world.set(id, StoreState::Up);
+            }
+        }
+        world.settle();
+        let is_good = |id: &&u64| world.stores[&store(**id)].state == StoreState::Up;
+        let good = world.stores.values().filter(|store| store.state == StoreState::Up).count();
+        let sit = world.sit();
+        prop_assert_eq!(sit.iter().filter(is_good).count(), world.wanted.min(good), "{:?}", world);
+        prop_assert_eq!(sit.len(), world.wanted, "{:?}", world);
+    }
+}
