@@ -14,6 +14,7 @@
 //! | `power` | power is lost on all nodes at once; needs root |
 //! | `chaos` | all of it, at random |
 //! | `membership` | repair, drain, removal, rolling restart |
+//! | `seats` | placement's own members are drained, removed and lost |
 //!
 //! What is judged under load, by `Ledger` of the library: no acknowledged put is lost, no read goes
 //! back, nothing is there that nobody wrote. Every test prints what it counted: `--nocapture`.
@@ -30,6 +31,7 @@ mod membership;
 mod partition;
 mod pause;
 mod power;
+mod seats;
 mod spread;
 
 use std::collections::BTreeMap;
