@@ -32,12 +32,12 @@ mod pulse;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, unbounded};
 use storage::Engine;
-use types::{ClusterId, GroupId, StoreId};
+use types::{ClusterId, GroupId, StoreId, Time};
 
 pub use fate::OnFatal;
 pub use handle::Handle;
@@ -111,6 +111,8 @@ pub(crate) struct Shared {
     inbox_bytes: AtomicUsize,
     /// Threads that wait for room on the disk now, whoever found some meanwhile.
     full_waits: AtomicUsize,
+    /// When one of them found some last: until then no write could end, so none of them hangs.
+    room_since: AtomicU64,
     fate: Fate,
     pub(crate) counters: Counters,
 }
@@ -175,6 +177,7 @@ impl Store {
             pulse,
             inbox_bytes: AtomicUsize::new(0),
             full_waits: AtomicUsize::new(0),
+            room_since: AtomicU64::new(0),
             fate: Fate::new(on_fatal),
             counters: Counters::default(),
         });
@@ -285,7 +288,12 @@ impl Shared {
 
     /// Whether somebody waits for room on the disk.
     fn is_full(&self) -> bool {
-        self.full_waits.load(Ordering::Relaxed) > 0
+        self.full_waits.load(Ordering::Acquire) > 0
+    }
+
+    /// Since when nobody waits for room, of those who did; asked after [`Shared::is_full`].
+    fn room_since(&self) -> Time {
+        Time(self.room_since.load(Ordering::Relaxed))
     }
 
     fn worker_of(&self, group: GroupId) -> usize {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use storage::{Batch, Durability, Error};
 
-use super::Shared;
+use super::{Shared, clock};
 
 /// How often a full engine is tried again.
 const TRY_EVERY: Duration = Duration::from_millis(100);
@@ -35,8 +35,12 @@ impl<'a> Patient<'a> {
                 }
                 written => {
                     if is_told {
-                        self.shared.full_waits.fetch_sub(1, Ordering::Relaxed);
-                        tracing::info!("the disk is not full any more");
+                        // Before the end of the wait: who sees that must see this.
+                        self.shared.room_since.store(clock::now().0, Ordering::Relaxed);
+                        self.shared.full_waits.fetch_sub(1, Ordering::Release);
+                        if written.is_ok() {
+                            tracing::info!("the disk is not full any more");
+                        }
                     }
                     return written;
                 }

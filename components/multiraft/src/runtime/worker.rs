@@ -99,7 +99,9 @@ impl Worker<'_> {
         }
         if let Some((_, since)) = self.oldest {
             let config = &self.shared.config;
-            if now >= since.after(config.disk_hang_after) && !self.shared.is_full() {
+            let is_full = self.shared.is_full();
+            let room_since = self.shared.room_since();
+            if !is_full && hangs(now, since, room_since, config.disk_hang_after) {
                 self.shared.fatal("a write of the log takes too long: the disk hangs");
             } else if now >= since.after(config.disk_stall_after) {
                 self.shard.stand_down(now);
@@ -173,5 +175,27 @@ impl Worker<'_> {
         let mut effects = std::mem::take(&mut self.effects);
         self.shard.drain(now, &mut effects);
         self.shared.waiters[self.nth].answer(effects.replies.drain(..));
+    }
+}
+
+/// Whether a write that began at `since` has taken too long. On a disk that was full it could not
+/// end before there was room, and then may not have been heard of yet.
+fn hangs(now: Time, since: Time, room_since: Time, after: Duration) -> bool {
+    now >= since.max(room_since).after(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn write_that_waited_for_room_hangs_only_when_it_takes_too_long_after_that() {
+        let after = Duration::from_secs(60);
+        let at = |seconds| Time::ZERO.after(Duration::from_secs(seconds));
+        assert!(!hangs(at(69), at(10), Time::ZERO, after));
+        assert!(hangs(at(70), at(10), Time::ZERO, after));
+        assert!(!hangs(at(101), at(10), at(100), after), "room came back a second ago");
+        assert!(hangs(at(160), at(10), at(100), after));
+        assert!(!hangs(at(161), at(110), at(100), after), "it began when there was room");
     }
 }
