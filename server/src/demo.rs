@@ -7,7 +7,7 @@
 //! 3. When all stores are up and all regions are led, the nodes are printed.
 //! 4. A signal stops them; a second one does so at once. The data stays.
 
-mod children;
+pub(crate) mod children;
 mod plan;
 
 use std::time::Duration;

@@ -103,7 +103,7 @@ pub enum Command {
     /// Why a region or a store is as it is; what an error means.
     #[command(subcommand)]
     Explain(Explain),
-    /// Put load on a cluster, and measure what it does.
+    /// Put load on a cluster: measure what it does, or whether it keeps its word.
     #[command(subcommand)]
     Bench(Bench),
     /// Settings of a node: print, check.

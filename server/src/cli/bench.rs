@@ -1,11 +1,14 @@
 //! `crib bench …`: load on a cluster, and what it comes to.
 //!
-//! - `args`: the flags. `load`: from there to a result.
+//! - `args`: the flags of a measurement. `load`: from there to a result.
 //! - `called`: the cluster that is called, ours or etcd.
+//! - `verify`: whether a cluster keeps its word. `local`: one of our own, to break.
 
 mod args;
 mod called;
 mod load;
+mod local;
+mod verify;
 
 use ::load::Workload;
 use clap::Subcommand;
@@ -23,7 +26,6 @@ const HELP: &str = "Lines of each second go to standard error, the result to sta
 
 /// Commands that put a load on a cluster.
 #[derive(Debug, Subcommand)]
-#[command(after_help = HELP)]
 pub enum Bench {
     /// New values for keys.
     #[command(after_help = HELP)]
@@ -64,26 +66,24 @@ pub enum Bench {
         #[command(flatten)]
         load: Box<LoadArgs>,
     },
+    /// Whether the cluster keeps its word while things break: writers remember what was
+    /// acknowledged, processes are killed, and everything is checked in the end.
+    Verify(Box<verify::VerifyArgs>),
 }
 
 /// Does what a command says.
 ///
 /// # Errors
-/// If the cluster cannot be called, or the result is invalid.
+/// If the cluster cannot be called, the result is invalid, or a cluster does not keep its word.
 pub(super) async fn run(command: Bench, global: &Global, output: &Output) -> Result<(), Failure> {
-    let target = super::target(global, output)?;
-    match command {
-        Bench::Put(args) => load::run(Workload::put(), &args, &target, output).await,
-        Bench::Get(args) => load::run(Workload::get(), &args, &target, output).await,
-        Bench::Scan { length, load } => {
-            load::run(Workload::scan(length), &load, &target, output).await
-        }
-        Bench::Mixed { read_share, load } => {
-            load::run(Workload::mixed(read_share), &load, &target, output).await
-        }
-        Bench::Cas(args) => load::run(Workload::cas(), &args, &target, output).await,
-        Bench::Ycsb { workload, load } => {
-            load::run(Workload::ycsb(workload.into()), &load, &target, output).await
-        }
-    }
+    let (workload, args) = match command {
+        Bench::Put(args) => (Workload::put(), args),
+        Bench::Get(args) => (Workload::get(), args),
+        Bench::Scan { length, load } => (Workload::scan(length), load),
+        Bench::Mixed { read_share, load } => (Workload::mixed(read_share), load),
+        Bench::Cas(args) => (Workload::cas(), args),
+        Bench::Ycsb { workload, load } => (Workload::ycsb(workload.into()), load),
+        Bench::Verify(args) => return verify::run(&args, global, output).await,
+    };
+    load::run(workload, &args, &super::target(global, output)?, output).await
 }

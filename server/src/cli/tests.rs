@@ -71,6 +71,11 @@ fn every_command_parses() {
         "crib bench cas --seed 7 --unary --report bench.html --json bench.json --fsync-dir /tmp",
         "crib bench ycsb --workload f --distribution latest",
         "crib bench ycsb --target etcd --endpoints a:1,b:2 --timeout 1s",
+        "crib bench verify",
+        "crib bench verify --duration 10s --writers 4 --readers 2 --keys 100 --seed 7 --nodes 4",
+        "crib bench verify --faults kill,kill-all,pause,restart,transfer,split,drain -o json",
+        "crib bench verify --faults none --report r.html --history h.jsonl",
+        "crib bench verify --against a:1,b:2 --regions 8",
         "crib version",
         "crib completion bash",
         "crib --endpoints a:1,b:2 -q -v kv get hello --color never",
@@ -108,6 +113,8 @@ fn what_makes_no_sense_is_a_usage_error() {
         "crib bench ycsb --workload g",
         "crib bench put --target consul",
         "crib bench get --value-size 256",
+        "crib bench verify --faults fire",
+        "crib bench verify --against a:1 --nodes 3",
         "crib completion dos",
     ] {
         let error = parse(line).expect_err(line);

@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
 use super::plan::{Node, Plan};
+use crate::config::ApiVersion;
 use crate::errors::{self, Failure};
 use crate::run::Signals;
 
@@ -94,38 +95,69 @@ impl Children {
     }
 }
 
-fn start(plan: &Plan, node: &Node) -> std::io::Result<Child> {
-    let log = OpenOptions::new().create(true).append(true).open(&node.log)?;
-    let mut command = Command::new(std::env::current_exe()?);
+/// What a node is told when it is started.
+#[derive(Clone, Debug)]
+pub(crate) struct Spec {
+    pub(crate) dir: PathBuf,
+    pub(crate) grpc: String,
+    pub(crate) http: String,
+    pub(crate) api_version: ApiVersion,
+    pub(crate) replicas: u16,
+    pub(crate) token: String,
+    /// `--founders` or `--join`, and of whom.
+    pub(crate) flag: &'static str,
+    pub(crate) others: String,
+    pub(crate) set: Vec<String>,
+}
+
+/// The command that runs a node of this binary, which ends with its standard input.
+pub(crate) fn command(spec: &Spec) -> std::io::Result<std::process::Command> {
+    use std::os::unix::process::CommandExt as _;
+    let mut command = std::process::Command::new(std::env::current_exe()?);
     // What is set here for commands, or for another node, is not meant for these.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CRIB_") {
             command.env_remove(name);
         }
     }
-    let saved = &plan.saved;
     command
         .arg("server")
         .arg("--exit-with-parent")
         .arg("--data-dir")
-        .arg(&node.dir)
-        .args(["--listen", &node.grpc, "--http", &node.http])
-        .args(["--api-version", saved.api_version.name()])
-        .args(["--replicas", &saved.replicas.to_string()])
+        .arg(&spec.dir)
+        .args(["--listen", &spec.grpc, "--http", &spec.http])
+        .args(["--api-version", spec.api_version.name()])
+        .args(["--replicas", &spec.replicas.to_string()])
         .args(["--log-format", "text"])
+        .args([spec.flag, &spec.others])
         // Not as an argument: those can be seen by everybody on the machine.
-        .env("CRIB_CLUSTER_TOKEN", &saved.token)
+        .env("CRIB_CLUSTER_TOKEN", &spec.token)
         .env("NO_COLOR", "1");
-    let flag = if node.number <= saved.founders { "--founders" } else { "--join" };
-    command.args([flag, &plan.founders()]);
-    for set in &plan.set {
+    for set in &spec.set {
         command.args(["--set", set]);
     }
-    command
+    command.process_group(0);
+    Ok(command)
+}
+
+fn start(plan: &Plan, node: &Node) -> std::io::Result<Child> {
+    let log = OpenOptions::new().create(true).append(true).open(&node.log)?;
+    let saved = &plan.saved;
+    let spec = Spec {
+        dir: node.dir.clone(),
+        grpc: node.grpc.clone(),
+        http: node.http.clone(),
+        api_version: saved.api_version,
+        replicas: saved.replicas,
+        token: saved.token.clone(),
+        flag: if node.number <= saved.founders { "--founders" } else { "--join" },
+        others: plan.founders(),
+        set: plan.set.clone(),
+    };
+    Command::from(command(&spec)?)
         .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
         .stderr(log)
-        .process_group(0)
         .kill_on_drop(true)
         .spawn()
 }

@@ -56,6 +56,8 @@ pub static CATALOGUE: &[&Entry] = &[
     &OUTCOME_UNKNOWN,
     &NOT_SUPPORTED,
     &NOT_BUILT,
+    &WORD_BROKEN,
+    &NOTHING_SHOWN,
     &STORE_NOT_FOUND,
     &REGION_NOT_FOUND,
     &UNHEALTHY,
@@ -247,6 +249,26 @@ pub static NOT_BUILT: Entry = Entry {
     title: "this call is not built yet",
     cause: "The call is part of the protocol, and this version of crib does not answer it.",
     next: "do without it; `crib version` prints what this one is",
+    exit: Exit::Failed,
+};
+
+/// A run of `crib bench verify` has found something wrong.
+pub static WORD_BROKEN: Entry = Entry {
+    number: 2030,
+    title: "the cluster did not keep its word",
+    cause: "What clients were told cannot have happened, or what was acknowledged is not there,\n\
+            or the cluster does not come back though nothing is broken any more.",
+    next: "keep the history, the logs and the seed that were printed, and report them",
+    exit: Exit::Condition,
+};
+
+/// A run of `crib bench verify` is worth nothing.
+pub static NOTHING_SHOWN: Entry = Entry {
+    number: 2031,
+    title: "the run shows nothing",
+    cause: "Nothing wrong was seen, but the cluster was not put to the test: a fault that was\n\
+            asked for did not happen, no operation succeeded, or too much was not decided.",
+    next: "let it run longer (--duration), or ask for fewer faults (--faults)",
     exit: Exit::Failed,
 };
 

@@ -137,6 +137,21 @@ pub const TABLE: &[Row] = &[
         Purity::PureUnder(&["src/dice", "src/schedule", "src/workload", "src/zipf"]),
         &["types", "client"],
     ),
+    shipped(
+        "verify",
+        "benches/verify",
+        "whether a cluster keeps its word under faults: load, faults, checkers, report",
+        Purity::PureUnder(&[
+            "src/check",
+            "src/gaps",
+            "src/history",
+            "src/random",
+            "src/report",
+            "src/script",
+            "src/workload",
+        ]),
+        &["types", "proto", "client"],
+    ),
     // Floor 3: meanings.
     shipped(
         "kv",
@@ -194,6 +209,7 @@ pub const TABLE: &[Row] = &[
             "multiraft",
             "client",
             "load",
+            "verify",
             "kv",
             "etcd",
             "transport",
@@ -212,6 +228,7 @@ pub const TABLE: &[Row] = &[
     test_world("examples", "components/examples", "three state machines on the multi-Raft engine"),
     test_world("tidy", "tests/tidy", "the house rules"),
     test_world("cluster", "tests/cluster", "real processes on loopback"),
+    test_world("chaos", "tests/chaos", "named scenarios of faults on real processes"),
     test_world("foreign", "tests/foreign", "clients that are not ours, as they are"),
     test_world("benches", "benches", "micro and load benchmarks"),
 ];

@@ -1,0 +1,67 @@
+//! The nodes of a cluster under test, as faults see them.
+
+use std::sync::Arc;
+
+use cluster::crib::{Cluster, Node};
+use verify::faults::Nodes;
+
+/// Nodes, and the runtime on which their ends are awaited.
+pub(crate) struct Processes {
+    nodes: Vec<Arc<Node>>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Processes {
+    /// All nodes of a cluster. Called within a runtime.
+    pub(crate) fn of(cluster: &Cluster) -> Processes {
+        Processes { nodes: cluster.nodes(), runtime: tokio::runtime::Handle::current() }
+    }
+
+    fn running(&self, at: usize) -> Result<&Node, String> {
+        let node = &self.nodes[at];
+        match node.runs() {
+            true => Ok(node),
+            false => Err("it does not run".to_owned()),
+        }
+    }
+}
+
+impl Nodes for Processes {
+    fn count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    fn address(&self, at: usize) -> String {
+        self.nodes[at].address.clone()
+    }
+
+    fn pid(&self, at: usize) -> Option<u32> {
+        self.running(at).ok().map(Node::pid)
+    }
+
+    fn kill(&self, at: usize) -> Result<(), String> {
+        self.running(at)?.kill();
+        Ok(())
+    }
+
+    fn stop(&self, at: usize) -> Result<(), String> {
+        let node = self.running(at)?;
+        let status = self.runtime.block_on(node.stop());
+        status.success().then_some(()).ok_or_else(|| format!("it ended otherwise: {status}"))
+    }
+
+    fn start(&self, at: usize) -> Result<(), String> {
+        self.nodes[at].start();
+        Ok(())
+    }
+
+    fn pause(&self, at: usize) -> Result<(), String> {
+        self.running(at)?.pause();
+        Ok(())
+    }
+
+    fn resume(&self, at: usize) -> Result<(), String> {
+        self.running(at)?.resume();
+        Ok(())
+    }
+}
