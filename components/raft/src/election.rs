@@ -47,9 +47,9 @@ pub(crate) struct Poll {
     ask_wait: Duration,
 }
 
-/// A question is repeated after this part of a heartbeat. The wait doubles, and what is not answered
-/// within about two heartbeats is left to the election timer: many groups cut off from the others
-/// must not flood the network with questions.
+/// A question is repeated after this part of a heartbeat. The wait doubles, and what is not
+/// answered within about two heartbeats is left to the election timer: many groups cut off from the
+/// others must not flood the network with questions.
 const ASK_AGAIN_PART: u32 = 5;
 
 impl Peer {
@@ -161,9 +161,10 @@ impl Peer {
         }
     }
 
-    /// The connection to a leader that this peer sits still for broke. A store that lives is reached
-    /// again in a moment, so the leader is asked; one that does not answer is campaigned against
-    /// before the failure detector gives its store up. It is protected for as long as it was.
+    /// The connection to a leader that this peer sits still for broke. A store that lives is
+    /// reached again in a moment, so the leader is asked; one that does not answer is campaigned
+    /// against before the failure detector gives its store up. It is protected for as long as it
+    /// was.
     pub(crate) fn doubt_unheard(&mut self, now: Time) {
         self.flags.set(Flags::DOUBT);
         self.flags.set(Flags::ACK_NOW);

@@ -134,9 +134,9 @@ impl Network {
         self.serve_with(inbox, Routes::default())
     }
 
-    /// As [`Network::serve`], with further services on the same port, the same threads and under the
-    /// same limits on connections. HTTP/1 is spoken as well, for those that want it. What they do
-    /// must not hold up a thread.
+    /// As [`Network::serve`], with further services on the same port, the same threads and under
+    /// the same limits on connections. HTTP/1 is spoken as well, for those that want it. What they
+    /// do must not hold up a thread.
     ///
     /// # Errors
     /// As [`Network::serve`].
