@@ -50,6 +50,7 @@ impl Router {
                     return Ok(route);
                 }
             }
+            tracing::debug!("placement knows no region with the key");
             budget.pause(Setback::harmless("placement knows no region with the key")).await?;
         }
     }
@@ -153,6 +154,8 @@ impl Router {
             Verdict::Final(error) => return Err(error),
             Verdict::Again(setback, lesson) => (setback, lesson),
         };
+        let (region, why) = (route.region.id, &setback.why);
+        tracing::debug!(%region, store = %peer.store, why, "not done");
         if lesson == Lesson::Store {
             self.stores.lose(peer.store, &store).await;
         }
