@@ -100,7 +100,7 @@ impl Peer {
 
     /// Refuses what would break the promise that a lease may rest on.
     fn keeps_promise(&self, now: Time) -> Result<(), Refused> {
-        if self.config.lease != Lease::Off && now < self.promised_until {
+        if self.config.lease != Lease::Off && self.has_promised(now) {
             return Err(Refused::Promised(self.promised_until));
         }
         Ok(())
@@ -418,13 +418,20 @@ impl Peer {
             && self.leader.is_some_and(|leader| self.membership.is_voter(leader))
     }
 
+    /// Whether a leader may count on this peer: it was heard a moment ago, or may have been before
+    /// a restart. See [`crate::Config::election_timeout`].
+    #[must_use]
+    pub fn has_promised(&self, now: Time) -> bool {
+        now < self.promised_until
+    }
+
     /// Whether a leader must be protected from this candidate. The leader itself, when it asks,
     /// leads no more (hashicorp/raft#605).
     fn is_promised(&self, now: Time, candidate: PeerId) -> bool {
         if self.is_leader() {
             return true;
         }
-        self.leader != Some(candidate) && (now < self.promised_until || self.is_still())
+        self.leader != Some(candidate) && (self.has_promised(now) || self.is_still())
     }
 
     pub(crate) fn reset_election_timer(&mut self, now: Time) {

@@ -59,8 +59,9 @@ impl Shard {
         let (term, vote) = old.hard_state.unwrap_or_default();
         let first = self.boot_of(id, old.core.status().id, &beginning);
         let boot = Boot {
-            // It may have promised a leader not to vote.
-            restarted: true,
+            // A promise to a leader holds. One that only was asked whom it would vote for has made
+            // none, and is to answer: whoever asked waits, and the keys of the group with it.
+            restarted: old.core.has_promised(now),
             vote: vote.filter(|_| term >= first.term),
             term: term.max(first.term),
             ..first

@@ -82,6 +82,38 @@ fn empty_peer_takes_up_its_beginning_and_keeps_its_vote() {
     assert_eq!(world.state_of(3, CHILD), [FIRST, "a"]);
 }
 
+/// A message of a peer of the group to that on the third store.
+fn say(world: &mut World, from: u64, term: u64, body: raft::Body) {
+    let body = Body::Raft(raft::Message { term: Term(term), body }, Vec::new());
+    let (from_peer, to) = (peer(20 + from), peer(23));
+    let parcel = Parcel::Groups(vec![Envelope { group: group(CHILD), from: from_peer, to, body }]);
+    world.deliver(from, 3, parcel);
+}
+
+#[test]
+fn peer_that_a_question_made_votes_as_soon_as_it_begins() {
+    let mut world = with_third_slow();
+    world.isolate(2);
+    let last = EntryId::new(Term(5), Index(5));
+    say(&mut world, 1, 5, raft::Body::PreVote { last });
+    assert_eq!(place(&world, 3).2, EntryId::default(), "it is there, and empty");
+    release(&mut world);
+    campaign(&mut world, 1);
+    world.run(100);
+    let leader = world.peer_at(1, CHILD).expect("it lives").status().leader;
+    assert_eq!(leader, Some(peer(21)), "it did not wait for a restart that there was not");
+}
+
+#[test]
+fn empty_peer_that_heard_a_leader_protects_it_when_it_begins() {
+    let mut world = with_third_slow();
+    say(&mut world, 1, 6, raft::Body::Beat { commit: Index(5), stamp: raft::Stamp(1) });
+    release(&mut world);
+    let last = EntryId::new(Term(6), Index(9));
+    say(&mut world, 2, 7, raft::Body::Vote { last, transfer: false });
+    assert_eq!(place(&world, 3).0, Term(6), "it does not listen to another so soon");
+}
+
 #[test]
 fn empty_peer_that_was_restarted_keeps_its_vote_when_it_begins() {
     let mut world = with_third_slow();
