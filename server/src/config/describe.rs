@@ -109,7 +109,7 @@ pub const KEYS: &[Key] = &[
     key("storage.open-files-max", "Tables that may be open."),
     key(
         "storage.keep-free",
-        "With less room on the disk the store is full: only deletes are taken.",
+        "With less room on the disk the store counts as full: it is given nothing more.",
     ),
     key("limits.connections-max", "Connections at a time; further ones are closed."),
     key("limits.streams-max", "Calls at a time on one connection."),

@@ -384,7 +384,7 @@ pub static DIR_UNUSABLE: Entry = Entry {
 pub static DISK_FULL: Entry = Entry {
     number: 4013,
     title: "the disk is full",
-    cause: "The file system of the data directory has less room than storage.keep-free.",
+    cause: "The file system of the data directory has no room left.",
     next: "make room on that file system, or add a store and drain this one",
     exit: Exit::DiskFull,
 };
