@@ -249,6 +249,9 @@ impl Config {
         if placement.down_after <= placement.disconnected_after {
             wrong(problems, "placement.down-after", "more than placement.disconnected-after");
         }
+        if !(1..=100).contains(&placement.full_percent) {
+            wrong(problems, "placement.full-percent", "from 1 to 100");
+        }
     }
 }
 

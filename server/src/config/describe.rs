@@ -91,6 +91,7 @@ pub const KEYS: &[Key] = &[
         "A store that is silent for so long is down: its replicas are made anew elsewhere.\n\
          Longer than a restart takes.",
     ),
+    key("placement.full-percent", "A store whose disk is fuller is given no replicas."),
     key(
         "placement.location-labels",
         "Labels that tell where a store is, the widest first: `[\"zone\", \"rack\"]`. Replicas of\n\

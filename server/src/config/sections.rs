@@ -164,6 +164,8 @@ pub struct Placement {
     pub disconnected_after: Span,
     /// A store that is silent for so long is down: its replicas are made anew.
     pub down_after: Span,
+    /// A store whose disk is fuller than this, in percent, is given no replicas.
+    pub full_percent: u64,
     /// Labels that tell where a store is, the widest first.
     pub location_labels: Vec<String>,
 }
@@ -340,6 +342,7 @@ impl Default for Placement {
             heartbeat_interval: Span::secs(3),
             disconnected_after: Span::secs(20),
             down_after: Span::secs(30 * 60),
+            full_percent: 90,
             location_labels: Vec::new(),
         }
     }

@@ -161,6 +161,7 @@ fn placement_config(config: &Config, birth: &Birth, api: ApiVersion) -> placemen
     made.scheduler.location_labels.clone_from(&config.placement.location_labels);
     made.scheduler.silent_after = config.placement.disconnected_after.get();
     made.scheduler.down_after = config.placement.down_after.get();
+    made.scheduler.full_permille = config.placement.full_percent * 10;
     made
 }
 

@@ -60,6 +60,7 @@ impl Options {
             "storage.block-cache-size=16MiB".to_owned(),
             // The machine's disk is nobody's business here.
             "storage.keep-free=16MiB".to_owned(),
+            "placement.full-percent=100".to_owned(),
         ];
         all.extend(self.set.iter().cloned());
         all
