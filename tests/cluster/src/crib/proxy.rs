@@ -8,6 +8,7 @@
 //! Invariant: what is cut stays open and silent, as behind a firewall that drops.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,7 +57,7 @@ impl Proxies {
         let (shared, node) = (Arc::clone(&self.shared), Arc::clone(node));
         tokio::spawn(async move {
             while let Ok((caller, from)) = listener.accept().await {
-                let who = shared.who(from.port());
+                let who = caller.local_addr().ok().and_then(|at| shared.who(from, at));
                 let way = (who.unwrap_or_default(), node.address.clone());
                 tokio::spawn(carry(Arc::clone(&shared), way, caller, node.listen.clone()));
             }
@@ -85,9 +86,9 @@ impl Proxies {
 }
 
 impl Shared {
-    /// The address of the node that has a socket with this port.
-    fn who(&self, port: u16) -> Option<String> {
-        let inode = inode_of(port)?;
+    /// The address of the node that has the socket which calls from here to there.
+    fn who(&self, from: SocketAddr, to: SocketAddr) -> Option<String> {
+        let inode = inode_of(from, to)?;
         let callers = self.callers.lock().clone();
         let found = callers.iter().find(|node| {
             let pid = node.child.lock().as_ref().map(std::process::Child::id);
@@ -97,16 +98,23 @@ impl Shared {
     }
 }
 
-/// The inode of the socket that calls from a port. Among all loopback addresses there may be two;
-/// the kernel gives each caller another as long as there are enough.
-fn inode_of(port: u16) -> Option<u64> {
+/// The inode of the socket at this end of a connection. Both ends count: the kernel gives a port
+/// to several callers of different addresses.
+fn inode_of(from: SocketAddr, to: SocketAddr) -> Option<u64> {
     let table = std::fs::read_to_string("/proc/net/tcp").ok()?;
-    let ending = format!(":{port:04X}");
+    let (from, to) = (in_table(from)?, in_table(to)?);
     table.lines().skip(1).find_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let (local, inode) = (words.get(1)?, words.get(9)?);
-        local.ends_with(&ending).then(|| inode.parse().ok()).flatten()
+        let (local, remote, inode) = (words.get(1)?, words.get(2)?, words.get(9)?);
+        (**local == *from && **remote == *to).then(|| inode.parse().ok()).flatten()
     })
+}
+
+/// An address as the kernel's table has it.
+fn in_table(address: SocketAddr) -> Option<String> {
+    let SocketAddr::V4(address) = address else { return None };
+    let ip = u32::from_ne_bytes(address.ip().octets());
+    Some(format!("{ip:08X}:{:04X}", address.port()))
 }
 
 fn has_socket(pid: u32, inode: u64) -> bool {
