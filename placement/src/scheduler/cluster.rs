@@ -71,6 +71,24 @@ pub struct Cluster<'a> {
 }
 
 impl StoreInfo {
+    /// A store in this state of which nothing else is known; it was heard of just now.
+    #[must_use]
+    pub fn new(id: StoreId, state: StoreState) -> StoreInfo {
+        StoreInfo {
+            id,
+            state,
+            silent: Duration::ZERO,
+            labels: Vec::new(),
+            capacity: 0,
+            available: 0,
+            used: 0,
+            snapshots_sending: 0,
+            snapshots_receiving: 0,
+            is_stopping: false,
+            is_full: false,
+        }
+    }
+
     /// Whether it is heard of, draining or not.
     #[must_use]
     pub fn is_alive(&self, config: &SchedulerConfig) -> bool {

@@ -1,7 +1,6 @@
 //! Properties of scores and of steps.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use proptest::prelude::*;
 use types::{Epoch, GroupId, KeyRange, PeerId, PeerRole, Region, RegionPeer, StoreId, Term, Time};
@@ -16,20 +15,7 @@ fn peer(id: u64, store: u64) -> RegionPeer {
 
 fn info(id: u64, state: StoreState) -> (StoreId, StoreInfo) {
     let id = StoreId::new(id).expect("not zero");
-    let info = StoreInfo {
-        id,
-        state,
-        silent: Duration::ZERO,
-        labels: Vec::new(),
-        capacity: 0,
-        available: 0,
-        used: 0,
-        snapshots_sending: 0,
-        snapshots_receiving: 0,
-        is_stopping: false,
-        is_full: false,
-    };
-    (id, info)
+    (id, StoreInfo::new(id, state))
 }
 
 fn state() -> impl Strategy<Value = StoreState> {

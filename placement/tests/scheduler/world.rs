@@ -101,19 +101,8 @@ impl World {
     }
 
     pub(crate) fn add_store(&mut self, id: u64) {
-        let info = StoreInfo {
-            id: store(id),
-            state: StoreState::Up,
-            silent: Duration::ZERO,
-            labels: Vec::new(),
-            capacity: 4 << 40,
-            available: 4 << 40,
-            used: 0,
-            snapshots_sending: 0,
-            snapshots_receiving: 0,
-            is_stopping: false,
-            is_full: false,
-        };
+        let empty = StoreInfo::new(store(id), StoreState::Up);
+        let info = StoreInfo { capacity: 4 << 40, available: 4 << 40, ..empty };
         self.stores.insert(store(id), info);
     }
 

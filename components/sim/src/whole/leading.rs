@@ -130,18 +130,6 @@ impl Lead {
             Life::Live if heard.is_none() => StoreState::Joining,
             Life::Live => StoreState::Up,
         };
-        StoreInfo {
-            id,
-            state,
-            silent,
-            labels: Vec::new(),
-            capacity: 0,
-            available: 0,
-            used: 0,
-            snapshots_sending: 0,
-            snapshots_receiving: 0,
-            is_stopping: false,
-            is_full: false,
-        }
+        StoreInfo { silent, ..StoreInfo::new(id, state) }
     }
 }

@@ -27,19 +27,7 @@ fn peer(id: u64) -> PeerId {
 }
 
 fn info(id: u64) -> StoreInfo {
-    StoreInfo {
-        id: store(id),
-        state: StoreState::Up,
-        silent: Duration::ZERO,
-        labels: Vec::new(),
-        capacity: 0,
-        available: 0,
-        used: 0,
-        snapshots_sending: 0,
-        snapshots_receiving: 0,
-        is_stopping: false,
-        is_full: false,
-    }
+    StoreInfo::new(store(id), StoreState::Up)
 }
 
 impl World {
