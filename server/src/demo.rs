@@ -8,7 +8,7 @@
 //! 4. A signal stops them; a second one does so at once. The data stays.
 
 pub(crate) mod children;
-mod plan;
+pub(crate) mod plan;
 
 use std::time::Duration;
 

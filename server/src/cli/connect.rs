@@ -109,12 +109,7 @@ impl Target {
     /// # Errors
     /// If the cluster cannot be reached.
     pub async fn mode(&self) -> Result<KeyMode, Failure> {
-        let version = self.admin().await?.status().await?.api_version;
-        Ok(match version.as_str() {
-            "v1" => KeyMode::V1,
-            "v1ttl" => KeyMode::V1Ttl,
-            _ => KeyMode::V2 { keyspace: KEYSPACE.to_owned() },
-        })
+        Ok(mode_of(&self.admin().await?.status().await?.api_version))
     }
 
     /// Settings of a client that asks it, with the times of commands.
@@ -138,10 +133,9 @@ impl Target {
     pub async fn client(&self) -> Result<(Client, String), Failure> {
         let client = self.connect(KeyMode::V1).await?;
         let version = client.admin().status().await?.api_version;
-        let client = match version.as_str() {
-            "v1" => client,
-            "v1ttl" => self.connect(KeyMode::V1Ttl).await?,
-            _ => self.connect(KeyMode::V2 { keyspace: KEYSPACE.to_owned() }).await?,
+        let client = match mode_of(&version) {
+            KeyMode::V1 => client,
+            other => self.connect(other).await?,
         };
         Ok((client, version))
     }
@@ -184,6 +178,15 @@ fn tls(
         }
         (None, None) => Ok(Some(config)),
         _ => Err(Failure::new(&errors::TLS_FILES, "--cert and --key come together")),
+    }
+}
+
+/// How keys are formed in a cluster of this api-version.
+fn mode_of(api_version: &str) -> KeyMode {
+    match api_version {
+        "v1" => KeyMode::V1,
+        "v1ttl" => KeyMode::V1Ttl,
+        _ => KeyMode::V2 { keyspace: KEYSPACE.to_owned() },
     }
 }
 

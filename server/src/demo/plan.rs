@@ -141,18 +141,22 @@ impl Plan {
     }
 }
 
-/// A cluster that is to be born. Only 1, 3 or 5 stores can be founders; the others join.
-fn first(args: &DemoArgs) -> Result<Saved, Failure> {
-    let founders = match args.nodes {
+/// Of so many nodes, how many found the cluster; the others join. Only 1, 3 or 5 stores can.
+pub(crate) fn founders_of(nodes: u16) -> u16 {
+    match nodes {
         0..=2 => 1,
         3 | 4 => 3,
         _ => 5,
-    };
+    }
+}
+
+/// A cluster that is to be born.
+fn first(args: &DemoArgs) -> Result<Saved, Failure> {
     Ok(Saved {
         token: token()?,
         api_version: args.api_version,
         replicas: if args.nodes < 3 { 1 } else { 3 },
-        founders,
+        founders: founders_of(args.nodes),
         nodes: args.nodes,
         port_base: args.port_base,
         http_base: args.http_base,

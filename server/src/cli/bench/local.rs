@@ -16,6 +16,7 @@ use verify::faults::Nodes;
 
 use crate::config::ApiVersion;
 use crate::demo::children::{Spec, command};
+use crate::demo::plan::founders_of;
 use crate::errors::{self, Failure};
 
 /// How long a node may take to stop. It gives itself twenty seconds.
@@ -51,11 +52,7 @@ impl Local {
         let [.., high, low] = pid.to_be_bytes();
         let numbers = 1..=u8::try_from(count).unwrap_or(NODES_MAX).min(NODES_MAX);
         let hosts: Vec<String> = numbers.map(|nth| format!("127.{high}.{low}.{nth}")).collect();
-        let founders = match hosts.len() {
-            0..=2 => 1,
-            3 | 4 => 3,
-            _ => 5,
-        };
+        let founders = usize::from(founders_of(count));
         let addresses: Vec<String> =
             hosts.iter().take(founders).map(|host| format!("{host}:6710")).collect();
         let node = |(at, host): (usize, &String)| {
