@@ -18,6 +18,12 @@ impl Dice {
         Dice(mixed(mixed(seed).wrapping_add(stream.wrapping_mul(STEP))))
     }
 
+    /// The stream that begins at a number itself.
+    #[must_use]
+    pub fn at(number: u64) -> Dice {
+        Dice(number)
+    }
+
     /// The next, of all numbers.
     pub fn any(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);

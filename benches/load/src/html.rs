@@ -147,7 +147,9 @@ fn colour(kind: Kind) -> &'static str {
 }
 
 /// Text without meaning for a browser.
-fn escaped(text: &str) -> String {
+/// A text as it stands in a page.
+#[must_use]
+pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

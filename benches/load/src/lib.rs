@@ -64,7 +64,7 @@ pub use dice::Dice;
 pub use environment::{Environment, Fsync};
 pub use etcd::{About, Etcd};
 pub use fill::{fill, is_filled};
-pub use html::page;
+pub use html::{escaped, page};
 pub use keys::{Keys, RECORDS_MAX};
 pub use pace::Pace;
 pub use run::{Measured, Plan, Second, Watch, Wellness, run};

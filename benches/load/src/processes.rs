@@ -25,8 +25,13 @@ pub fn cpu_of_all(pids: &[u32]) -> Option<Duration> {
 /// Whether there is such a process, and it has not ended.
 pub(crate) fn runs(pid: u32) -> bool {
     // Whoever has ended stays as a zombie until its parent has looked.
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    state_in(&stat).is_some_and(|state| !matches!(state, 'Z' | 'X'))
+    state_of(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
+/// What the kernel says of a process, in a letter: `T` stands still. None if there is none.
+#[must_use]
+pub fn state_of(pid: u32) -> Option<char> {
+    state_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// CPU that this process has used.

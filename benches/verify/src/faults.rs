@@ -10,12 +10,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use client::{Client, Error};
+use load::processes::state_of;
 use proto::crib::placement::v1::StoreState;
 use serde::Serialize;
 
 use crate::regions::{Region, Regions};
 use crate::script::{Fault, Planned};
 
+/// How often something is looked at until it has come about, and how long it is waited in between.
+const ASKED_MAX: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Leaders that one fault moves.
 const MOVES_MAX: usize = 4;
@@ -357,32 +360,28 @@ pub(crate) async fn is_well(client: &Client) -> bool {
 }
 
 async fn state(client: &Client, id: u64, wanted: StoreState) -> bool {
-    for _ in 0..100 {
+    until(async || {
         let stores = client.admin().list_stores(false).await.unwrap_or_default();
-        if stores.iter().any(|store| store.id == id && store.state() == wanted) {
+        stores.iter().any(|store| store.id == id && store.state() == wanted)
+    })
+    .await
+}
+
+/// What the kernel says of a process that was told to stand still, once all its threads have heard.
+async fn stands_still(pid: u32) -> Option<char> {
+    until(async || state_of(pid) == Some('T')).await;
+    state_of(pid)
+}
+
+/// Looks until something is so, for a while; whether it is.
+async fn until(is_so: impl AsyncFn() -> bool) -> bool {
+    for _ in 0..ASKED_MAX {
+        if is_so().await {
             return true;
         }
         tokio::time::sleep(PAUSE).await;
     }
     false
-}
-
-/// What the kernel says of a process that was told to stand still, once all its threads have heard.
-async fn stands_still(pid: u32) -> Option<char> {
-    for _ in 0..100 {
-        if state_of(pid) == Some('T') {
-            break;
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    state_of(pid)
-}
-
-/// What the kernel says of a process, in a letter: `T` stands still. None if there is none.
-fn state_of(pid: u32) -> Option<char> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = text.rsplit_once(')')?;
-    rest.trim_start().chars().next()
 }
 
 #[cfg(test)]

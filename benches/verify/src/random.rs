@@ -1,23 +1,21 @@
 //! Draws that a seed repeats.
 
-/// A generator: the mixing step of SplitMix64 over a counter.
+use load::Dice;
+
+/// A generator.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub struct Random(Dice);
 
 impl Random {
     /// One that draws what this seed draws.
     #[must_use]
     pub fn new(seed: u64) -> Random {
-        Random(seed)
+        Random(Dice::at(seed))
     }
 
     /// Any number.
     pub fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
+        self.0.any()
     }
 
     /// A number below the limit, which is not zero.

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use client::{Client, Error};
 use proto::crib::placement::v1::{ListRegionsRequest, RegionReport};
-use types::encode_key;
 
-/// What stands before a key of the keyspace that always exists.
-const DEFAULT_KEYSPACE: &[u8] = b"r\0\0\0";
 /// Regions that are looked at, at most.
 const LIMIT: u32 = 10_240;
 /// How often something is asked until it has come about, and how long it is waited in between.
@@ -17,7 +14,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A run's part of the cluster.
 pub(crate) struct Regions {
     client: Client,
-    api_version: String,
     prefix: String,
 }
 
@@ -33,29 +29,24 @@ pub(crate) struct Region {
 }
 
 impl Regions {
-    pub(crate) async fn new(client: Client, prefix: &str) -> Result<Regions, Error> {
-        let api_version = client.admin().status().await?.api_version;
-        Ok(Regions { client, api_version, prefix: prefix.to_owned() })
+    pub(crate) fn new(client: Client, prefix: &str) -> Regions {
+        Regions { client, prefix: prefix.to_owned() }
     }
 
     /// A key of the run, as regions are bounded.
-    fn engine_key(&self, key: &str) -> Vec<u8> {
-        let key = format!("{}{key}", self.prefix);
-        match self.api_version.as_str() {
-            "v2" => encode_key(&[DEFAULT_KEYSPACE, key.as_bytes()].concat()),
-            _ => key.into_bytes(),
-        }
+    fn bound(&self, key: &str) -> Vec<u8> {
+        self.client.bound(format!("{}{key}", self.prefix))
     }
 
     /// Those that hold keys of the run.
     pub(crate) async fn list(&self) -> Result<Vec<Region>, Error> {
         let request = ListRegionsRequest {
-            start_key: self.engine_key("").into(),
+            start_key: self.bound("").into(),
             limit: LIMIT,
             ..ListRegionsRequest::default()
         };
         // Behind the last hexadecimal digit.
-        let end = self.engine_key("g");
+        let end = self.bound("g");
         let found = self.client.admin().list_regions(request).await?;
         let is_ours = |report: &&RegionReport| {
             report.region.as_ref().is_some_and(|region| region.start_key < end)
@@ -75,7 +66,7 @@ impl Regions {
     /// Splits the region that holds a key of the run, there: which it was, how many there were, and
     /// whether another begins there now.
     pub(crate) async fn split_at(&self, key: &str) -> Result<Option<(u64, usize, bool)>, Error> {
-        let key = self.engine_key(key);
+        let key = self.bound(key);
         let all = self.list().await?;
         let Some(holder) = all.iter().rfind(|region| region.start < key) else { return Ok(None) };
         self.client.admin().split_region(holder.id, vec![key.clone()]).await?;

@@ -6,6 +6,7 @@ mod html;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use load::grouped;
 use serde::Serialize;
 
 use crate::check::KeyHistory;
@@ -341,19 +342,6 @@ fn linearizability(histories: &[KeyHistory]) -> Linearizability {
         }
     }
     found
-}
-
-/// A number with commas.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn seconds(ms: u64) -> String {

@@ -105,7 +105,7 @@ pub async fn run_under(
     let name = since.map_or(0, |since| since.as_millis());
     let prefix = format!("{PREFIX}{name:x}/");
     let client = connect(settings, ATTEMPT, BUDGET).await?;
-    let regions = Regions::new(client.clone(), &prefix).await?;
+    let regions = Regions::new(client.clone(), &prefix);
     let divided = regions.divide(settings.regions).await?;
     let begun = Instant::now();
     let shared = Arc::new(Shared::new(begun, prefix.clone(), settings.value_bytes));

@@ -97,6 +97,13 @@ impl Client {
         self.router.region(id, &mut budget).await
     }
 
+    /// A user's key as regions are bounded.
+    #[must_use]
+    pub fn bound(&self, key: impl AsRef<[u8]>) -> Vec<u8> {
+        let keys = self.router.keys;
+        keys.bound(&keys.request(key.as_ref()))
+    }
+
     /// The regions that overlap a range of the user's keys, in order, as placement knows them now.
     ///
     /// # Errors

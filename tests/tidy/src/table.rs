@@ -150,7 +150,7 @@ pub const TABLE: &[Row] = &[
             "src/script",
             "src/workload",
         ]),
-        &["types", "proto", "client"],
+        &["types", "proto", "client", "load"],
     ),
     // Floor 3: meanings.
     shipped(

@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, Verdict, grouped, seconds};
+use load::{escaped, grouped};
+
+use super::{Report, Verdict, seconds};
 use crate::faults::Mark;
 use crate::gaps::Gap;
 use crate::script::Fault;
@@ -192,18 +194,4 @@ fn parts(report: &Report, page: &mut String) {
         seconds(report.successes.longest_of_writes.ms),
         seconds(report.successes.longest_of_writes.from_ms),
     );
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
