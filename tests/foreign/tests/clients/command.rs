@@ -10,5 +10,6 @@ pub(crate) fn run(command: &mut Command) -> Result<String, String> {
     if output.status.success() {
         return Ok(text(&output.stdout));
     }
-    Err(format!("{}{}", text(&output.stdout), text(&output.stderr)))
+    let (said, complained) = (text(&output.stdout), text(&output.stderr));
+    Err(format!("{program}, {}: {said}{complained}", output.status))
 }
