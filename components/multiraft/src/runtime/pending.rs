@@ -102,20 +102,26 @@ impl Waiters {
         }
     }
 
-    /// Callers are answered.
+    /// Callers are answered. Who hears of it finds its bytes free.
     pub(crate) fn answer(&self, answers: impl IntoIterator<Item = (Token, Outcome)>) {
+        let answers = answers.into_iter();
+        let mut ready = Vec::with_capacity(answers.size_hint().0);
         let mut freed = 0;
-        let mut guard = self.slab.lock();
-        let Some(slab) = &mut *guard else { return };
-        for (token, outcome) in answers {
-            let key = usize::try_from(token.0).expect("tokens are keys of this slab");
-            let (sender, bytes) = slab.try_remove(key).expect("a token is answered once");
-            freed += bytes;
-            // Whoever does not listen any more has dropped its end.
-            let _ = sender.map(|sender| sender.send(outcome));
+        {
+            let mut guard = self.slab.lock();
+            let Some(slab) = &mut *guard else { return };
+            for (token, outcome) in answers {
+                let key = usize::try_from(token.0).expect("tokens are keys of this slab");
+                let (sender, bytes) = slab.try_remove(key).expect("a token is answered once");
+                freed += bytes;
+                ready.extend(sender.map(|sender| (sender, outcome)));
+            }
         }
-        drop(guard);
         self.bytes.fetch_sub(freed, Ordering::Relaxed);
+        for (sender, outcome) in ready {
+            // Whoever does not listen any more has dropped its end.
+            let _ = sender.send(outcome);
+        }
     }
 
     /// All who wait are told that nobody knows. What comes for them later is for nobody.
