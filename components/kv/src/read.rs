@@ -1,14 +1,15 @@
 //! Reads of raw keys: pure functions of a view, a region and a clock.
 //!
 //! The view is taken after the right to read was granted, and then the region is compared with what
-//! it is now ([`crate::Regions::check_still`]); what is read from the view afterwards is right.
+//! it is now ([`crate::Regions::check_still`]); what is read from the view afterwards is right. So
+//! is a single key read without a view, if the region is compared after that ([`get_now`]).
 //! Values that have expired are absent. Keys are engine keys, in and out.
 //!
 //! Not here: transactions, whose keys have another form.
 
 use std::ops::Bound;
 
-use storage::{Cf, Direction, View};
+use storage::{Cf, Direction, Engine, View};
 use types::{Escaped, KeyRange, Region};
 
 use crate::value::Stored;
@@ -79,22 +80,44 @@ pub enum PageEnd {
     Bytes,
 }
 
+/// The value of a key as the engine has it now, without the cost of a view.
+///
+/// # Errors
+/// As [`Reader::get`].
+pub fn get_now(
+    engine: &dyn Engine,
+    region: &Region,
+    (family, key): (Cf, &[u8]),
+    now_seconds: u64,
+) -> Result<Option<Found>, storage::Error> {
+    found(region, key, now_seconds, || engine.get(family, key))
+}
+
+fn found(
+    region: &Region,
+    key: &[u8],
+    now_seconds: u64,
+    get: impl FnOnce() -> Result<Option<Vec<u8>>, storage::Error>,
+) -> Result<Option<Found>, storage::Error> {
+    if !region.range.contains(key) {
+        let why = format!("key {} is not in {}", Escaped(key), region.range);
+        return Err(storage::Error::Invalid(why));
+    }
+    let Some(bytes) = get()? else { return Ok(None) };
+    let stored = decode(key, &bytes)?.live_at(now_seconds);
+    Ok(stored.map(|stored| Found {
+        value: stored.value.to_vec(),
+        ttl_seconds: stored.ttl_seconds(now_seconds),
+    }))
+}
+
 impl Reader<'_> {
     /// The value of a key; `None` if it is absent.
     ///
     /// # Errors
     /// If it cannot be read, or is not the region's.
     pub fn get(&self, family: Cf, key: &[u8]) -> Result<Option<Found>, storage::Error> {
-        if !self.region.range.contains(key) {
-            let why = format!("key {} is not in {}", Escaped(key), self.region.range);
-            return Err(storage::Error::Invalid(why));
-        }
-        let Some(bytes) = self.view.get(family, key)? else { return Ok(None) };
-        let stored = decode(key, &bytes)?.live_at(self.now_seconds);
-        Ok(stored.map(|stored| Found {
-            value: stored.value.to_vec(),
-            ttl_seconds: stored.ttl_seconds(self.now_seconds),
-        }))
+        found(self.region, key, self.now_seconds, || self.view.get(family, key))
     }
 
     /// The keys that are there, with their values, in the order asked.

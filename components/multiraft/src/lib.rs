@@ -89,7 +89,8 @@
 //!   [`Outcome::Refused`] says that it never will be. [`Outcome::Undetermined`] says that nobody
 //!   knows; every request ends in one of them, and none waits for ever: a leader that lost its
 //!   place gives up after [`Config::undetermined_after`].
-//! - A read that was granted ([`Outcome::Readable`]) sees everything that was answered before.
+//! - A read that was granted ([`Outcome::Readable`]) sees everything that was answered before; so
+//!   does one under a [`Lease`] that held before and after it looked, which asks no thread.
 //! - A failed sync stops the store. A full disk makes it wait, and give up what it leads. A disk
 //!   that stands still costs it leadership after [`Config::disk_stall_after`].
 //! - What arrives from other stores is checked; what is nonsense is refused and counted.
@@ -114,8 +115,7 @@
 //!
 //! # Not here
 //!
-//! Key ranges, splits and merges; who decides where peers live; forwarding to leaders; leases that
-//! readers check without asking a worker.
+//! Key ranges, splits and merges; who decides where peers live; forwarding to leaders.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -128,6 +128,7 @@ mod disk;
 mod entry;
 mod fetch;
 mod keys;
+mod lease;
 mod local;
 mod log;
 mod message;
@@ -143,6 +144,7 @@ pub use boot::{OpenError, Opened, open, shard_of};
 pub use config::Config;
 pub use entry::{Entry, Payload, Roster};
 pub use fetch::fetch;
+pub use lease::Lease;
 pub use local::LocalNetwork;
 pub use message::{
     Body, Envelope, Liveness, Parcel, RemovedPeer, SnapshotBody, SnapshotChunk, SnapshotFrame,

@@ -7,6 +7,8 @@ mod admission;
 mod durability;
 #[path = "scenarios/identity.rs"]
 mod identity;
+#[path = "scenarios/leases.rs"]
+mod leases;
 #[path = "store/ledger.rs"]
 mod ledger;
 #[path = "scenarios/observer.rs"]

@@ -267,3 +267,28 @@ fn store_that_stops_while_writes_arrive_answers_all_and_keeps_what_it_acknowledg
         assert_eq!(times, 1, "{command} was acknowledged");
     }
 }
+
+#[test]
+fn state_read_under_a_lease_has_what_was_answered_whoever_led() {
+    let mut cluster = Cluster::start(3);
+    cluster.create_groups(1);
+    let mut reads = 0;
+    for written in 1..=300 {
+        if written % 10 == 0 {
+            let leader = cluster.leader(1);
+            let next = peer(10 + leader % 3 + 1);
+            let _ = cluster.handle(leader).transfer(group(1), next).wait();
+        }
+        cluster.write(1, &written.to_string());
+        for at in 1..=3 {
+            let handle = cluster.handle(at);
+            let Some(lease) = handle.lease(group(1)) else { continue };
+            let seen = cluster.commands(at, 1).len();
+            if handle.still_leased(group(1), &lease) {
+                assert!(seen >= written, "store {at} has {seen} of {written}");
+                reads += 1;
+            }
+        }
+    }
+    assert!(reads > 100, "{reads} reads");
+}

@@ -100,6 +100,14 @@ impl Peer {
         leader.lease(&self.ctx(), now)
     }
 
+    /// The slot of the first entry of this leader's term; `None` if this peer does not lead. A
+    /// state that has applied it has everything that was answered under earlier leaders.
+    #[must_use]
+    pub fn first_own(&self) -> Option<Index> {
+        let Role::Leader(leader) = &self.role else { return None };
+        Some(leader.first_own)
+    }
+
     /// Whether the data of a snapshot that covers `id` would bring this peer forward. Ask before
     /// receiving it. If not, spare the transfer and hand in its header with the membership all the
     /// same: the peer then tells the leader what it has.

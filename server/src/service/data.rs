@@ -1,7 +1,8 @@
 //! Reads and commands of regions: found, checked, led from here, carried out.
 //!
 //! A read is granted first, then takes its view, and is right if the region has not changed its
-//! range when the view was taken. A command carries the epoch it was made for, and is checked again
+//! range when the view was taken. Under a lease it asks nobody, and is right if the lease, too, still
+//! holds then: a key is read without a turn of any other thread. A command carries the epoch it was made for, and is checked again
 //! where it is applied.
 
 use std::sync::Arc;
@@ -9,9 +10,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kv::command::{Action, Command};
 use kv::edge::{Target, check};
+use kv::read::{Found, Reader, get_now};
 use kv::{RegionError, RegionState, Regions, Reply};
-use multiraft::{Handle, Outcome, Pending, Refusal};
-use storage::{Engine, View};
+use multiraft::{Handle, Lease, Outcome, Pending, Refusal};
+use storage::{Cf, Engine, View};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use types::{GroupId, Index, StoreId};
@@ -95,8 +97,53 @@ impl Data {
         Ok(state)
     }
 
+    /// Reads a key of a region.
+    pub(super) async fn get(
+        &self,
+        target: &Target,
+        family: Cf,
+        key: &[u8],
+    ) -> Result<(Result<Option<Found>, storage::Error>, Index), Denied> {
+        let keys = [key];
+        if let Some(lease) = self.handle.lease(target.region) {
+            let state = self.find(target, keys)?;
+            let now = now_seconds();
+            let found = get_now(&*self.engine, &state.region, (family, key), now);
+            if self.was_leased(&lease, &state) {
+                return Ok((found, lease.applied));
+            }
+        }
+        let look = |view: Box<dyn View>, state: Arc<RegionState>| {
+            Reader { view: &*view, region: &state.region, now_seconds: now_seconds() }
+                .get(family, key)
+        };
+        self.read_asked(target, keys, look).await
+    }
+
+    /// Whether what was looked at since that lease was taken, as that state of the region, is right.
+    fn was_leased(&self, lease: &Lease, state: &RegionState) -> bool {
+        self.regions.check_still(state).is_ok() && self.handle.still_leased(state.region.id, lease)
+    }
+
     /// Reads from a region. `look` is given a view that shows everything that was answered before.
     pub(super) async fn read<'a, T>(
+        &self,
+        target: &Target,
+        keys: impl IntoIterator<Item = &'a [u8]> + Clone,
+        look: impl FnOnce(Box<dyn View>, Arc<RegionState>) -> T,
+    ) -> Result<(T, Index), Denied> {
+        if let Some(lease) = self.handle.lease(target.region) {
+            let state = self.find(target, keys.clone())?;
+            let view = self.engine.view();
+            if self.was_leased(&lease, &state) {
+                return Ok((look(view, state), lease.applied));
+            }
+        }
+        self.read_asked(target, keys, look).await
+    }
+
+    /// As [`Data::read`], with the right to read asked for.
+    async fn read_asked<'a, T>(
         &self,
         target: &Target,
         keys: impl IntoIterator<Item = &'a [u8]> + Clone,

@@ -84,11 +84,8 @@ impl Raw {
     ) -> Result<(Option<Found>, Version), Denied> {
         let target = target(&self.edge, context)?;
         let family = self.edge.family(cf)?;
-        let key = [self.edge.key(key)?];
-        let look = |view: Box<dyn View>, state: Arc<RegionState>| {
-            reader(&*view, &state).get(family, &key[0])
-        };
-        let (found, index) = self.data.read(&target, slices(&key), look).await?;
+        let key = self.edge.key(key)?;
+        let (found, index) = self.data.get(&target, family, &key).await?;
         Ok((found?, Some((target.region, index))))
     }
 

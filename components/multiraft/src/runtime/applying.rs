@@ -78,11 +78,13 @@ fn hand_out(shared: &Shared, out: &mut ApplyOutput) {
         let _ = shared.workers[worker].send(Mail::Events(events));
     }
     let mut replies: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
-    for (group, token, index, reply) in out.replies.drain(..) {
-        replies[shared.worker_of(group)].push((token, Outcome::Applied { index, reply }));
+    for reply in out.replies.drain(..) {
+        replies[shared.worker_of(reply.0)].push(reply);
     }
     for (worker, replies) in replies.into_iter().enumerate().filter(|(_, list)| !list.is_empty()) {
-        shared.waiters[worker].answer(replies);
+        shared.leases[worker].answered(replies.iter().map(|&(group, _, index, _)| (group, index)));
+        let outcome = |(_, token, index, reply)| (token, Outcome::Applied { index, reply });
+        shared.waiters[worker].answer(replies.into_iter().map(outcome));
     }
     for begun in out.snapshots.drain(..) {
         let _ = shared.carrier.send(Cargo::Begun(begun));

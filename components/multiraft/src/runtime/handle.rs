@@ -10,7 +10,8 @@ use types::{GroupId, PeerId, StoreId};
 use super::carrier::Cargo;
 use super::pending::refused;
 use super::pulse::Beat;
-use super::{Counts, Mail, Pending, Shared};
+use super::{Counts, Mail, Pending, Shared, clock};
+use crate::lease::Lease;
 use crate::message::{Body, Envelope, Parcel, SnapshotBody};
 use crate::outcome::Refusal;
 use crate::shard::{Beginning, Event, Token};
@@ -41,6 +42,19 @@ impl Handle {
     /// reflects everything that was answered before this call.
     pub fn read(&self, group: GroupId) -> Pending {
         self.ask(group, 0, |token| Event::Read { group, token })
+    }
+
+    /// Until when a group that is led from here can be read without asking; `None` if
+    /// [`Handle::read`] has to be asked. See [`Lease`].
+    #[must_use]
+    pub fn lease(&self, group: GroupId) -> Option<Lease> {
+        self.told(group).filter(|lease| lease.holds(clock::now()))
+    }
+
+    /// Whether a state that was looked at since that lease was taken was read rightly.
+    #[must_use]
+    pub fn still_leased(&self, group: GroupId, taken: &Lease) -> bool {
+        taken.is_continued_by(self.told(group), clock::now())
     }
 
     /// Changes who belongs to a group; newcomers come with their stores. `Done` says that it has
@@ -106,6 +120,12 @@ impl Handle {
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         self.shared.fate.why()
+    }
+
+    fn told(&self, group: GroupId) -> Option<Lease> {
+        let shared = &self.shared;
+        let lease = shared.leases[shared.worker_of(group)].of(group)?;
+        (!shared.fate.is_over()).then_some(lease)
     }
 
     fn ask(&self, group: GroupId, bytes: usize, event: impl FnOnce(Token) -> Event) -> Pending {

@@ -25,6 +25,7 @@ mod carrier;
 mod clock;
 mod fate;
 mod handle;
+mod leases;
 mod log_writer;
 mod patient;
 mod pending;
@@ -52,6 +53,7 @@ use crate::state_machine::Machines;
 use crate::transport::{Inbox, Transport};
 use carrier::Cargo;
 use fate::Fate;
+use leases::Leases;
 use log_writer::Submitted;
 use pending::Waiters;
 use pulse::Beat;
@@ -104,6 +106,8 @@ pub(crate) struct Shared {
     observer: Option<Arc<dyn Observer>>,
     workers: Vec<Sender<Mail>>,
     waiters: Vec<Waiters>,
+    /// Those of each worker's groups.
+    leases: Vec<Leases>,
     log: Sender<Submitted>,
     appliers: Vec<Sender<Vec<ApplyTask>>>,
     carrier: Sender<Cargo>,
@@ -162,6 +166,7 @@ impl Store {
             .iter()
             .map(|_| Waiters::new(Arc::clone(&proposed), config.proposed_bytes_max))
             .collect();
+        let leases = shards.iter().map(|_| Leases::default()).collect();
         let on_fatal = parts.on_fatal.unwrap_or_else(|| Arc::new(fate::abort));
         let shared = Arc::new(Shared {
             config,
@@ -171,6 +176,7 @@ impl Store {
             observer: parts.observer,
             workers,
             waiters,
+            leases,
             log,
             appliers: lanes,
             carrier,

@@ -120,6 +120,7 @@ impl Worker<'_> {
             *effects = Effects::new();
             return;
         }
+        shared.leases[self.nth].tell(&effects.standings, effects.leases.drain(..));
         for (group, standing) in effects.standings.drain(..) {
             match (&shared.observer, standing) {
                 (Some(observer), Some(standing)) => observer.standing(group, standing),

@@ -51,7 +51,7 @@ impl Shard {
 
     /// What steps have put aside belongs to this drain too.
     fn take_pending(&mut self, effects: &mut Effects) {
-        let Effects { sends, apply, fetches, replies, snapshots, standings, .. } =
+        let Effects { sends, apply, fetches, replies, snapshots, standings, leases, .. } =
             &mut self.pending;
         for (store, envelopes) in sends.drain(..) {
             for envelope in envelopes {
@@ -63,6 +63,7 @@ impl Shard {
         effects.replies.append(replies);
         effects.snapshots.append(snapshots);
         effects.standings.append(standings);
+        effects.leases.append(leases);
     }
 
     fn drain_group(
@@ -103,6 +104,7 @@ impl Shard {
             self.carry_out(now, id, batch, owed);
         }
         self.tell_standing(id);
+        self.tell_lease(now, id);
         // Messages wait here until all writes of the drain are gathered, and no longer.
         self.take_pending(effects);
         self.settle(now, id);
@@ -273,6 +275,17 @@ impl Shard {
             let (term, leader) = told;
             pending.standings.push((id, Some(Standing { peer, term, leader })));
             group.told = told;
+        }
+    }
+
+    /// Tells readers until when they need not ask, and once that they have to.
+    fn tell_lease(&mut self, now: Time, id: GroupId) {
+        let Shard { groups, pending, .. } = self;
+        let Some(group) = groups.get_mut(&id).filter(|group| group.is_live()) else { return };
+        let lease = group.lease(now);
+        if lease.is_some() || group.is_leased {
+            group.is_leased = lease.is_some();
+            pending.leases.push((id, lease));
         }
     }
 

@@ -9,6 +9,7 @@ use types::{EntryId, GroupId, Index, PeerId, StoreId};
 
 use crate::apply::{Applied, ApplyTask};
 use crate::entry::{Entry, Roster};
+use crate::lease::Lease;
 use crate::message::{Envelope, SnapshotFrame, SnapshotOffer};
 use crate::observer::Standing;
 use crate::outcome::Outcome;
@@ -195,6 +196,9 @@ pub struct Effects {
     pub snapshots: Vec<SnapshotEffect>,
     /// Tell whoever watches how these groups are led, or that they are gone.
     pub standings: Vec<(GroupId, Option<Standing>)>,
+    /// Tell readers how far they need not ask, or that they have to: before anything is sent or
+    /// answered.
+    pub leases: Vec<(GroupId, Option<Lease>)>,
 }
 
 /// A write of one shard: what all of its groups have for the disk.
@@ -243,6 +247,7 @@ impl Effects {
             && self.replies.is_empty()
             && self.snapshots.is_empty()
             && self.standings.is_empty()
+            && self.leases.is_empty()
     }
 
     /// Adds a message to those for a store.

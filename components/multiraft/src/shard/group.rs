@@ -9,6 +9,7 @@ use super::event::{Beginning, Token};
 use super::stray::Stranger;
 use crate::apply::AppliedRoster;
 use crate::entry::Roster;
+use crate::lease::Lease;
 use crate::log::GroupLog;
 use crate::message::SnapshotOffer;
 use crate::outcome::{GroupStatus, Outcome, Refusal};
@@ -41,6 +42,8 @@ pub(crate) struct Group {
     pub begins: Option<Box<Beginning>>,
     /// What whoever watches was told last: term and leader.
     pub told: (Term, Option<PeerId>),
+    /// Whether readers were told a lease last.
+    pub is_leased: bool,
     /// Members whose replica is not there, though their stores are.
     pub absent: Vec<PeerId>,
     /// Removed peers to be told, and when next.
@@ -106,6 +109,7 @@ impl Group {
             installing: Installing::No,
             begins: None,
             told: (Term(0), None),
+            is_leased: false,
             absent: Vec::new(),
             applied_roster: None,
             tell_removed_at: Time::ZERO,
@@ -136,6 +140,16 @@ impl Group {
 
     pub(crate) fn leads(&self) -> bool {
         self.core.status().role == RoleStatus::Leader
+    }
+
+    /// What readers need not ask for. The state has the first entry of the term, and so everything
+    /// that was answered before it.
+    pub(crate) fn lease(&self, now: Time) -> Option<Lease> {
+        let until = self.core.lease(now)?;
+        let first = self.core.first_own()?;
+        let term = self.core.status().term;
+        let applied = self.applied;
+        (first <= applied).then_some(Lease { term, said: now, until, applied })
     }
 
     pub(crate) fn is_installing(&self) -> bool {

@@ -218,6 +218,7 @@ impl Shard {
         let Some(group) = groups.get_mut(&id) else { return };
         group.life = Life::Ending(token);
         pending.standings.push((id, None));
+        pending.leases.push((id, None));
         group.abandon(&mut pending.replies);
         // This store stays well: the others are not to take that for this peer's pulse. Should the
         // word be lost, the tombstone answers the next message.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use multiraft::shard::{Event, Token};
-use multiraft::{Outcome, Parcel, SnapshotBody, Standing};
+use multiraft::{Lease, Outcome, Parcel, SnapshotBody, Standing};
 use parking_lot::MutexGuard;
 use raft::{Change, RoleStatus};
 use types::GroupId;
@@ -112,6 +112,12 @@ impl World {
         let of = group(of);
         let here = self.standings.iter().filter(|told| told.0 == id && told.1 == of);
         here.map(|told| told.2).collect()
+    }
+
+    /// What may be read on a store without asking, at this instant.
+    pub(crate) fn lease(&self, id: u64) -> Option<Lease> {
+        let told = self.leases.get(&(id, group(GROUP))).copied().flatten();
+        told.filter(|lease| lease.holds(self.now))
     }
 
     /// Snapshots of a group that arrived as a whole.

@@ -13,7 +13,7 @@ use multiraft::apply::{Applier, ApplyOutput};
 use multiraft::courier::{Courier, CourierEffects};
 use multiraft::shard::{Effects, Event, Fetch, Shard, ShardWrite, SnapshotEffect, Token};
 use multiraft::{
-    Beginning, Config, Machines, Opened, Outcome, Parcel, Roster, SnapshotBody, Standing,
+    Beginning, Config, Lease, Machines, Opened, Outcome, Parcel, Roster, SnapshotBody, Standing,
 };
 use storage::{Crash, Durability, Engine, MemoryDisk, MemoryEngine};
 use types::{ClusterId, EntryId, GroupId, Index, PeerId, StoreId, Term, Time};
@@ -57,6 +57,8 @@ pub(crate) struct World {
     next_token: u64,
     /// What each store told of who leads which group, in order; `None` if the group is gone.
     pub standings: Vec<(u64, GroupId, Option<Standing>)>,
+    /// What readers of each store's groups were told last.
+    pub leases: BTreeMap<(u64, GroupId), Option<Lease>>,
 }
 
 pub(crate) struct Node {
@@ -142,6 +144,7 @@ impl World {
             answers: BTreeMap::new(),
             next_token: 1,
             standings: Vec::new(),
+            leases: BTreeMap::new(),
         };
         (1..=stores).for_each(|id| world.start(id));
         world
@@ -343,6 +346,7 @@ impl World {
 
     fn carry_out(&mut self, id: u64, effects: Effects) {
         let now = self.now;
+        self.leases.extend(effects.leases.into_iter().map(|(group, lease)| ((id, group), lease)));
         for (to, envelopes) in effects.sends {
             self.send(id, to.get(), Parcel::Groups(envelopes));
         }

@@ -1,0 +1,73 @@
+//! What readers are told of leases: never more than the leader itself would grant.
+
+use multiraft::Outcome;
+use multiraft::shard::Event;
+
+use crate::world::{GROUP, World, peer};
+
+#[test]
+fn only_a_leader_whose_state_is_whole_has_a_lease() {
+    let mut world = World::empty(3);
+    world.create(GROUP, &[(11, 1), (12, 2), (13, 3)]);
+    world.run(50);
+    world.node(1).holds_apply = true;
+    world.ask(1, |group, token| Event::Campaign { group, token });
+    world.run(200);
+    assert!(world.leads(1));
+    assert_eq!(world.lease(1), None, "what earlier leaders answered may not be applied yet");
+    world.node(1).holds_apply = false;
+    world.run(200);
+    let lease = world.lease(1).expect("its first entry is applied");
+    assert_eq!(lease.term, world.peer_at(1, GROUP).expect("it lives").status().term);
+    assert_eq!((world.lease(2), world.lease(3)), (None, None));
+}
+
+#[test]
+fn lease_is_renewed_and_covers_what_was_answered() {
+    let mut world = World::led();
+    let before = world.lease(1).expect("it leads");
+    let token = world.propose(1, "a");
+    world.run(100);
+    let [Outcome::Applied { index, .. }] = world.answers(token) else { panic!("not applied") };
+    let index = *index;
+    world.run(2_000);
+    let token = world.propose(1, "b");
+    world.run(100);
+    assert!(matches!(world.answers(token), [Outcome::Applied { .. }]));
+    let after = world.lease(1).expect("it leads still");
+    assert!(after.until > before.until && after.applied > index, "{before:?} {after:?}");
+}
+
+#[test]
+fn lease_ends_before_another_leads() {
+    let mut world = World::led();
+    world.isolate(1);
+    let mut waited = 0;
+    while ![2, 3].into_iter().any(|id| world.leads(id)) {
+        world.run(10);
+        waited += 1;
+        assert!(waited < 1_000, "the others go on");
+    }
+    assert_eq!(world.lease(1), None);
+}
+
+#[test]
+fn lease_is_taken_back_before_leadership_is_handed_over() {
+    let mut world = World::led();
+    assert!(world.lease(1).is_some());
+    world.ask(1, |group, token| Event::Transfer { group, token, to: peer(12) });
+    assert!(world.leads(1), "nobody has heard of it yet");
+    assert_eq!(world.lease(1), None);
+    world.run(500);
+    assert!(world.lease(2).is_some(), "the next one has one");
+}
+
+#[test]
+fn lease_goes_with_what_is_led() {
+    let mut world = World::led();
+    world.stand_down(1);
+    assert_eq!(world.lease(1), None);
+    let mut world = World::led();
+    world.ask(1, |group, token| Event::Destroy { group, token });
+    assert_eq!(world.lease(1), None);
+}
