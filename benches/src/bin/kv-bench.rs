@@ -10,7 +10,12 @@ use std::process::ExitCode;
 use benches::cluster::{BENCHES, Bench, Settings};
 use benches::meters::{load_average, machine};
 use benches::table;
+use mimalloc::MiMalloc;
 use tokio::runtime::Runtime;
+
+/// That of `crib`, whose callers these are. Both sides have it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const USAGE: &str = "usage: kv-bench [rates|split|transfer|kill]... [--quick] [--only PATTERN] \
                      [--json FILE] [--dir DIR] [--regions N] [--crib FILE] [--etcd FILE] \
@@ -73,6 +78,8 @@ fn options(mut args: impl Iterator<Item = String>) -> Option<Options> {
 fn run(options: &Options) -> Result<(), String> {
     let settings = &options.settings;
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
+    std::fs::create_dir_all(&settings.dir)
+        .map_err(|error| format!("no directory {}: {error}", settings.dir.display()))?;
     let machine = machine(&settings.dir);
     println!("{machine}");
     if settings.etcd.is_none() {
@@ -92,6 +99,9 @@ fn run(options: &Options) -> Result<(), String> {
         if wrong.is_err() {
             break;
         }
+    }
+    if let (Ok(()), true, Some(only)) = (&wrong, rows.is_empty(), &settings.only) {
+        wrong = Err(format!("nothing is named like {only}"));
     }
     if let Some(path) = &options.json {
         std::fs::write(path, table::json(&machine, &rows, wrong.as_ref().err()))
