@@ -57,7 +57,7 @@ async fn crib(args: &LoadArgs, target: &Target) -> Result<Called, Failure> {
     let servers = processes::listening_at(&addresses).unwrap_or_default();
     let cluster = Cluster {
         kind: "crib",
-        via: if args.unary { "call by call" } else { "the batched stream" }.to_owned(),
+        via: if args.unary { "single calls" } else { "the batched stream" }.to_owned(),
         endpoints: target.endpoints.clone(),
         versions,
         nodes: stores.len(),
