@@ -1,6 +1,6 @@
 //! One store: the real shard, apply lane, courier and liveness, carried out step by step.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,9 @@ use multiraft::apply::{Applied, Applier, ApplyOutput, ApplyTask, Done, Work};
 use multiraft::courier::{Courier, CourierCounts, CourierEffects};
 use multiraft::shard::liveness::{Detector, LivenessEffects};
 use multiraft::shard::{Effects, Event, Fetch, Shard, ShardWrite, SnapshotEffect, Token};
-use multiraft::{Config, Machines, Opened, Outcome, Parcel, Payload, SnapshotBody, Standing};
+use multiraft::{
+    Config, Lease, Machines, Opened, Outcome, Parcel, Payload, SnapshotBody, Standing,
+};
 use parking_lot::Mutex;
 use storage::{Batch, Cf, Durability, Engine, MemoryDisk, MemoryEngine};
 use types::{ClusterId, GroupId, StoreId, Time};
@@ -60,6 +62,8 @@ pub(crate) struct Running {
     /// What liveness said while the disk was full: nothing of it counts yet.
     held: LivenessEffects,
     effects: Effects,
+    /// What readers were told.
+    pub leases: BTreeMap<GroupId, Lease>,
     writes: VecDeque<ShardWrite>,
     /// What is scheduled already.
     pub disk_is_busy: bool,
@@ -201,6 +205,7 @@ impl Running {
             held: LivenessEffects::default(),
             engine,
             effects: Effects::new(),
+            leases: BTreeMap::new(),
             writes: VecDeque::new(),
             disk_is_busy: false,
             apply_is_due: false,
@@ -394,6 +399,12 @@ impl Running {
             if effects.is_empty() {
                 self.effects = effects;
                 return Ok(());
+            }
+            for (group, lease) in effects.leases.drain(..) {
+                match lease {
+                    Some(lease) => self.leases.insert(group, lease),
+                    None => self.leases.remove(&group),
+                };
             }
             for (store, envelopes) in effects.sends.drain(..) {
                 self.detector.watch(store);
