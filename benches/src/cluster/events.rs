@@ -159,7 +159,7 @@ pub fn kill(settings: &Settings, runtime: &Handle, show: &mut dyn FnMut(Row)) ->
     if !settings.is_selected("kill") {
         return Ok(());
     }
-    let kills = if settings.is_quick { 3 } else { 12 };
+    let kills = if settings.is_quick { 3 } else { 30 };
     let dir = tempfile::tempdir_in(&settings.dir).map_err(|error| error.to_string())?;
     let mut crib = Crib::start(settings, dir.path(), &[])?;
     let client = crib.client(runtime, true)?;

@@ -165,12 +165,28 @@ impl Peer {
     /// reached again in a moment, so the leader is asked; one that does not answer is campaigned
     /// against before the failure detector gives its store up. It is protected for as long as it
     /// was.
-    pub(crate) fn doubt_unheard(&mut self, now: Time) {
+    pub(crate) fn doubt_unheard(&mut self, now: Time, leader: PeerId) {
         self.flags.set(Flags::DOUBT);
         self.flags.set(Flags::ACK_NOW);
         let answered_by = now.after(self.config.heartbeat_interval * 2);
-        let wait = self.rng.below(self.config.campaign_spread);
+        let (turn, turns) = self.turn_after(leader);
+        let span = self.config.campaign_spread / turns;
+        let wait = span * turn + self.rng.below(span);
         self.election_at = answered_by.max(self.promised_until).after(wait);
+    }
+
+    /// Who has lost the same leader takes turns: two that campaign at once would split the vote,
+    /// and all would wait once more. The first turn is another peer's for another leader or term,
+    /// so that what a dead store led does not all go to the same one. Turn, and how many there are.
+    fn turn_after(&self, leader: PeerId) -> (u32, u32) {
+        let ids = || self.membership.iter().map(|member| member.id);
+        let voters = || ids().filter(|&id| id != leader && self.membership.is_voter(id));
+        let Some(place) = voters().position(|id| id == self.id) else { return (0, 1) };
+        let turns = voters().count() as u64;
+        let first = (leader.get() ^ self.term.0) % turns;
+        let turn = (place as u64 + first) % turns;
+        let few = |count: u64| u32::try_from(count).expect("a group has few members");
+        (few(turn), few(turns))
     }
 
     /// Protects the leader from now on, and waits for it.

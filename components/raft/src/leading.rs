@@ -100,7 +100,7 @@ impl Peer {
             leader.on_lost(slot);
             leader.wake(now);
         } else if self.leader == Some(peer) && self.is_still() {
-            self.doubt_unheard(now);
+            self.doubt_unheard(now, peer);
         }
         Ok(Placed::Nothing)
     }
