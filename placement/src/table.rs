@@ -20,13 +20,13 @@ mod order;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use types::{GroupId, KeyRange, StoreId, Time};
+use types::{GroupId, KeyRange, Time};
 
 pub use entry::{Change, RegionEntry, RegionReport, Reported, Stale};
-use index::StoreIndex;
+use index::Index;
 pub use index::StoreTally;
 
 /// All regions that are known. Every operation is O(log n), but those that walk a range.
@@ -35,12 +35,7 @@ pub struct RegionTable {
     regions: BTreeMap<GroupId, RegionEntry>,
     /// By the first key. Invariant: as many as `regions`, and none overlaps the next.
     ranges: BTreeMap<Vec<u8>, GroupId>,
-    stores: BTreeMap<StoreId, StoreIndex>,
-    /// Regions with a peer that is down, pending, or not a plain voter.
-    troubled: BTreeSet<GroupId>,
-    /// How many regions have so many voters.
-    voters: BTreeMap<usize, usize>,
-    bytes: u64,
+    index: Index,
     /// Ranges without a region, less the one that the empty table is.
     gaps: isize,
 }
@@ -57,28 +52,27 @@ impl RegionTable {
         if let Err(stale) = self.admit(&report) {
             return Reported::Stale(stale);
         }
-        let removed: Vec<GroupId> = self
-            .overlapping(&report.region.range)
-            .map(RegionEntry::id)
-            .filter(|&id| id != report.region.id)
-            .collect();
-        for &id in &removed {
-            self.remove(id);
-        }
-        let id = report.region.id;
         let entry = RegionEntry { report, at: now };
-        let Some(old) = self.regions.get(&id) else {
-            self.insert(entry);
-            return Reported::Taken { changes: vec![Change::New], removed };
-        };
-        let changes = old.changes(&entry);
-        if changes.is_empty() && old.weighs_as(&entry) {
-            // By far the most frequent case: a heartbeat with new figures. No index moves.
-            self.regions.insert(id, entry);
-        } else {
-            self.remove(id);
-            self.insert(entry);
+        if let Some(known) = self.regions.get_mut(&entry.id())
+            && known.region().range == entry.region().range
+        {
+            let changes = known.changes(&entry);
+            // By far the most frequent case is a heartbeat with new figures: no index moves.
+            if !changes.is_empty() || !known.weighs_as(&entry) {
+                self.index.untally(known);
+                self.index.tally(&entry);
+            }
+            *known = entry;
+            return Reported::Taken { changes, removed: Vec::new() };
         }
+        let id = entry.id();
+        let others = self.overlapping(&entry.region().range).map(RegionEntry::id);
+        let removed: Vec<GroupId> = others.filter(|&other| other != id).collect();
+        for &other in &removed {
+            self.remove(other);
+        }
+        let changes = self.remove(id).map_or(vec![Change::New], |old| old.changes(&entry));
+        self.insert(entry);
         Reported::Taken { changes, removed }
     }
 
@@ -92,6 +86,10 @@ impl RegionTable {
         }
         if let Some(known) = self.regions.get(&region.id) {
             known.admit(report)?;
+            if known.region().range == region.range {
+                // Nobody else in the table has any of its keys.
+                return Ok(());
+            }
         }
         for other in self.overlapping(&region.range) {
             let known = other.region().epoch.version;
@@ -108,7 +106,7 @@ impl RegionTable {
         let range = &entry.region().range;
         self.ranges.remove(&range.start);
         self.gaps -= self.gaps_around(range) - 1;
-        self.untally(&entry);
+        self.index.untally(&entry);
         Some(entry)
     }
 
@@ -117,7 +115,7 @@ impl RegionTable {
         let range = &entry.region().range;
         self.gaps += self.gaps_around(range) - 1;
         self.ranges.insert(range.start.clone(), id);
-        self.tally(&entry);
+        self.index.tally(&entry);
         self.regions.insert(id, entry);
     }
 
@@ -227,17 +225,17 @@ impl RegionTable {
     /// Bytes of all regions, each counted once.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.index.bytes
     }
 
     /// How many regions have fewer voters than `replicas`.
     #[must_use]
     pub fn with_fewer_voters(&self, replicas: usize) -> usize {
-        self.voters.range(..replicas).map(|(_, count)| count).sum()
+        self.index.voters.range(..replicas).map(|(_, count)| count).sum()
     }
 
     /// Regions with a peer that is down, pending, or not a plain voter, by ascending id.
     pub fn troubled(&self) -> impl Iterator<Item = &RegionEntry> {
-        self.troubled.iter().filter_map(|id| self.by_id(*id))
+        self.index.troubled.iter().filter_map(|id| self.by_id(*id))
     }
 }

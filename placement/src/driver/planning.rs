@@ -26,7 +26,7 @@ impl Driver {
             let Ok(lead) = self.lead() else { return };
             lead.look_at_stores(&self.view.get());
             self.keep_seats(&lead).await;
-            let wanted = lead.controller.lock().ids_wanted();
+            let wanted = lead.controller.lock().ids_wanted(&lead.config);
             if wanted > 0
                 && let Err(why) = self.offer_ids(&lead, wanted).await
             {

@@ -5,12 +5,14 @@
 //! as done, so that ten planners' worth of moves to one empty store do not overshoot.
 //!
 //! Which region moves is not left to chance: each store has a cursor that goes through its regions.
+//! Where to, neither: to the smallest store of all places that the region's other replicas allow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use types::{GroupId, RegionPeer, StoreId};
 
 use super::load::{Ledger, leaders_with, score_with};
+use super::ranking::Ranking;
 use super::{Cluster, Origin, StoreInfo, StoreState, plan};
 use crate::table::RegionEntry;
 
@@ -40,32 +42,36 @@ impl Cursors {
         self.at.retain(|(_, store), _| is_known(*store));
     }
 
-    /// The next regions of a store, at most `limit`, once around; and moves on.
+    /// The next regions of a store that fit and are free, at most `count` of as many as may be
+    /// looked at, once around; and moves on.
     fn sample<'a>(
         &mut self,
         round: &Round<'a>,
         (origin, store): (Origin, StoreId),
+        count: usize,
         fits: impl Fn(&RegionEntry) -> bool,
     ) -> Vec<&'a RegionEntry> {
-        let (table, limit) = (round.cluster.table, round.cluster.config.samples);
+        let (table, config) = (round.cluster.table, round.cluster.config);
         let from = self.at.get(&(origin, store)).copied();
-        let pick = |from| -> Vec<&'a RegionEntry> {
+        let walk = |from| -> Box<dyn Iterator<Item = &'a RegionEntry>> {
             match origin {
-                Origin::BalanceRegion => table.regions_of(store, from).take(limit).collect(),
-                _ => table.leaders_of(store, from).take(limit).collect(),
+                Origin::BalanceRegion => Box::new(table.regions_of(store, from)),
+                _ => Box::new(table.leaders_of(store, from)),
             }
         };
-        let mut found = pick(from);
-        if found.len() < limit
-            && let Some(first) = from
-        {
-            let rest = limit - found.len();
-            found.extend(pick(None).into_iter().filter(|entry| entry.id() < first).take(rest));
+        let around = from
+            .into_iter()
+            .flat_map(|first| walk(None).take_while(move |entry| entry.id() < first));
+        let mut found = Vec::new();
+        for entry in walk(from).chain(around).take(config.samples) {
+            self.at.insert((origin, store), next(entry.id()));
+            if fits(entry) && !(round.is_busy)(entry.id()) {
+                found.push(entry);
+                if found.len() == count {
+                    break;
+                }
+            }
         }
-        if let Some(last) = found.last() {
-            self.at.insert((origin, store), next(last.id()));
-        }
-        found.retain(|entry| fits(entry) && !(round.is_busy)(entry.id()));
         found
     }
 }
@@ -101,38 +107,23 @@ fn takers(cluster: &Cluster, takes: impl Fn(&StoreInfo) -> bool) -> u64 {
     cluster.stores.values().filter(|store| takes(store)).count() as u64
 }
 
-/// The stores that take leaders, by how many they have.
-pub(super) fn by_leaders(cluster: &Cluster, ledger: &Ledger) -> BTreeSet<(u64, StoreId)> {
-    let takers = cluster.stores.values().filter(|store| store.takes_leaders());
-    takers.map(|store| (leaders_with(cluster, ledger, store.id), store.id)).collect()
-}
-
-/// The stores that are up, by their score.
-pub(super) fn by_score(cluster: &Cluster, ledger: &Ledger) -> BTreeSet<(u64, StoreId)> {
-    let up = cluster.stores.values().filter(|store| store.state == StoreState::Up);
-    up.map(|store| (score_with(cluster, ledger, store, (0, 0)), store.id)).collect()
-}
-
 /// One leader to move, or why none, in words.
 pub(super) fn balance_leader(
     round: &Round,
     cursors: &mut Cursors,
-    spent: &mut BTreeSet<StoreId>,
-    order: &BTreeSet<(u64, StoreId)>,
+    ranking: &mut Ranking,
 ) -> Result<Move, String> {
-    let tolerance = leader_tolerance(round.cluster);
-    let Some(&(least, smallest)) = order.first() else {
+    let tolerance = ranking.tolerance;
+    let Some((least, smallest)) = ranking.least() else {
         return Err("no store takes leaders".to_owned());
     };
-    for &(most, source) in order.iter().rev() {
+    while let Some((most, source)) = ranking.source() {
         if most < least + 2 + tolerance {
             break;
         }
-        if spent.contains(&source) {
-            continue;
-        }
         let fits = |entry: &RegionEntry| round.cluster.is_healthy(entry);
-        let sampled = cursors.sample(round, (Origin::BalanceLeader, source), fits);
+        let tried = round.cluster.config.samples_tried;
+        let sampled = cursors.sample(round, (Origin::BalanceLeader, source), tried, fits);
         let best = sampled.iter().filter_map(|entry| {
             let to = plan::heir(round.cluster, round.ledger, entry).ok()?;
             Some((leaders_with(round.cluster, round.ledger, to.store), entry.id(), to))
@@ -144,16 +135,15 @@ pub(super) fn balance_leader(
                 return Ok(Move::Leader { region, to, reason });
             }
             // Looked at once per tick: the next samples come with the next tick.
-            _ => spent.insert(source),
-        };
+            _ => ranking.spend(source),
+        }
     }
-    let most = order.last().map_or(0, |(most, _)| *most);
-    Err(if most < least + 2 + tolerance {
+    let difference = ranking.difference();
+    Err(if difference < 2 + tolerance {
         format!(
-            "store {} leads the fewest regions, but the difference of {} is within the tolerance \
-             of {}",
+            "store {} leads the fewest regions, but the difference of {difference} is within the \
+             tolerance of {}",
             smallest.get(),
-            most - least,
             tolerance + 1
         )
     } else {
@@ -165,45 +155,28 @@ pub(super) fn balance_leader(
 pub(super) fn balance_region(
     round: &Round,
     cursors: &mut Cursors,
-    spent: &mut BTreeSet<StoreId>,
-    order: &BTreeSet<(u64, StoreId)>,
+    ranking: &mut Ranking,
 ) -> Result<Move, String> {
-    let (cluster, ledger) = (round.cluster, round.ledger);
-    let tolerance = region_tolerance(cluster);
-    let is_occupied = |store: StoreId| {
-        let moves = usize::try_from(ledger.of(store).moves).unwrap_or(0);
-        moves >= cluster.config.region_moves_per_store
-    };
-    let Some(&(least, smallest)) = order.first() else { return Err("no store is up".to_owned()) };
-    let mut is_waiting = false;
-    for &(most, source) in order.iter().rev() {
+    let (cluster, tolerance) = (round.cluster, ranking.tolerance);
+    let Some((_, smallest)) = ranking.least() else { return Err("no store is up".to_owned()) };
+    while let (Some((most, source)), Some(least)) = (ranking.source(), ranking.least_target()) {
         if most <= least.saturating_add(tolerance) {
             break;
         }
-        if is_occupied(source) {
-            is_waiting = true;
-            continue;
-        }
-        if spent.contains(&source) {
-            continue;
-        }
         let fits = |entry: &RegionEntry| cluster.is_healthy(entry);
-        let mut sampled = cursors.sample(round, (Origin::BalanceRegion, source), fits);
+        let tried = cluster.config.samples_tried;
+        let mut sampled = cursors.sample(round, (Origin::BalanceRegion, source), tried, fits);
         // Followers first: to move a leader's replica takes one step more.
         sampled.sort_by_key(|entry| entry.leader_store() == source);
-        for entry in sampled.into_iter().take(SOURCES_TRIED) {
-            for &(_, to) in order.iter().take(TARGETS_TRIED).filter(|(_, to)| !is_occupied(*to)) {
-                if let Some(reason) = worth(round, entry, (source, to), tolerance)
-                    && let Some(old) = entry.region().peer_on(source)
-                {
-                    return Ok(Move::Replica { region: entry.id(), old, to, reason });
-                }
+        for entry in sampled {
+            if let Some((to, old)) = target(round, ranking, entry, source) {
+                let reason = told(round, source, to);
+                return Ok(Move::Replica { region: entry.id(), old, to, reason });
             }
         }
-        spent.insert(source);
+        ranking.spend(source);
     }
-    let most = order.last().map_or(0, |(most, _)| *most);
-    let difference = most - least;
+    let difference = ranking.difference();
     Err(if difference <= tolerance {
         let weight = tolerance.max(1) / tolerance_in_regions(cluster).max(1);
         format!(
@@ -213,7 +186,7 @@ pub(super) fn balance_region(
             difference / weight.max(1),
             tolerance_in_regions(cluster)
         )
-    } else if is_waiting {
+    } else if ranking.is_waiting {
         "as many moves as may be are under way for the stores that differ most".to_owned()
     } else {
         "no region looked at fits on a smaller store without overshooting".to_owned()
@@ -227,33 +200,51 @@ fn tolerance_in_regions(cluster: &Cluster) -> u64 {
     region_tolerance(cluster) / mean.max(1)
 }
 
-/// Regions of a source for which targets are tried, and how many of the smallest stores are.
-const SOURCES_TRIED: usize = 8;
-const TARGETS_TRIED: usize = 16;
+/// How many of the smallest stores of each place are tried for a region.
+const TARGETS_TRIED: usize = 8;
 
-/// Why a replica is better off on `to` than on `from`, in words; `None` if it is not.
-fn worth(
+/// The smallest store on which a replica is better off than on `source`, and the replica.
+fn target(
     round: &Round,
+    ranking: &Ranking,
     entry: &RegionEntry,
-    (from, to): (StoreId, StoreId),
-    tolerance: u64,
-) -> Option<String> {
+    source: StoreId,
+) -> Option<(StoreId, RegionPeer)> {
     let (cluster, ledger) = (round.cluster, round.ledger);
-    let (source, target) = (cluster.store(from)?, cluster.store(to)?);
-    if plan::refuses(cluster, ledger, entry, target).is_some()
-        || plan::crowding(cluster, entry, Some(from), to)
-            > plan::crowding(cluster, entry, Some(from), from)
-    {
-        return None;
-    }
+    let (old, source) = (entry.region().peer_on(source)?, cluster.store(source)?);
+    let others = entry.peers().iter().filter(|peer| peer.id != old.id);
+    let stay: Vec<&StoreInfo> = others.filter_map(|peer| cluster.store(peer.store)).collect();
+    let crowding = |store: &StoreInfo| -> usize {
+        stay.iter().map(|other| other.nearness(store, cluster.config)).sum()
+    };
+    let here = crowding(source);
     let bytes = i64::try_from(entry.report.bytes).unwrap_or(i64::MAX);
     let left = score_with(cluster, ledger, source, (-1, bytes.saturating_neg()));
-    let given = score_with(cluster, ledger, target, (1, bytes));
-    (left >= given.saturating_add(tolerance)).then(|| {
-        let now = |store| score_with(cluster, ledger, store, (0, 0)) >> 20;
-        let (high, low) = (now(source), now(target));
-        format!("store {} has a score of {high} MiB, store {} of {low} MiB", from.get(), to.get())
-    })
+    // At least this much more a target would have: nearly all stores are told apart by it.
+    let weight = entry.report.bytes.saturating_add(cluster.config.region_weight);
+    let added = ranking.tolerance.saturating_add(weight);
+    let is_better = |&&(_, to): &&(u64, StoreId)| {
+        cluster.store(to).is_some_and(|store| {
+            score_with(cluster, ledger, store, (1, bytes)).saturating_add(ranking.tolerance) <= left
+                && crowding(store) <= here
+                && plan::refuses(cluster, ledger, entry, store).is_none()
+        })
+    };
+    let best = |place: &BTreeSet<(u64, StoreId)>| {
+        let smaller = place.iter().take_while(|(key, _)| key.saturating_add(added) <= left);
+        smaller.take(TARGETS_TRIED).find(is_better).copied()
+    };
+    ranking.targets().filter_map(best).min().map(|(_, to)| (to, old))
+}
+
+/// Why a replica moves from one store to another, in words.
+fn told(round: &Round, from: StoreId, to: StoreId) -> String {
+    let score = |id| {
+        let store = round.cluster.store(id);
+        store.map_or(0, |store| score_with(round.cluster, round.ledger, store, (0, 0)) >> 20)
+    };
+    let (high, low) = (score(from), score(to));
+    format!("store {} has a score of {high} MiB, store {} of {low} MiB", from.get(), to.get())
 }
 
 /// Leaders to move off stores that drain or stop, at most `limit`, and why others stay, in words.
@@ -265,7 +256,8 @@ pub(super) fn evict(
     let (mut moves, mut refusals) = (Vec::new(), Vec::new());
     let leaves = |store: &&StoreInfo| store.state == StoreState::Draining || store.is_stopping;
     for store in round.cluster.stores.values().filter(leaves) {
-        for entry in cursors.sample(round, (Origin::EvictLeader, store.id), |_| true) {
+        let count = round.cluster.config.samples;
+        for entry in cursors.sample(round, (Origin::EvictLeader, store.id), count, |_| true) {
             if moves.len() >= limit {
                 return (moves, refusals);
             }

@@ -14,6 +14,7 @@
 use types::{PeerId, PeerRole, RegionPeer};
 
 use super::load::{Ledger, score_with};
+use super::places::Places;
 use super::step::{Step, told};
 use super::{Cluster, StoreState, plan};
 use crate::table::RegionEntry;
@@ -39,16 +40,31 @@ pub enum Finding {
     },
 }
 
-/// Looks at a region. `joint_for_long`: its membership has been between two for too long.
-/// `new_peer` gives the id for a new peer, if there is one; it is asked at most once.
+/// Looks at a region. `around`: what is under way, and where the cluster's stores are.
+/// `joint_for_long`: its membership has been between two for too long. `new_peer` gives the id for
+/// a new peer, if there is one; it is asked at most once.
 pub fn check(
     cluster: &Cluster,
-    ledger: &Ledger,
+    (ledger, places): (&Ledger, &Places),
     entry: &RegionEntry,
     joint_for_long: bool,
     new_peer: &mut dyn FnMut() -> Option<PeerId>,
 ) -> Finding {
-    let look = Look { cluster, ledger, entry };
+    if places.is_plainly_fine(entry) {
+        return Finding::Fine;
+    }
+    check_closely(cluster, (ledger, places), entry, joint_for_long, new_peer)
+}
+
+/// The same, without a glance before.
+pub(super) fn check_closely(
+    cluster: &Cluster,
+    (ledger, places): (&Ledger, &Places),
+    entry: &RegionEntry,
+    joint_for_long: bool,
+    new_peer: &mut dyn FnMut() -> Option<PeerId>,
+) -> Finding {
+    let look = Look { cluster, ledger, places, entry };
     let up = entry.voters().filter(|peer| cluster.is_up(entry, *peer)).count();
     let voters = entry.voters().count();
     if up < voters / 2 + 1 {
@@ -72,6 +88,7 @@ pub fn check(
 struct Look<'a> {
     cluster: &'a Cluster<'a>,
     ledger: &'a Ledger,
+    places: &'a Places<'a>,
     entry: &'a RegionEntry,
 }
 
@@ -196,6 +213,11 @@ impl Look<'_> {
             |peer: &RegionPeer| plan::crowding(cluster, entry, Some(peer.store), peer.store);
         let is_leader = |peer: &RegionPeer| peer.id == entry.report.leader.id;
         let old = entry.voters().max_by_key(|peer| (crowding(peer), !is_leader(peer), peer.id))?;
+        let stay = entry.peers().iter().filter(|peer| peer.id != old.id);
+        let stay: Vec<_> = stay.filter_map(|peer| cluster.store(peer.store)).collect();
+        if self.places.least_crowding(&stay) >= crowding(&old) {
+            return None;
+        }
         let store = plan::target(cluster, self.ledger, entry, Some(old.store)).ok()?;
         if plan::crowding(cluster, entry, Some(old.store), store) >= crowding(&old) {
             return None;
@@ -235,4 +257,4 @@ impl Look<'_> {
     }
 }
 
-const NO_ID: &str = "there is no id for a new peer yet";
+pub(super) const NO_ID: &str = "there is no id for a new peer yet";

@@ -55,6 +55,8 @@ pub struct SchedulerConfig {
     pub patrol_regions: usize,
     /// Regions looked at for one store per tick, to find one that may move. Default: 64.
     pub samples: usize,
+    /// Of those, how many that may be moved are compared before one is. Default: 8.
+    pub samples_tried: usize,
     /// Ended operators that are remembered. Default: 1,024.
     pub ended_max: usize,
     /// Share of the expected regions that must be known before anything is planned, in hundredths.
@@ -90,6 +92,7 @@ impl Default for SchedulerConfig {
             retry_after: Duration::from_secs(60),
             patrol_regions: 4096,
             samples: 64,
+            samples_tried: 8,
             ended_max: 1024,
             prepared_percent: 90,
             prepared_after: Duration::from_mins(5),
@@ -117,6 +120,7 @@ impl SchedulerConfig {
             ("fills_per_store", self.fills_per_store),
             ("patrol_regions", self.patrol_regions),
             ("samples", self.samples),
+            ("samples_tried", self.samples_tried),
         ];
         let zeros = not_zero.into_iter().filter(|(_, value)| *value == 0);
         let mut problems: Vec<String> =

@@ -16,17 +16,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use types::{GroupId, PeerId, StoreId, Time};
 
 use super::balance::{self, Cursors, Move, Round, next};
-use super::checker::{self, Finding};
+use super::checker::{self, Finding, NO_ID};
 use super::load::Ledger;
 use super::operator::{Ended, Operator, Origin, Outcome};
+use super::places::Places;
+use super::ranking::Ranking;
 use super::reasons::Reasons;
 use super::running::Running;
 use super::step::{Order, Step};
-use super::{Cluster, plan};
+use super::{Cluster, SchedulerConfig, plan};
 use crate::table::RegionEntry;
 
-/// Ids for new peers that are kept ready.
-const IDS_READY: usize = 64;
 /// Regions of one store that drains or is lost, looked at per tick.
 const STORE_SLICE: usize = 256;
 
@@ -55,10 +55,14 @@ impl Controller {
         Controller::default()
     }
 
-    /// How many ids of new peers it would like to be offered. Without ids no replica is added.
+    /// How many ids of new peers it would like to be offered: as many as it may begin to add
+    /// before it is asked again. Without ids no replica is added.
     #[must_use]
-    pub fn ids_wanted(&self) -> usize {
-        IDS_READY - self.ids.len().min(IDS_READY)
+    pub fn ids_wanted(&self, config: &SchedulerConfig) -> usize {
+        let free = |limit: usize, origin| limit.saturating_sub(self.running.count(origin));
+        let free = free(config.repairs_max, Origin::Repair)
+            + free(config.region_moves_max, Origin::BalanceRegion);
+        free.saturating_sub(self.ids.len())
     }
 
     /// Later ids than those that were offered went to other regions: these are not used any more.
@@ -76,9 +80,9 @@ impl Controller {
     /// Called every 100 ms to 1 s.
     pub fn tick(&mut self, cluster: &Cluster) -> Vec<Order> {
         self.running.wake(cluster.now);
-        let before: Vec<GroupId> = self.running.all().map(|operator| operator.region).collect();
+        let due: Vec<GroupId> = self.running.due(cluster).collect();
         let mut orders: Vec<Order> = Vec::new();
-        orders.extend(before.iter().filter_map(|&id| self.running.advance(cluster, id)));
+        orders.extend(due.into_iter().filter_map(|id| self.running.advance(cluster, id)));
         let held = if cluster.config.is_paused {
             Some("planning is paused".to_owned())
         } else {
@@ -200,6 +204,7 @@ impl Controller {
     }
 
     fn repair(&mut self, cluster: &Cluster) {
+        let places = Places::of(cluster);
         let urgent: Vec<GroupId> =
             self.urgent.iter().copied().take(cluster.config.patrol_regions).collect();
         for region in urgent {
@@ -208,9 +213,9 @@ impl Controller {
                 break;
             }
             self.urgent.remove(&region);
-            self.look_at(cluster, region);
+            self.look_at(cluster, &places, region);
         }
-        self.patrol_emptying(cluster);
+        self.patrol_emptying(cluster, &places);
         let slice = cluster.config.patrol_regions;
         let ids: Vec<GroupId> =
             cluster.table.from_id(self.patrol).take(slice).map(RegionEntry::id).collect();
@@ -221,11 +226,11 @@ impl Controller {
                 self.patrol = Some(region);
                 break;
             }
-            self.look_at(cluster, region);
+            self.look_at(cluster, &places, region);
         }
     }
 
-    fn patrol_emptying(&mut self, cluster: &Cluster) {
+    fn patrol_emptying(&mut self, cluster: &Cluster, places: &Places) {
         let empties = |id: &StoreId| {
             cluster.store(*id).is_some_and(|store| {
                 store.is_lost(cluster.config) || store.state == super::StoreState::Draining
@@ -244,7 +249,7 @@ impl Controller {
                     stopped = Some(region);
                     break;
                 }
-                self.look_at(cluster, region);
+                self.look_at(cluster, places, region);
             }
             match stopped {
                 Some(region) => self.emptying.insert(store, region),
@@ -257,7 +262,7 @@ impl Controller {
         cluster.config.repairs_max.saturating_sub(self.running.count(Origin::Repair))
     }
 
-    fn look_at(&mut self, cluster: &Cluster, region: GroupId) {
+    fn look_at(&mut self, cluster: &Cluster, places: &Places, region: GroupId) {
         let Some(entry) = cluster.table.by_id(region) else { return };
         if !self.is_free(region, Origin::Repair) {
             return;
@@ -271,8 +276,8 @@ impl Controller {
         let joint_for_long =
             joint.is_some_and(|since| cluster.now.since(*since) >= cluster.config.joint_after);
         let mut new_peer = || ids.pop_front();
-        let ledger = &self.running.ledger;
-        match checker::check(cluster, ledger, entry, joint_for_long, &mut new_peer) {
+        let around = (&self.running.ledger, places);
+        match checker::check(cluster, around, entry, joint_for_long, &mut new_peer) {
             Finding::Fine => {}
             Finding::Mend { reason, steps } => {
                 self.launch(cluster, entry, Origin::Repair, (reason, steps));
@@ -309,58 +314,34 @@ impl Controller {
     /// One move after another, each with those before it counted, until there is none or no more
     /// may be under way.
     fn balance(&mut self, cluster: &Cluster, origin: Origin, limit: usize) {
-        let is_leader = origin == Origin::BalanceLeader;
-        let ledger = &self.running.ledger;
-        let mut order = if is_leader {
-            balance::by_leaders(cluster, ledger)
-        } else {
-            balance::by_score(cluster, ledger)
-        };
-        let (mut spent, mut planned) = (BTreeSet::new(), 0);
-        let mut verdict = "as many moves as may be are under way".to_owned();
+        let (mut planned, mut verdict) = (0, "as many moves as may be are under way".to_owned());
+        let mut ranking = None;
         while self.running.count(origin) < limit {
+            let ledger = &self.running.ledger;
+            let ranking = ranking.get_or_insert_with(|| Ranking::of(cluster, ledger, origin));
             let mut cursors = std::mem::take(&mut self.cursors);
             let is_busy = |region| !self.is_free(region, origin);
-            let round = Round { cluster, ledger: &self.running.ledger, is_busy: &is_busy };
-            let chosen = if is_leader {
-                balance::balance_leader(&round, &mut cursors, &mut spent, &order)
-            } else {
-                balance::balance_region(&round, &mut cursors, &mut spent, &order)
+            let round = Round { cluster, ledger, is_busy: &is_busy };
+            let chosen = match origin {
+                Origin::BalanceLeader => balance::balance_leader(&round, &mut cursors, ranking),
+                _ => balance::balance_region(&round, &mut cursors, ranking),
             };
             self.cursors = cursors;
-            match chosen {
-                Ok(chosen) => {
-                    if !self.take_up(cluster, origin, chosen) {
-                        verdict = "there is no id for a new peer yet".to_owned();
-                        break;
-                    }
-                    planned += 1;
-                    self.reorder(cluster, origin, &mut order);
-                }
-                Err(why) => {
-                    verdict = why;
-                    break;
-                }
+            let taken = chosen.and_then(|chosen| {
+                let is_taken = self.take_up(cluster, origin, chosen);
+                if is_taken { Ok(()) } else { Err(NO_ID.to_owned()) }
+            });
+            if let Err(why) = taken {
+                verdict = why;
+                break;
+            }
+            planned += 1;
+            let newest = self.running.newest().map_or(&[][..], |newest| &newest.effects);
+            for (id, _) in newest {
+                ranking.touch(cluster, &self.running.ledger, *id);
             }
         }
         self.reasons.conclude(origin, cluster.now, planned, &verdict);
-    }
-
-    /// Puts the stores that the newest operator touches where they now belong in the order.
-    fn reorder(&self, cluster: &Cluster, origin: Origin, order: &mut BTreeSet<(u64, StoreId)>) {
-        let Some(newest) = self.running.newest() else { return };
-        for (id, _) in &newest.effects {
-            let Some(store) = cluster.store(*id) else { continue };
-            let old = order.iter().find(|(_, other)| other == id).copied();
-            let Some(old) = old else { continue };
-            order.remove(&old);
-            let ledger = &self.running.ledger;
-            let key = match origin {
-                Origin::BalanceLeader => super::load::leaders_with(cluster, ledger, *id),
-                _ => super::load::score_with(cluster, ledger, store, (0, 0)),
-            };
-            order.insert((key, *id));
-        }
     }
 
     fn take_up(&mut self, cluster: &Cluster, origin: Origin, chosen: Move) -> bool {

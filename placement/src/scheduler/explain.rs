@@ -5,6 +5,7 @@ use types::{GroupId, StoreId, Time};
 use super::checker::{self, Finding};
 use super::load::{leaders_with, score_with};
 use super::operator::Origin;
+use super::places::Places;
 use super::reasons::Reasons;
 use super::step::told;
 use super::{Cluster, Controller, StoreState};
@@ -30,8 +31,10 @@ impl Controller {
         let leads = entry.leader_store().get();
         lines.push(format!("{up} of {voters} replicas are up{missing}; store {leads} leads"));
         let is_joint = entry.is_joint();
-        let finding =
-            checker::check(cluster, self.ledger(), entry, is_joint, &mut || types::PeerId::new(1));
+        let places = Places::of(cluster);
+        let mut new_peer = || types::PeerId::new(1);
+        let around = (self.ledger(), &places);
+        let finding = checker::check(cluster, around, entry, is_joint, &mut new_peer);
         let running = self.operator_of(region);
         match (&finding, running) {
             (Finding::Stuck { reason, why }, None) => {

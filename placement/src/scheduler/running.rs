@@ -101,6 +101,17 @@ impl Running {
         }
     }
 
+    /// Regions whose operator has an order to be sent, for the first time or again, or may be out
+    /// of time. The others have nothing to do before a report of their region comes.
+    pub(super) fn due(&self, cluster: &Cluster) -> impl Iterator<Item = GroupId> {
+        let (now, config) = (cluster.now, cluster.config);
+        let is_due = move |operator: &&Operator| {
+            operator.sent_at.is_none_or(|at| now.since(at) >= config.resend_after)
+                || now.since(operator.step_at) > config.step_timeout
+        };
+        self.all().filter(is_due).map(|operator| operator.region)
+    }
+
     /// Compares an operator with the newest report of its region: goes on to the next step, ends
     /// it, or says which order is due.
     pub(super) fn advance(&mut self, cluster: &Cluster, region: GroupId) -> Option<Order> {

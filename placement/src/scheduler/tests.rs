@@ -1,11 +1,14 @@
 //! Properties of scores and of steps.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use types::{Epoch, GroupId, KeyRange, PeerId, PeerRole, Region, RegionPeer, StoreId, Term, Time};
 
-use super::{Cluster, Finding, Ledger, SchedulerConfig, StoreInfo, StoreState, check, score};
+use super::{
+    Cluster, Finding, Ledger, Places, SchedulerConfig, StoreInfo, StoreState, check, score,
+};
 use crate::table::{RegionEntry, RegionReport, RegionTable};
 
 fn peer(id: u64, store: u64) -> RegionPeer {
@@ -83,7 +86,8 @@ proptest! {
         let cluster = Cluster {
             table: &table, stores: &stores, config: &config, now, since: now, expected: None,
         };
-        let found = check(&cluster, &Ledger::default(), &entry, false, &mut || PeerId::new(100));
+        let around = (&Ledger::default(), &Places::of(&cluster));
+        let found = check(&cluster, around, &entry, false, &mut || PeerId::new(100));
         let Finding::Mend { steps, .. } = found else { return Ok(()) };
         for step in steps {
             // Asked when a step is due; a step that is not safe is not taken.
@@ -104,15 +108,73 @@ proptest! {
             prop_assert!(entry.region().peer(entry.report.leader.id).is_some());
         }
     }
+
+    #[test]
+    fn what_is_plainly_fine_is_fine_at_a_closer_look(
+        states in proptest::collection::vec((state(), 0..4_u8, 0..2_u8), 6),
+        roles in proptest::collection::vec(role(), 2..5),
+        (silent, behind) in (proptest::bool::weighted(0.1), proptest::bool::weighted(0.1)),
+        labels in 0..3_usize,
+    ) {
+        let labelled = |(id, (state, zone, rack)): (u64, (StoreState, u8, u8))| {
+            let (id, mut info) = info(id, state);
+            info.labels = vec![
+                ("zone".to_owned(), zone.to_string()),
+                ("rack".to_owned(), rack.to_string()),
+            ];
+            (id, info)
+        };
+        let stores: BTreeMap<StoreId, StoreInfo> = (1..).zip(states).map(labelled).collect();
+        let peers = (1..).zip(roles).map(|(id, role)| RegionPeer { role, ..peer(id, id) });
+        let mut entry = region(peers.collect(), Vec::new());
+        let last = entry.peers()[entry.peers().len() - 1].id;
+        if silent {
+            entry.report.down.push((last, Duration::from_secs(1)));
+        }
+        if behind {
+            entry.report.pending.push(last);
+        }
+        let table = RegionTable::new();
+        let keys = ["zone", "rack"].map(str::to_owned);
+        let location_labels = keys.into_iter().take(labels).collect();
+        let config = SchedulerConfig { location_labels, ..SchedulerConfig::default() };
+        let now = Time::ZERO;
+        let cluster = Cluster {
+            table: &table, stores: &stores, config: &config, now, since: now, expected: None,
+        };
+        let (ledger, places) = (Ledger::default(), Places::of(&cluster));
+        let mut new_peer = || PeerId::new(100);
+        let around = (&ledger, &places);
+        let closely = super::checker::check_closely(&cluster, around, &entry, false, &mut new_peer);
+        prop_assert!(!places.is_plainly_fine(&entry) || closely == Finding::Fine, "{closely:?}");
+        // What could stand nowhere else is not looked for everywhere, and nothing is overlooked.
+        let everywhere = stores.values().filter(|store| store.refuses_replicas(&config).is_none());
+        let near: Vec<&StoreInfo> = entry.peers().iter().map(|peer| &stores[&peer.store]).collect();
+        let crowding = |store: &StoreInfo| -> usize {
+            near.iter().map(|other| store.nearness(other, &config)).sum()
+        };
+        let least = everywhere.map(crowding).min().unwrap_or(0);
+        prop_assert_eq!(places.least_crowding(&near), least);
+    }
+}
+
+fn role() -> impl Strategy<Value = PeerRole> {
+    prop_oneof![
+        12 => Just(PeerRole::Voter),
+        1 => Just(PeerRole::Learner),
+        1 => Just(PeerRole::Incoming),
+        1 => Just(PeerRole::Demoting),
+    ]
 }
 
 #[test]
 fn ids_are_given_out_rising_and_none_that_later_ones_have_overtaken() {
     let mut controller = super::Controller::new();
-    let wanted = controller.ids_wanted();
-    assert!(wanted > 0);
+    let config = SchedulerConfig::default();
+    let wanted = controller.ids_wanted(&config);
+    assert_eq!(wanted, config.repairs_max + config.region_moves_max);
     controller.offer_ids((1..).filter_map(PeerId::new).take(wanted));
-    assert_eq!(controller.ids_wanted(), 0);
+    assert_eq!(controller.ids_wanted(&config), 0);
     controller.forget_ids();
-    assert_eq!(controller.ids_wanted(), wanted);
+    assert_eq!(controller.ids_wanted(&config), wanted);
 }

@@ -3,7 +3,7 @@
 //! Sets of ids rather than lists with positions: twelve bytes more for each replica, and a walk can
 //! begin at any id, so that a scheduler samples by going on where it stopped, without chance.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use types::{GroupId, PeerRole, StoreId};
@@ -24,14 +24,25 @@ pub struct StoreTally {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct StoreIndex {
+struct StoreIndex {
     regions: BTreeSet<GroupId>,
     leaders: BTreeSet<GroupId>,
     bytes: u64,
     pending: u64,
 }
 
-impl RegionTable {
+/// What all regions add up to, and what those on each store do.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    stores: BTreeMap<StoreId, StoreIndex>,
+    /// Regions with a peer that is down, pending, or not a plain voter.
+    pub(super) troubled: BTreeSet<GroupId>,
+    /// How many regions have so many voters.
+    pub(super) voters: BTreeMap<usize, usize>,
+    pub(super) bytes: u64,
+}
+
+impl Index {
     pub(super) fn tally(&mut self, entry: &RegionEntry) {
         let (id, bytes) = (entry.id(), entry.report.bytes);
         for peer in entry.peers() {
@@ -69,11 +80,13 @@ impl RegionTable {
         }
         self.bytes = self.bytes.saturating_sub(bytes);
     }
+}
 
+impl RegionTable {
     /// What the regions on a store add up to.
     #[must_use]
     pub fn tally_of(&self, store: StoreId) -> StoreTally {
-        self.stores.get(&store).map(StoreIndex::tally).unwrap_or_default()
+        self.index.stores.get(&store).map(StoreIndex::tally).unwrap_or_default()
     }
 
     /// The regions with a peer on a store, by ascending id, from `from` on; found in O(log n).
@@ -82,7 +95,7 @@ impl RegionTable {
         store: StoreId,
         from: Option<GroupId>,
     ) -> impl Iterator<Item = &RegionEntry> {
-        self.walk(self.stores.get(&store).map(|index| &index.regions), from)
+        self.walk(self.index.stores.get(&store).map(|index| &index.regions), from)
     }
 
     /// The regions that a store leads, by ascending id, from `from` on; found in O(log n).
@@ -91,7 +104,7 @@ impl RegionTable {
         store: StoreId,
         from: Option<GroupId>,
     ) -> impl Iterator<Item = &RegionEntry> {
-        self.walk(self.stores.get(&store).map(|index| &index.leaders), from)
+        self.walk(self.index.stores.get(&store).map(|index| &index.leaders), from)
     }
 
     fn walk<'a>(
@@ -113,7 +126,7 @@ impl RegionTable {
             fresh.insert(entry.clone());
         }
         let tallies = |table: &RegionTable| -> Vec<(StoreId, StoreTally)> {
-            table.stores.iter().map(|(id, store)| (*id, store.tally())).collect()
+            table.index.stores.iter().map(|(id, store)| (*id, store.tally())).collect()
         };
         let mut end: Option<&[u8]> = Some(&[]);
         let in_order = self.ranges.values().filter_map(|id| self.by_id(*id)).all(|entry| {
@@ -125,8 +138,8 @@ impl RegionTable {
         in_order
             && self.ranges == fresh.ranges
             && self.gaps == fresh.gaps
-            && self.bytes == fresh.bytes
-            && self.troubled == fresh.troubled
+            && self.index.bytes == fresh.index.bytes
+            && self.index.troubled == fresh.index.troubled
             && tallies(self) == tallies(&fresh)
     }
 }

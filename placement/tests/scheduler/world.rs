@@ -1,9 +1,11 @@
 //! A cluster in virtual time: stores that carry orders out late, lose them or get them twice.
 //!
 //! It has the truth about every region; the table has what was reported. After every order it is
-//! checked that no store has two peers of a region and that a quorum of voters is up.
+//! checked that no store has two peers of a region and that a quorum of voters is up; after every
+//! tick, that nothing is under way beyond the limits ([`Judge`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 use placement::scheduler::{
@@ -11,6 +13,8 @@ use placement::scheduler::{
 };
 use placement::table::{RegionReport, RegionTable, Reported};
 use types::{Epoch, GroupId, KeyRange, PeerId, PeerRole, Region, RegionPeer, StoreId, Term, Time};
+
+use crate::scheduler::judge::Judge;
 
 pub(crate) const MIB: u64 = 1 << 20;
 
@@ -40,8 +44,12 @@ pub(crate) struct World {
     pub(crate) lost_percent: u64,
     /// How long one tick is.
     pub(crate) pace: Duration,
-    /// What carried-out orders did, one a line.
-    pub(crate) story: Vec<String>,
+    /// What carried-out orders did.
+    pub(crate) judge: Judge,
+    /// How long it takes until each region has reported without being asked to; never if zero.
+    pub(crate) beat: Duration,
+    /// Where the regions that report are.
+    beats_at: Option<GroupId>,
     events: BTreeMap<(Time, u64), Event>,
     sequence: u64,
     next_peer: u64,
@@ -74,7 +82,9 @@ impl World {
             dead: BTreeMap::new(),
             lost_percent: 0,
             pace: Duration::from_millis(500),
-            story: Vec::new(),
+            judge: Judge::default(),
+            beat: Duration::ZERO,
+            beats_at: None,
             events: BTreeMap::new(),
             sequence: 0,
             next_peer: 1_000_000_000,
@@ -162,7 +172,8 @@ impl World {
                 Event::Report(region) => self.report(region),
             }
         }
-        let ids: Vec<PeerId> = (0..self.controller.ids_wanted())
+        self.beat_regions();
+        let ids: Vec<PeerId> = (0..self.controller.ids_wanted(&self.config))
             .map(|_| {
                 self.next_peer += 1;
                 PeerId::new(self.next_peer).expect("not zero")
@@ -171,6 +182,22 @@ impl World {
         self.controller.offer_ids(ids);
         let orders = self.with(Controller::tick);
         orders.into_iter().for_each(|order| self.send(order));
+        self.judge.check_limits(&self.controller, &self.stores, &self.config);
+    }
+
+    /// The next regions report: as many as are due in one tick. Then their sizes differ a little.
+    fn beat_regions(&mut self) {
+        let ticks = self.beat.as_millis().div_ceil(self.pace.as_millis());
+        let Some(share) = (self.truth.len() as u128).checked_div(ticks) else { return };
+        let share = usize::try_from(share).expect("few") + 1;
+        let from = self.beats_at.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.truth.range((from, Bound::Unbounded)).take(share);
+        let next: Vec<GroupId> = next.map(|(id, _)| *id).collect();
+        self.beats_at = next.last().copied().filter(|_| next.len() == share);
+        for id in next {
+            self.truth.get_mut(&id).expect("known").bytes = 62 * MIB + id.get() * 7_919 % 5 * MIB;
+            self.report(id);
+        }
     }
 
     fn beat_stores(&mut self) {
@@ -252,30 +279,28 @@ impl World {
         if !leads || dead.contains_key(&order.store) || truth.region.epoch != order.epoch {
             return;
         }
-        let mut told = Vec::new();
         match &order.step {
             OrderStep::TransferLeader { to } => {
                 if truth.leader == to.id || dead.contains_key(&to.store) {
                     return;
                 }
+                self.judge.leader_moved(order.region, (order.store, to.store));
                 truth.leader = to.id;
                 truth.term += 1;
-                told.push(format!("leader {}", to.store.get()));
             }
             OrderStep::ChangePeers { set, remove } => {
+                let before = truth.region.peers.clone();
                 for peer in set {
                     match truth.region.peers.iter_mut().find(|old| old.id == peer.id) {
                         Some(old) => {
                             assert!(!truth.filling.contains_key(&peer.id), "promoted too early");
                             old.role = peer.role;
-                            told.push(format!("voter {}", peer.store.get()));
                         }
                         None => {
                             let seconds = 2 + truth.bytes / (32 * MIB);
                             let until = now.after(Duration::from_secs(seconds));
                             truth.filling.insert(peer.id, until);
                             truth.region.peers.push(*peer);
-                            told.push(format!("learner {}", peer.store.get()));
                         }
                     }
                 }
@@ -283,20 +308,19 @@ impl World {
                     assert_ne!(peer.id, truth.leader, "the leader removes itself");
                     truth.region.peers.retain(|old| old.id != peer.id);
                     truth.filling.remove(&peer.id);
-                    told.push(format!("removed {}", peer.store.get()));
                 }
                 let steps = (set.len() + remove.len()) as u64;
                 truth.region.epoch.conf_ver += if steps > 1 { 2 } else { 1 };
                 check_members(&truth.region, dead);
+                let around = (&self.stores, &self.config);
+                self.judge.members_changed(around, &before, &truth.region);
             }
             OrderStep::Split { keys } => {
                 assert_eq!(keys.len(), 1, "the model splits in two");
                 truth.region.range.end.clone_from(&keys[0]);
                 truth.region.epoch.version += 1;
-                told.push("split".to_owned());
             }
         }
-        self.story.push(format!("g{}: {}", order.region.get(), told.join(", ")));
         self.later(50, Event::Report(order.region));
         if !self.truth[&order.region].filling.is_empty() {
             let seconds = 2 + self.truth[&order.region].bytes / (32 * MIB);

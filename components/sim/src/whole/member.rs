@@ -250,7 +250,7 @@ impl World<'_> {
         self.look_at_stores(at);
         let clock = self.hosts[at].node.clock(self.agenda.now());
         let Some(lead) = self.member(at).and_then(|member| member.lead.as_mut()) else { return };
-        let wanted = lead.controller.ids_wanted();
+        let wanted = lead.controller.ids_wanted(&lead.config);
         let is_waiting = |one: &IdsFor| matches!(one, IdsFor::Planner(_));
         if wanted > 0 && !lead.waiting.iter().any(is_waiting) {
             lead.waiting.push_back(IdsFor::Planner(wanted));
