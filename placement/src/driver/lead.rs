@@ -1,13 +1,13 @@
 //! One leadership: what was observed since it began. It ends with it.
 //!
-//! Locks are taken in this order: `controller`, `table`, `heard`, `stores`, `streams`. Each is held
-//! for a bounded batch of work, and never across an await, so that questions about routes do not
-//! wait behind heartbeats.
+//! Locks are taken in this order: `controller`, `table`, `heard`, `stores`, `expected`, `streams`.
+//! Each is held for a bounded batch of work, and never across an await, so that questions about
+//! routes do not wait behind heartbeats.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use proto::crib::placement::v1;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tonic::Status;
@@ -47,6 +47,8 @@ pub(crate) struct Lead {
     /// As they were when they were last looked at: the scheduler's view.
     pub(super) stores: RwLock<Arc<BTreeMap<StoreId, StoreInfo>>>,
     pub(crate) heard: RwLock<BTreeMap<StoreId, Heard>>,
+    /// How many regions there should be, as of when the stores were last looked at.
+    expected: Mutex<Option<u64>>,
     pub(super) streams: Mutex<BTreeMap<StoreId, Outbox>>,
     /// Ids at hand. Held while more are asked for, so that they are asked for once.
     pub(super) ids: tokio::sync::Mutex<VecDeque<u64>>,
@@ -72,6 +74,7 @@ impl Lead {
             controller: Mutex::new(Controller::new()),
             stores: RwLock::default(),
             heard: RwLock::default(),
+            expected: Mutex::default(),
             streams: Mutex::default(),
             ids: tokio::sync::Mutex::default(),
             seats: Mutex::new(SeatFinding::Fine),
@@ -96,11 +99,20 @@ impl Lead {
         loop {
             // From here on no report is missed.
             let news = self.news.notified();
-            if let Some(found) = find(&self.table.read()) {
+            if let Some(found) = find(&self.routes()) {
                 return found;
             }
             news.await;
         }
+    }
+
+    /// The table, for a question about routes: short, and asked often.
+    ///
+    /// A plan reads the table for milliseconds, and a report that waits for its end would hold up
+    /// whoever asks next. So questions pass a report that waits; they are too short to keep it
+    /// waiting. What they do wait for is the report of a few regions.
+    pub(crate) fn routes(&self) -> RwLockReadGuard<'_, RegionTable> {
+        self.table.read_recursive()
     }
 
     pub(super) fn found_seats(&self, finding: &SeatFinding) {
@@ -135,16 +147,8 @@ impl Lead {
             config: &self.config,
             now: self.clock.now(),
             since: self.since,
-            expected: self.expected(stores),
+            expected: *self.expected.lock(),
         }
-    }
-
-    /// How many regions there should be, by what stores say that they lead; not known before all of
-    /// them were heard of.
-    fn expected(&self, stores: &BTreeMap<StoreId, StoreInfo>) -> Option<u64> {
-        let heard = self.heard.read();
-        let here = stores.values().filter(|store| store.state != StoreState::Removed);
-        here.map(|store| heard.get(&store.id).map(|heard| heard.stats.leaders)).sum()
     }
 
     /// Looks at all stores anew, and tells of those whose state has changed.
@@ -152,11 +156,10 @@ impl Lead {
         let now = self.clock.now();
         let new: BTreeMap<StoreId, StoreInfo> = {
             let heard = self.heard.read();
-            state
-                .stores
-                .iter()
-                .map(|(&id, store)| (id, self.info(id, store, &heard, now)))
-                .collect()
+            let infos = state.stores.iter();
+            let new = infos.map(|(&id, store)| (id, self.info(id, store, &heard, now))).collect();
+            *self.expected.lock() = expected(&new, &heard);
+            new
         };
         let old = std::mem::replace(&mut *self.stores.write(), Arc::new(new));
         let new = self.stores();
@@ -204,6 +207,16 @@ impl Lead {
     }
 }
 
+/// How many regions there should be, by what stores say that they lead; not known before all of
+/// them were heard of.
+fn expected(
+    stores: &BTreeMap<StoreId, StoreInfo>,
+    heard: &BTreeMap<StoreId, Heard>,
+) -> Option<u64> {
+    let here = stores.values().filter(|store| store.state != StoreState::Removed);
+    here.map(|store| heard.get(&store.id).map(|heard| heard.stats.leaders)).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -214,12 +227,62 @@ mod tests {
     use super::*;
     use crate::table::tests::report;
 
+    fn lead() -> Lead {
+        let id = StoreId::new(1).expect("not zero");
+        let config = Config::new(ClusterId::new(7).expect("not zero"), id, Vec::new());
+        Lead::new(&config, &State::default(), Term(1), Clock::new())
+    }
+
+    /// Regions that touch, by rising key.
+    fn regions(count: u64) -> Vec<crate::table::RegionReport> {
+        let key = |at: u64| if at == 0 { Vec::new() } else { at.to_be_bytes().to_vec() };
+        let one = |at| report(at + 1, (&key(at), &key(at + 1)), (1, 1), 1);
+        (0..count).map(one).collect()
+    }
+
+    #[test]
+    fn question_passes_a_report_that_waits_for_a_plan() {
+        let lead = lead();
+        lead.table.write().report(Time::ZERO, report(1, (b"", b""), (1, 1), 1));
+        // A plan is being made for as long as this is held.
+        let plan = lead.table.read();
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| drop(lead.table.write()));
+            // Who is not let past it waits, is seen to, and ends all the same.
+            while lead.table.try_read().is_some() {
+                std::thread::yield_now();
+            }
+            let asks = scope.spawn(|| lead.routes().len());
+            let deadline = std::time::Instant::now() + Duration::from_secs(20);
+            while !asks.is_finished() && std::time::Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+            let is_answered = asks.is_finished();
+            assert!(!waits.is_finished(), "the report is not to be taken in a plan");
+            drop(plan);
+            assert_eq!(asks.join().expect("it is answered"), 1);
+            assert!(is_answered, "the question waited behind the report");
+        });
+    }
+
+    #[test]
+    fn report_of_many_regions_lets_others_in_between() {
+        let lead = lead();
+        let mut telling = std::pin::pin!(lead.report(regions(1_000)));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut known = 0;
+        while telling.as_mut().poll(&mut context).is_pending() {
+            let now = lead.routes().len();
+            assert!(now > known && now - known <= 64, "{known} regions, then {now}");
+            known = now;
+        }
+        assert_eq!(known, 1_000);
+    }
+
     #[tokio::test]
     async fn who_waits_for_a_region_has_it_with_the_report() {
-        let id = |id| StoreId::new(id).expect("not zero");
-        let config = Config::new(ClusterId::new(7).expect("not zero"), id(1), Vec::new());
-        let lead = Lead::new(&config, &State::default(), Term(1), Clock::new());
-        lead.report(vec![report(1, (b"", b"m"), (1, 1), 1)]);
+        let lead = lead();
+        lead.report([report(1, (b"", b"m"), (1, 1), 1)]).await;
         let range_of = |key: &'static [u8]| {
             move |table: &RegionTable| {
                 table.by_key(key).map(|entry| (entry.id(), entry.region().range.clone()))
@@ -229,9 +292,8 @@ mod tests {
         assert_eq!(lead.found(range_of(b"a")).await, first);
         let told = async {
             // Of no use to who waits.
-            lead.report(vec![report(1, (b"", b"m"), (1, 1), 2)]);
-            tokio::task::yield_now().await;
-            lead.report(vec![report(2, (b"m", b""), (1, 1), 1)]);
+            lead.report([report(1, (b"", b"m"), (1, 1), 2)]).await;
+            lead.report([report(2, (b"m", b""), (1, 1), 1)]).await;
         };
         let both = async { tokio::join!(biased; lead.found(range_of(b"x")), told) };
         let (found, ()) = timeout(Duration::from_secs(60), both).await.expect("it is woken");

@@ -84,32 +84,40 @@ impl Driver {
 }
 
 impl Lead {
-    /// Takes in reports of a store, and sends the orders that are due.
-    pub(crate) fn report(&self, reports: Vec<RegionReport>) {
+    /// Takes in reports of a store, and sends the orders that are due. After every few, others
+    /// that wait for the thread or the table have their turn.
+    pub(crate) async fn report(&self, reports: impl IntoIterator<Item = RegionReport>) {
         let mut reports = reports.into_iter().peekable();
         while reports.peek().is_some() {
-            let mut touched = Vec::new();
-            {
-                let mut table = self.table.write();
-                for report in reports.by_ref().take(REPORTS_AT_ONCE) {
-                    let region = report.region.id;
-                    let (leader, range) = (report.leader.store, report.region.range.clone());
-                    match table.report(self.clock.now(), report) {
-                        Reported::Stale(why) => tracing::debug!(%region, ?why, "stale report"),
-                        Reported::Taken { changes, removed } => {
-                            self.tell_of(region, leader, &range, &changes);
-                            touched.push(region);
-                            touched.extend(removed);
-                        }
+            self.report_some(reports.by_ref().take(REPORTS_AT_ONCE));
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn report_some(&self, reports: impl Iterator<Item = RegionReport>) {
+        let mut touched = Vec::new();
+        // What is not asked of the table is done before it is locked.
+        let reports: Vec<RegionReport> = reports.collect();
+        {
+            let mut table = self.table.write();
+            for report in reports {
+                let region = report.region.id;
+                let (leader, range) = (report.leader.store, report.region.range.clone());
+                match table.report(self.clock.now(), report) {
+                    Reported::Stale(why) => tracing::debug!(%region, ?why, "stale report"),
+                    Reported::Taken { changes, removed } => {
+                        self.tell_of(region, leader, &range, &changes);
+                        touched.push(region);
+                        touched.extend(removed);
                     }
                 }
             }
-            self.news.notify_waiters();
-            let orders: Vec<Order> = self.with_cluster(|controller, cluster| {
-                touched.iter().filter_map(|&region| controller.on_report(cluster, region)).collect()
-            });
-            self.send(&orders);
         }
+        self.news.notify_waiters();
+        let orders: Vec<Order> = self.with_cluster(|controller, cluster| {
+            touched.iter().filter_map(|&region| controller.on_report(cluster, region)).collect()
+        });
+        self.send(&orders);
     }
 
     fn tell_of(

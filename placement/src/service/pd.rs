@@ -89,7 +89,7 @@ impl Service {
     }
 
     fn query(&self, lead: &Lead, of: &pdpb::QueryRegionRequest) -> pdpb::QueryRegionResponse {
-        let table = lead.table.read();
+        let table = lead.routes();
         let mut found: HashMap<u64, pdpb::RegionResponse> = HashMap::new();
         let mut note = |entry: Option<&RegionEntry>| -> u64 {
             let Some(entry) = entry else { return 0 };
@@ -234,7 +234,7 @@ impl Pd for Service {
     ) -> Answered<pdpb::GetRegionResponse> {
         let of = request.get_ref();
         let lead = self.asked(of.header.as_ref())?;
-        let table = lead.table.read();
+        let table = lead.routes();
         let entry = GroupId::new(of.region_id).and_then(|id| table.by_id(id));
         Ok(Response::new(self.region(entry)))
     }
@@ -246,7 +246,7 @@ impl Pd for Service {
         let of = request.get_ref();
         let lead = self.asked(of.header.as_ref())?;
         let range = KeyRange::new(of.start_key.as_ref(), of.end_key.as_ref());
-        let regions = scan(&lead.table.read(), &range, limit(of.limit));
+        let regions = scan(&lead.routes(), &range, limit(of.limit));
         let metas = regions.iter().map(|of| of.region.clone().unwrap_or_default());
         let leaders = regions.iter().map(|of| of.leader.unwrap_or_default());
         Ok(Response::new(pdpb::ScanRegionsResponse {
@@ -265,7 +265,7 @@ impl Pd for Service {
         let lead = self.asked(of.header.as_ref())?;
         check_count(of.ranges.len())?;
         let limit = limit(of.limit);
-        let table = lead.table.read();
+        let table = lead.routes();
         let mut regions: Vec<pdpb::Region> = Vec::new();
         for range in &of.ranges {
             let range = KeyRange::new(range.start_key.as_ref(), range.end_key.as_ref());

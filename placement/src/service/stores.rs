@@ -1,7 +1,5 @@
 //! What stores say: that they join, that they are well, which regions they lead, that one splits.
 
-use std::sync::Arc;
-
 use proto::crib::placement::v1;
 use proto::crib::placement::v1::placement_server::Placement;
 use tokio::sync::mpsc;
@@ -123,7 +121,7 @@ impl Placement for Service {
             let mut speaker = None;
             let listen = async {
                 while let Some(message) = told.message().await? {
-                    let store = service.hear_report(&lead, message)?;
+                    let store = service.hear_report(&lead, message).await?;
                     if speaker.is_none() {
                         lead.open_stream(store, outbox.clone());
                     }
@@ -171,7 +169,7 @@ impl Placement for Service {
 }
 
 impl Service {
-    fn hear_report(&self, lead: &Arc<Lead>, of: v1::ReportRequest) -> Result<StoreId, Status> {
+    async fn hear_report(&self, lead: &Lead, of: v1::ReportRequest) -> Result<StoreId, Status> {
         self.check(of.cluster_id)?;
         let store = store_id(of.store_id)?;
         match self.driver.view.get().stores.get(&store).map(|known| known.life) {
@@ -184,7 +182,7 @@ impl Service {
         }
         let reports = of.regions.iter().filter_map(wire::report_from);
         // A store speaks for what it leads, and for nothing else.
-        lead.report(reports.filter(|report| report.leader.store == store).collect());
+        lead.report(reports.filter(|report| report.leader.store == store)).await;
         Ok(store)
     }
 }
