@@ -145,6 +145,13 @@ pub fn drain_check(cluster: &Cluster, store: StoreId) -> Result<DrainPlan, Strin
             tally.regions
         ));
     }
+    if let Some(region) = homeless(cluster, store, &roomy) {
+        return Err(format!(
+            "region {} could go nowhere: the other stores that have room have a replica of it \
+             already: add a store, or free space",
+            region.get()
+        ));
+    }
     if !left.iter().any(|other| other.takes_leaders()) {
         return Err(format!(
             "no other store could lead the {} regions that store {named} leads: wait until {} no \
@@ -165,6 +172,17 @@ pub fn drain_check(cluster: &Cluster, store: StoreId) -> Result<DrainPlan, Strin
     let work = tally.bytes / FILL_ASSUMED + tally.regions * MOVE_ASSUMED;
     let seconds = work.div_ceil((lanes as u64).max(1));
     Ok(DrainPlan { regions: tally.regions, leaders: tally.leaders, bytes: tally.bytes, seconds })
+}
+
+/// A region of a store of which all the stores with room have a replica already.
+fn homeless(cluster: &Cluster, store: StoreId, roomy: &[&StoreInfo]) -> Option<GroupId> {
+    if roomy.len() >= cluster.config.replicas {
+        // One of them has none, whichever the region.
+        return None;
+    }
+    let has_all =
+        |entry: &&RegionEntry| roomy.iter().all(|other| entry.region().peer_on(other.id).is_some());
+    cluster.table.regions_of(store, None).find(has_all).map(RegionEntry::id)
 }
 
 /// Whether no region is known to have a peer on a store.

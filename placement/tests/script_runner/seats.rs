@@ -1,0 +1,67 @@
+//! Seats of placement's own group: findings, each carried out at once.
+
+use placement::scheduler::seats::{SeatFinding, SeatStep, Seats, Sitting};
+use types::{PeerId, PeerRole, RegionPeer};
+
+use super::arguments::{Args, Failure, peer, store};
+use super::runner::Runner;
+
+/// Far more than any change of seats takes.
+const STEPS_MAX: usize = 32;
+
+impl Runner {
+    pub(super) fn seats(&mut self, args: &mut Args<'_>) -> Result<(), Failure> {
+        let wanted: usize = args.must()?.parse()?;
+        let behind: Option<String> = args.key("behind")?;
+        let behind = behind.map(|on| store(&on)).transpose()?;
+        let leader: Option<String> = args.key("leader")?;
+        let is_joint = args.key("joint")?.unwrap_or(false);
+        let peers = args.rest().iter().map(|text| peer(text)).collect::<Result<Vec<_>, _>>()?;
+        let leader = match leader {
+            Some(on) => {
+                let on = store(&on)?;
+                peers.iter().find(|peer| peer.store == on).ok_or("the leader has no seat")?.id
+            }
+            None => peers.first().ok_or("nobody sits")?.id,
+        };
+        let sitting = |&peer: &RegionPeer| Sitting { peer, is_current: Some(peer.store) != behind };
+        let mut members: Vec<Sitting> = peers.iter().map(sitting).collect();
+        let mut leader = leader;
+        for _ in 0..STEPS_MAX {
+            let seats = Seats {
+                wanted,
+                members: &members,
+                is_joint,
+                leader,
+                stores: &self.stores,
+                config: &self.config,
+            };
+            let finding = seats.next();
+            self.told.push(finding.to_string());
+            let SeatFinding::Do { step, .. } = finding else { return Ok(()) };
+            take(&step, &mut members, &mut leader);
+        }
+        Err("the seats never come to rest".into())
+    }
+}
+
+fn take(step: &SeatStep, members: &mut Vec<Sitting>, leader: &mut PeerId) {
+    match step {
+        SeatStep::Invite(store) => {
+            let newest = members.iter().map(|of| of.peer.id.get()).max().unwrap_or(0);
+            let id = PeerId::new(newest + 1).expect("not zero");
+            let peer = RegionPeer { id, store: *store, role: PeerRole::Learner };
+            members.push(Sitting { peer, is_current: true });
+        }
+        SeatStep::Seat { learner, leaves } => {
+            members.retain(|of| Some(of.peer) != *leaves);
+            let seated = members.iter_mut().find(|of| of.peer.id == learner.id);
+            seated.expect("the learner is there").peer.role = PeerRole::Voter;
+            if leaves.is_some_and(|old| old.id == *leader) {
+                *leader = learner.id;
+            }
+        }
+        SeatStep::Dismiss(old) => members.retain(|of| of.peer != *old),
+        SeatStep::HandOver(heir) => *leader = heir.id,
+    }
+}
