@@ -19,7 +19,8 @@
 //! - `peer`       crates.io `raft` 0.7, three variants
 //! - `store`      a whole store beside RocksDB (feature `multiraft`)
 //! - `cluster`    a whole cluster beside etcd (feature `kv`)
-//! - `table`, `meters`  of those two: results, and what the system says
+//! - `planner`    placement with many regions (feature `placement`)
+//! - `table`, `meters`  of those three: results, and what the system says
 //!
 //! Programs: `raft-bench` times, runs `raft-bench-alloc` (which counts) and prints one table. They
 //! are two because a counting allocator slows what it counts, the more the more a core allocates.
@@ -32,15 +33,17 @@ pub mod contender;
 pub mod counts;
 pub mod measure;
 pub mod memory;
-#[cfg(any(feature = "kv", feature = "multiraft"))]
+#[cfg(any(feature = "kv", feature = "multiraft", feature = "placement"))]
 pub mod meters;
 pub mod ours;
 pub mod peer;
+#[cfg(feature = "placement")]
+pub mod planner;
 pub mod report;
 #[cfg(feature = "multiraft")]
 pub mod store;
 pub mod suite;
-#[cfg(any(feature = "kv", feature = "multiraft"))]
+#[cfg(any(feature = "kv", feature = "multiraft", feature = "placement"))]
 pub mod table;
 
 use contender::Contender;
