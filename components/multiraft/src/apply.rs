@@ -207,6 +207,11 @@ impl Applier {
         self.on_full = on_full;
     }
 
+    /// Bytes of a slice are others from now on.
+    pub fn set_slice_bytes(&mut self, bytes: u64) {
+        self.slice_bytes = bytes;
+    }
+
     /// A group that was there when the store was opened.
     pub(crate) fn adopt(
         &mut self,

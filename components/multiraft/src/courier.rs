@@ -107,6 +107,11 @@ impl Courier {
         }
     }
 
+    /// Limits are others from now on.
+    pub fn reconfigure(&mut self, config: &Arc<Config>) {
+        self.config = Arc::clone(config);
+    }
+
     /// How often what happened.
     #[must_use]
     pub fn counts(&self) -> CourierCounts {

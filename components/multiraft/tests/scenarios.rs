@@ -11,6 +11,8 @@ mod identity;
 mod leases;
 #[path = "store/ledger.rs"]
 mod ledger;
+#[path = "scenarios/limits.rs"]
+mod limits;
 #[path = "scenarios/observer.rs"]
 mod observer;
 #[path = "scenarios/places.rs"]

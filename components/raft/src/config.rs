@@ -91,6 +91,26 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Checks all bounds, and that times are the same as before.
+    ///
+    /// # Errors
+    /// Every setting that is out of bounds, not only the first.
+    pub(crate) fn validate_after(&self, before: &Config) -> Result<(), Vec<BadConfig>> {
+        self.validate()?;
+        let Config { append_bytes_max, window_bytes, window_entries, .. } = *self;
+        let Config { uncommitted_bytes_max, reads_max, .. } = *self;
+        let limits = Config {
+            append_bytes_max,
+            window_bytes,
+            window_entries,
+            uncommitted_bytes_max,
+            reads_max,
+            ..before.clone()
+        };
+        let must = "the same as before while peers run";
+        if limits == *self { Ok(()) } else { Err(Vec::from([BadConfig { field: "times", must }])) }
+    }
+
     /// Checks all bounds.
     ///
     /// # Errors

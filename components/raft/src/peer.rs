@@ -5,11 +5,12 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use types::{EntryId, Index, PeerId, Term, Time};
 
 use crate::boot::{Boot, BootError};
-use crate::config::Config;
+use crate::config::{BadConfig, Config};
 use crate::election::{Poll, TERM_MAX};
 use crate::flags::Flags;
 use crate::follower::{Entries, Fit};
@@ -74,6 +75,17 @@ pub(crate) enum Role {
 const _: () = assert!(size_of::<Peer>() <= 256, "a host keeps 100,000 of these");
 
 impl Peer {
+    /// Limits are others from now on; what goes beyond them already stays.
+    ///
+    /// # Errors
+    /// If a setting is out of bounds, or a time is another than before: other peers rely on times.
+    /// Nothing is changed then.
+    pub fn reconfigure(&mut self, config: Arc<Config>) -> Result<(), Vec<BadConfig>> {
+        config.validate_after(&self.config)?;
+        self.config = config;
+        Ok(())
+    }
+
     /// A peer with what its host read back from disk, or with a new group's shared beginning.
     ///
     /// # Errors

@@ -122,6 +122,20 @@ impl Shard {
         }
     }
 
+    /// Limits are others from now on, for the store and for its groups. Workers and times stay what
+    /// they are.
+    ///
+    /// # Errors
+    /// If a setting is out of bounds, or a time of the groups is another than before.
+    pub fn reconfigure(&mut self, config: &Arc<Config>) -> Result<(), Vec<raft::BadConfig>> {
+        config.validate()?;
+        for group in self.groups.values_mut() {
+            group.core.reconfigure(Arc::clone(&config.raft))?;
+        }
+        self.config = Arc::clone(config);
+        Ok(())
+    }
+
     /// Something happened. What comes of it waits for [`Shard::drain`].
     pub fn handle(&mut self, now: Time, event: Event) {
         match event {

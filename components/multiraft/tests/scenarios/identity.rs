@@ -59,6 +59,61 @@ fn removed_peer_that_does_not_know_is_told_until_it_is_gone() {
 }
 
 #[test]
+fn later_peer_is_not_said_to_be_absent_while_its_place_is_cleared() {
+    let mut world = World::led();
+    world.node(3).holds_apply = true;
+    world.deliver(1, 3, knock(23));
+    let before = world.sent.len();
+    world.deliver(1, 3, knock(23));
+    let is_absent = |parcel: &Parcel| match parcel {
+        Parcel::Groups(envelopes) => envelopes.iter().any(|one| one.body == Body::Absent),
+        _ => false,
+    };
+    let said = world.sent[before..].iter().any(|(from, _, parcel)| *from == 3 && is_absent(parcel));
+    assert!(!said, "its leader would stop asking");
+    world.node(3).holds_apply = false;
+    world.turn(3);
+    world.deliver(1, 3, knock(23));
+    assert!(world.hosts(3), "the place is free");
+}
+
+#[test]
+fn removed_learner_that_does_not_know_is_told_until_it_is_gone() {
+    let mut world = World::led();
+    world.change(1, Change::Set(peer(14), Seat::Learner), Some(4));
+    world.run(500);
+    assert!(world.hosts(4), "the learner is there");
+    world.isolate(4);
+    world.change(1, Change::Remove(peer(14)), None);
+    world.run(2_000);
+    assert!(world.hosts(4), "nobody could tell it");
+    world.heal();
+    world.run(2_000);
+    assert!(!world.hosts(4), "it does not vote, so it asks for nothing: it has to be told");
+}
+
+#[test]
+fn sender_that_is_not_known_is_answered() {
+    let mut world = World::led();
+    let envelope = |to| {
+        let body = raft::Body::PreVote { last: types::EntryId::new(Term(9), Index(9)) };
+        let message = raft::Message { term: Term(9), body };
+        let body = Body::Raft(message, Vec::new());
+        Envelope { group: group(GROUP), from: peer(14), to: peer(to), body }
+    };
+    // Whoever hears its leader answers nobody else.
+    world.part(1, 2);
+    world.run(400);
+    let before = world.sent.len();
+    world.deliver(4, 2, Parcel::Groups(vec![envelope(12)]));
+    let answers = world.sent[before..].iter().filter(|(from, to, parcel)| {
+        let Parcel::Groups(envelopes) = parcel else { return false };
+        (*from, *to) == (2, 4) && envelopes.iter().all(|one| one.to == peer(14))
+    });
+    assert_eq!(answers.count(), 1, "whoever asks may be a member that this one does not know yet");
+}
+
+#[test]
 fn empty_peer_destroyed_is_not_followed_by_an_earlier_one() {
     let mut world = World::led();
     world.deliver(1, 4, knock(15));

@@ -1,11 +1,13 @@
 //! What a test sees of its world, and asks of it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use multiraft::shard::{Event, Token};
-use multiraft::{Lease, Outcome, Parcel, SnapshotBody, Standing};
+use multiraft::{Config, Lease, Outcome, Parcel, SnapshotBody, Standing};
 use parking_lot::MutexGuard;
 use raft::{Change, RoleStatus};
-use types::GroupId;
+use types::{GroupId, Index};
 
 use super::{GROUP, World, group, store};
 use crate::ledger::{Ways, commands};
@@ -120,6 +122,19 @@ impl World {
         told.filter(|lease| lease.holds(self.now))
     }
 
+    /// What the snapshots cover that were offered to a store.
+    pub(crate) fn offers_to(&self, id: u64) -> Vec<Index> {
+        let covered = |parcel: &Parcel| match parcel {
+            Parcel::Snapshot(frame) => match &frame.body {
+                SnapshotBody::Offer(offer) => Some(offer.covers.index),
+                _ => None,
+            },
+            _ => None,
+        };
+        let sent = self.sent.iter().filter(|(_, to, _)| *to == id);
+        sent.filter_map(|(_, _, parcel)| covered(parcel)).collect()
+    }
+
     /// Snapshots of a group that arrived as a whole.
     pub(crate) fn installs(&self, of: u64) -> usize {
         let is_done = |parcel: &Parcel| match parcel {
@@ -127,5 +142,24 @@ impl World {
             _ => false,
         };
         self.sent.iter().filter(|(_, _, parcel)| is_done(parcel)).count()
+    }
+
+    /// Limits of a store are others from now on.
+    pub(crate) fn reconfigure(&mut self, id: u64, change: impl FnOnce(&mut Config)) {
+        self.try_reconfigure(id, change).expect("within bounds");
+    }
+
+    /// Limits of a store are others from now on, if they are within bounds.
+    pub(crate) fn try_reconfigure(
+        &mut self,
+        id: u64,
+        change: impl FnOnce(&mut Config),
+    ) -> Result<(), Vec<raft::BadConfig>> {
+        let mut config = (*self.config).clone();
+        change(&mut config);
+        let (config, up) = (Arc::new(config), self.running(id));
+        up.shard.reconfigure(&config)?;
+        up.courier.reconfigure(&config);
+        Ok(())
     }
 }

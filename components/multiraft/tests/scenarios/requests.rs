@@ -32,6 +32,25 @@ fn requests_of_a_leader_that_was_cut_off_end_once() {
 }
 
 #[test]
+fn requests_displaced_beyond_the_log_of_the_next_leadership_end() {
+    let mut world = World::led();
+    world.isolate(1);
+    let lost: Vec<_> = (0..3).map(|nth| world.propose(1, &format!("lost {nth}"))).collect();
+    world.run(2_000);
+    let leader = [2, 3].into_iter().find(|&id| world.leads(id)).expect("the others go on");
+    world.heal();
+    world.run(300);
+    // It leads again, with a log that never reaches as far as what it was asked.
+    world.ask(leader, |group, token| Event::Transfer { group, token, to: peer(11) });
+    world.run(500);
+    assert!(world.leads(1));
+    world.run(4_000);
+    for token in lost {
+        assert_eq!(world.answers(token).len(), 1, "{:?}", world.answers(token));
+    }
+}
+
+#[test]
 fn requests_of_a_group_that_is_destroyed_end_once() {
     let mut world = World::led();
     world.isolate(1);

@@ -1,7 +1,7 @@
 //! Snapshots that are late, lost, damaged, interrupted, or arrive in the middle of something.
 
 use multiraft::shard::Event;
-use multiraft::{Parcel, SnapshotBody};
+use multiraft::{Outcome, Parcel, Refusal, SnapshotBody};
 use raft::{Change, Seat};
 
 use crate::world::{GROUP, World, peer};
@@ -190,6 +190,86 @@ fn snapshot_has_the_term_of_what_it_covers() {
     let term = world.peer_at(2, GROUP).and_then(|peer| peer.status().log.term(covers.index));
     assert!(term.is_none_or(|term| term == covers.term));
     world.heal();
+    world.run(2_000);
+    assert_caught_up(&world);
+}
+
+#[test]
+fn snapshot_that_is_older_than_the_log_is_followed_by_another() {
+    let mut world = with_third_behind();
+    world.loses_frames = true;
+    world.run(300);
+    let covered = world.offers_to(3);
+    assert!(!covered.is_empty(), "one is on its way");
+    // Meanwhile the log goes on beyond what it covers.
+    write(&mut world, 20);
+    let base = world.peer_at(1, GROUP).expect("it leads").status().log.base().index;
+    assert!(covered.iter().all(|at| *at < base), "{covered:?} {base}");
+    world.loses_frames = false;
+    world.run(5_000);
+    assert_eq!(world.state(3), world.state(1));
+    assert_eq!(world.state(3).len(), 60);
+    assert!(world.offers_to(3).len() < 40, "without end: {:?}", world.offers_to(3));
+}
+
+#[test]
+fn memberships_of_the_log_behind_a_snapshot_are_not_those_before_it() {
+    let mut world = World::led();
+    world.isolate(3);
+    // A newcomer comes and goes while store 3 hears nothing.
+    world.change(1, Change::Set(peer(14), Seat::Learner), Some(4));
+    world.run(500);
+    world.change(1, Change::Remove(peer(14)), None);
+    world.run(1_000);
+    write(&mut world, 40);
+    world.heal();
+    world.run(3_000);
+    assert_caught_up(&world);
+    let membership = |world: &World, at| {
+        let status = world.peer_at(at, GROUP).expect("it lives").status();
+        status.membership.1.clone()
+    };
+    assert_eq!(membership(&world, 3), membership(&world, 1));
+    assert!(membership(&world, 3).get(peer(14)).is_none(), "an entry that the snapshot covers");
+    world.crash(3, 0);
+    world.start(3);
+    world.run(1_000);
+    assert_eq!(membership(&world, 3), membership(&world, 1), "nor after a restart");
+}
+
+#[test]
+fn group_destroyed_while_installing_is_whole_or_gone_after_a_crash() {
+    for keep in 0..6 {
+        let mut world = with_third_behind();
+        world.node(3).holds_apply = true;
+        world.run(2_000);
+        assert!(world.installs(GROUP) > 0, "its place in the log is taken");
+        world.ask(3, |group, token| Event::Destroy { group, token });
+        world.apply_one(3);
+        world.apply_one(3);
+        world.crash(3, keep);
+        world.node(3).holds_apply = false;
+        world.start(3);
+        world.isolate(3);
+        world.run(500);
+        // What was to be destroyed is here as it was, or nothing of it is.
+        let count = world.state(3).len();
+        assert!(count == 0 || count == 40 && world.hosts(3), "{count} of 40 after {keep}");
+        assert!(world.hosts(3) || count == 0);
+    }
+}
+
+#[test]
+fn read_of_a_peer_that_installs_is_refused() {
+    let mut world = with_third_behind();
+    world.node(3).holds_apply = true;
+    world.run(2_000);
+    assert!(world.installs(GROUP) > 0, "its place in the log is taken");
+    let during = world.ask(3, |group, token| Event::Read { group, token });
+    world.run(50);
+    let answers = world.answers(during);
+    assert!(matches!(answers, [Outcome::Refused(Refusal::NotLeader(_))]), "{answers:?}");
+    world.node(3).holds_apply = false;
     world.run(2_000);
     assert_caught_up(&world);
 }
