@@ -13,6 +13,7 @@
 //! - [`files`]: how a source file opens, its size, its name, what it may not contain.
 //! - [`markers`]: notes that were left behind, in any text file.
 //! - [`links`]: links inside the documents lead somewhere.
+//! - [`tested`]: tests that the lists of tests name are there.
 //! - [`source`] and [`tree`]: comments and strings told from code; the files.
 //!
 //! Every complaint says what to do instead, and all are reported at once.
@@ -27,6 +28,7 @@ pub mod markers;
 pub mod purity;
 pub mod source;
 pub mod table;
+pub mod tested;
 pub mod tree;
 
 use std::fmt;
@@ -66,8 +68,15 @@ impl fmt::Display for Complaint {
 
 /// Every complaint about `tree`, by path and line.
 pub fn check(tree: &Tree) -> Vec<Complaint> {
-    let rules =
-        [manifest::check, layout::check, purity::check, files::check, markers::check, links::check];
+    let rules = [
+        manifest::check,
+        layout::check,
+        purity::check,
+        files::check,
+        markers::check,
+        links::check,
+        tested::check,
+    ];
     let mut complaints: Vec<Complaint> = rules.iter().flat_map(|rule| rule(tree)).collect();
     complaints.sort();
     complaints

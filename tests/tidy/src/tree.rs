@@ -82,6 +82,11 @@ impl Tree {
         self.files.get(path)
     }
 
+    /// Every path, of files and of directories.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.paths.iter().map(String::as_str)
+    }
+
     /// Whether a file or a directory is at `path`.
     pub fn exists(&self, path: &str) -> bool {
         path.is_empty() || self.paths.contains(path)
