@@ -8,8 +8,10 @@ use raft::{Change, RoleStatus, Seat};
 use types::{EntryId, GroupId, Index, PeerId, StoreId, Term};
 
 use crate::check::{Asked, What};
+use crate::dice::Stream;
 use crate::report::Count;
 use crate::spawns::Child;
+use crate::trim::Class;
 use crate::world::{Happening, World};
 
 /// What callers know.
@@ -51,7 +53,7 @@ impl World<'_> {
 
     fn create_group(&mut self, id: u64) {
         let group = GroupId::new(id).expect("not zero");
-        let first = self.rng.below(self.nodes.len() as u64);
+        let first = self.dice.of(Stream::Stores).below(self.nodes.len() as u64);
         let mut voters = Vec::new();
         for nth in 0..3 {
             let at = usize::try_from((first + nth) % self.nodes.len() as u64).expect("few");
@@ -96,39 +98,50 @@ impl World<'_> {
         if self.healed {
             return;
         }
-        let wait = self.rng.between((1, self.plan.requests * 2));
+        let dice = self.dice.of(Stream::Callers);
+        let wait = dice.between((1, self.plan.requests * 2));
+        let (which, whom) = (dice.bits(), dice.bits());
+        let (to_leader, spawns) = (dice.chance(900), dice.chance(self.plan.spawns));
+        let what = dice.below(1_000);
         self.after(wait, Happening::Caller);
         self.hear_of_children();
         self.retire_some();
         let groups: Vec<GroupId> = self.callers.groups.keys().copied().collect();
-        let Some(group) = self.rng.pick(&groups) else { return };
+        let Some(&group) = groups.get(among(which, groups.len())) else { return };
         let at = match self.leader(group) {
-            Some(at) if self.rng.chance(900) => at,
-            _ => usize::try_from(self.rng.below(self.nodes.len() as u64)).expect("few"),
+            Some(at) if to_leader => at,
+            _ => among(whom, self.nodes.len()),
         };
         let mean = self.plan.requests;
         let rate = |every: u64| (1_000 * mean).checked_div(every).map_or(0, |rate| rate.min(300));
         let (change, transfer) = (rate(self.plan.changes), rate(self.plan.transfers));
-        if self.plan.spawns > 0 && self.rng.chance(self.plan.spawns) {
+        if spawns {
             return self.propose_spawn(at, group);
         }
-        let dice = self.rng.below(1_000);
-        if dice < change {
+        let class = match what {
+            what if what < change => Class::Changes,
+            what if what < change + transfer => Class::Transfers,
+            what if what < change + transfer + 150 => Class::Reads,
+            _ => return self.propose(at, group),
+        };
+        if !self.trim.has(class) {
+            return;
+        }
+        if class == Class::Changes {
             self.change_membership(at, group);
-        } else if dice < change + transfer {
+        } else if class == Class::Transfers {
             self.transfer(at, group);
-        } else if dice < change + transfer + 150 {
+        } else {
             let before = self.checks.lock().states.last_acknowledged(group);
             self.ask(at, group, What::Read(before), |token| Event::Read { group, token });
-        } else {
-            self.propose(at, group);
         }
     }
 
     pub(crate) fn propose(&mut self, at: usize, group: GroupId) {
         let nth = self.callers.new_command();
         let mut command = format!("{}:{nth}", group.get()).into_bytes();
-        let size = usize::try_from(self.rng.between(self.plan.command)).expect("short");
+        let size = self.dice.of(Stream::Commands).between(self.plan.command);
+        let size = usize::try_from(size).expect("short");
         command.resize(size.max(command.len()), b'.');
         let bytes = bytes::Bytes::from(command.clone());
         self.ask(at, group, What::Command(command), |token| Event::Propose {
@@ -151,7 +164,7 @@ impl World<'_> {
         let Some(node) = &self.nodes[at].up else { return };
         let Some(core) = node.shard.core(group) else { return };
         let peers: Vec<PeerId> = core.status().membership.1.iter().map(|m| m.id).collect();
-        let Some(to) = self.rng.pick(&peers) else { return };
+        let Some(to) = self.dice.of(Stream::Transfers).pick(&peers) else { return };
         self.report.add(Count::Transfer, 1);
         self.ask(at, group, What::Other, |token| Event::Transfer { group, token, to });
     }
@@ -164,15 +177,16 @@ impl World<'_> {
         let learner = members.iter().find(|m| m.seat == Some(Seat::Learner)).map(|m| m.id);
         let voters: Vec<PeerId> =
             members.iter().filter(|m| m.seat == Some(Seat::Voter)).map(|m| m.id).collect();
+        let dice = self.dice.of(Stream::Changes);
         let changes = match learner {
-            Some(learner) if self.rng.chance(700) => {
-                let Some(leaves) = self.rng.pick(&voters) else { return };
+            Some(learner) if dice.chance(700) => {
+                let Some(leaves) = dice.pick(&voters) else { return };
                 vec![(Change::Set(learner, Seat::Voter), None), (Change::Remove(leaves), None)]
             }
             Some(learner) => vec![(Change::Remove(learner), None)],
             None => {
                 let stores: Vec<StoreId> = self.nodes.iter().map(|node| node.id).collect();
-                let Some(store) = self.rng.pick(&stores) else { return };
+                let Some(store) = dice.pick(&stores) else { return };
                 let peer = self.callers.new_peer(store);
                 vec![(Change::Set(peer, Seat::Learner), Some(store))]
             }
@@ -180,4 +194,9 @@ impl World<'_> {
         self.report.add(Count::Change, 1);
         self.ask(at, group, What::Other, |token| Event::Change { group, token, changes });
     }
+}
+
+/// One of `len`, by what was drawn before it was known how many there are.
+fn among(drawn: u64, len: usize) -> usize {
+    usize::try_from(drawn % len.max(1) as u64).expect("less than a length")
 }

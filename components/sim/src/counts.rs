@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::odd::{SITES, Site};
+
 /// Kinds of things that happen, numbered from zero.
 pub trait Counted: Copy + 'static {
     /// All of them in the order of their numbers, with their names.
@@ -17,12 +19,19 @@ pub struct Counts<K> {
     /// Hash over every step.
     pub trace: u64,
     counts: Vec<u64>,
+    /// How often each site of odd behaviour was reached.
+    sites: [u64; SITES],
     kind: std::marker::PhantomData<K>,
 }
 
 impl<K: Counted> Default for Counts<K> {
     fn default() -> Counts<K> {
-        Counts { trace: 0, counts: vec![0; K::NAMES.len()], kind: std::marker::PhantomData }
+        Counts {
+            trace: 0,
+            counts: vec![0; K::NAMES.len()],
+            sites: [0; SITES],
+            kind: std::marker::PhantomData,
+        }
     }
 }
 
@@ -37,6 +46,19 @@ impl<K: Counted> Counts<K> {
         self.counts[kind.number()] += times;
     }
 
+    /// Sites of odd behaviour that were reached so often.
+    pub(crate) fn reach(&mut self, times: &[u64; SITES]) {
+        for (sum, times) in self.sites.iter_mut().zip(times) {
+            *sum += times;
+        }
+    }
+
+    /// Sites of odd behaviour that were never reached.
+    pub fn unreached(&self) -> impl Iterator<Item = Site> + '_ {
+        let sites = Site::ALL.into_iter().zip(&self.sites);
+        sites.filter(|(_, times)| **times == 0).map(|((site, _), _)| site)
+    }
+
     pub(crate) fn note(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -49,6 +71,7 @@ impl<K: Counted> Counts<K> {
         for (sum, count) in self.counts.iter_mut().zip(&other.counts) {
             *sum += count;
         }
+        self.reach(&other.sites);
     }
 }
 
@@ -57,6 +80,12 @@ impl<K: Counted> fmt::Display for Counts<K> {
         for &(kind, name) in K::NAMES {
             write!(f, "{} {name}, ", self.count(kind))?;
         }
-        write!(f, "trace {:016x}", self.trace)
+        let reached = SITES - self.unreached().count();
+        write!(f, "sites reached {reached} of {SITES} (")?;
+        for (nth, ((_, name), times)) in Site::ALL.iter().zip(self.sites).enumerate() {
+            let comma = if nth == 0 { "" } else { ", " };
+            write!(f, "{comma}{times} {name}")?;
+        }
+        write!(f, "), trace {:016x}", self.trace)
     }
 }

@@ -1,9 +1,13 @@
 //! What goes wrong, as often as the plan says.
 
+use multiraft::shard::Event;
 use multiraft::{Body, Envelope, Parcel};
 use storage::{Crash, Faults, SyncFault};
 use types::{GroupId, Time};
 
+use crate::check::What;
+use crate::dice::Stream;
+use crate::odd::Site;
 use crate::plan::MS;
 use crate::report::Count;
 use crate::world::{Happening, World};
@@ -17,46 +21,35 @@ impl World<'_> {
             return;
         }
         self.after(EVERY, Happening::Fault);
-        let at = usize::try_from(self.rng.below(self.nodes.len() as u64)).expect("few");
-        if self.strikes(self.plan.crashes) {
+        if let Some(at) = self.strikes(Stream::Crashes, self.plan.crashes) {
             self.crash(at);
         }
-        if self.strikes(self.plan.cuts) {
+        if let Some(at) = self.strikes(Stream::Cuts, self.plan.cuts) {
             self.cut_links(at);
         }
-        if self.rng.chance(15) {
+        if self.dice.of(Stream::Healing).chance(15) {
             self.cut.iter_mut().for_each(|row| row.fill(false));
         }
-        if self.strikes(self.plan.stalls) {
+        if let Some(at) = self.strikes(Stream::Stalls, self.plan.stalls) {
             self.report.add(Count::Stall, 1);
-            let wait = self.rng.between((50 * MS, 4_000 * MS));
+            let wait = self.dice.of(Stream::Stalls).between((50 * MS, 4_000 * MS));
             self.nodes[at].stalled_until = Time(self.agenda.now().0 + wait);
         }
-        if self.strikes(self.plan.pauses) {
+        if let Some(at) = self.strikes(Stream::Pauses, self.plan.pauses) {
             self.report.add(Count::Pause, 1);
-            let wait = self.rng.between((50 * MS, 3_000 * MS));
+            let wait = self.dice.of(Stream::Pauses).between((50 * MS, 3_000 * MS));
             self.nodes[at].paused_until = Time(self.agenda.now().0 + wait);
         }
-        if self.strikes(self.plan.sync_faults) {
-            let kind = if self.rng.chance(500) { SyncFault::Lost } else { SyncFault::Unknown };
-            self.nodes[at].disk.set_faults(Faults { sync: Some(kind), ..Faults::default() });
-        }
-        if self.strikes(self.plan.full) {
-            self.report.add(Count::Full, 1);
-            let room = self.rng.below(4_000);
-            let faults = Faults { room_bytes: Some(room), ..Faults::default() };
-            self.nodes[at].disk.set_faults(faults);
-        } else if self.rng.chance(30) {
-            self.nodes[at].disk.set_faults(Faults::default());
-        }
-        if self.rng.chance(30) {
+        self.spoil_disks();
+        self.move_oddly();
+        if let Some(at) = self.falls_on(Stream::Nonsense, self.plan.nonsense) {
             self.send_nonsense(at);
         }
-        if self.rng.chance(10) {
+        if let Some(at) = self.falls_on(Stream::Breaks, self.plan.breaks) {
             self.break_connection(at);
         }
-        if self.rng.chance(40) && !self.old.is_empty() {
-            let any = usize::try_from(self.rng.below(self.old.len() as u64)).expect("few");
+        if self.dice.of(Stream::Replays).chance(self.plan.replays) && !self.old.is_empty() {
+            let any = self.dice.nth(Stream::Replays, self.old.len());
             let nth = self.old.iter().position(|old| self.is_to_the_dead(old)).unwrap_or(any);
             let (from, to, parcel) = self.old.swap_remove(nth);
             self.report.add(Count::Replay, 1);
@@ -64,9 +57,60 @@ impl World<'_> {
         }
     }
 
+    /// A store is made to do what it may always do.
+    fn move_oddly(&mut self) {
+        if let Some(at) = self.falls_on(Stream::OddMoves, self.plan.odd.chance(Site::Campaigns))
+            && let Some(up) = &mut self.nodes[at].up
+        {
+            let groups: Vec<GroupId> = up.shard.groups().collect();
+            let Some(group) = self.dice.of(Stream::OddMoves).pick(&groups) else { return };
+            up.odd.reach(Site::Campaigns, 1);
+            self.ask(at, group, What::Other, |token| Event::Campaign { group, token });
+        }
+        if let Some(at) = self.falls_on(Stream::OddMoves, self.plan.odd.chance(Site::StandsDown)) {
+            self.with(at, None, |node, clock, _| {
+                node.odd.reach(Site::StandsDown, 1);
+                node.shard.stand_down(clock);
+                Ok(())
+            });
+        }
+    }
+
+    /// Syncs begin to fail, disks fill up, and both become well again.
+    fn spoil_disks(&mut self) {
+        if let Some(at) = self.strikes(Stream::SyncFaults, self.plan.sync_faults) {
+            let is_lost = self.dice.of(Stream::SyncFaults).chance(500);
+            let kind = if is_lost { SyncFault::Lost } else { SyncFault::Unknown };
+            self.nodes[at].disk.set_faults(Faults { sync: Some(kind), ..Faults::default() });
+        }
+        if let Some(at) = self.falls_on(Stream::Healing, 30) {
+            self.nodes[at].disk.set_faults(Faults::default());
+        }
+        if let Some(at) = self.strikes(Stream::FullDisks, self.plan.full) {
+            self.report.add(Count::Full, 1);
+            let room = self.dice.of(Stream::FullDisks).below(4_000);
+            let faults = Faults { room_bytes: Some(room), ..Faults::default() };
+            self.nodes[at].disk.set_faults(faults);
+        }
+    }
+
+    /// The store that is struck, if something of this mean distance happens in this throw.
+    fn strikes(&mut self, stream: Stream, mean: u64) -> Option<usize> {
+        if mean == 0 || self.dice.of(stream).below(mean) >= EVERY {
+            return None;
+        }
+        Some(self.dice.nth(stream, self.nodes.len()))
+    }
+
+    /// The store that is struck, if something of this chance happens in this throw.
+    fn falls_on(&mut self, stream: Stream, per_mille: u64) -> Option<usize> {
+        let does = self.dice.of(stream).chance(per_mille);
+        does.then(|| self.dice.nth(stream, self.nodes.len()))
+    }
+
     /// A connection from one store to another breaks, though both are well.
     fn break_connection(&mut self, at: usize) {
-        let other = usize::try_from(self.rng.below(self.nodes.len() as u64)).expect("few");
+        let other = self.dice.nth(Stream::Breaks, self.nodes.len());
         if other != at {
             let to = self.nodes[other].id;
             self.after(0, Happening::Lost { at, to });
@@ -77,7 +121,7 @@ impl World<'_> {
     fn send_nonsense(&mut self, to: usize) {
         let Some(up) = &self.nodes[to].up else { return };
         let groups: Vec<GroupId> = up.shard.groups().collect();
-        let Some(group) = self.rng.pick(&groups) else { return };
+        let Some(group) = self.dice.of(Stream::Nonsense).pick(&groups) else { return };
         let Some(core) = up.shard.core(group) else { return };
         let (peer, term) = (core.status().id, core.status().term);
         let body = raft::Body::VoteReply { granted: true };
@@ -95,17 +139,13 @@ impl World<'_> {
         envelopes.iter().any(|to| checks.graves.is_buried(store, to.group, to.to))
     }
 
-    /// Whether something of this mean distance happens in this throw.
-    fn strikes(&mut self, mean: u64) -> bool {
-        mean > 0 && self.rng.below(mean) < EVERY
-    }
-
     fn crash(&mut self, at: usize) {
+        let is_kill = self.dice.of(Stream::Crashes).chance(500);
         if self.nodes[at].up.is_none() {
             return;
         }
         self.stop(at);
-        if self.rng.chance(500) {
+        if is_kill {
             // The process alone: what it gave to the system stays.
             self.report.add(Count::Kill, 1);
             let all = self.nodes[at].disk.unsynced();
@@ -122,15 +162,15 @@ impl World<'_> {
             self.lose_power(at);
         }
         self.say(|world| format!("{} crashes", world.nodes[at].id));
-        let wait = self.rng.between((MS, 2_500 * MS));
+        let wait = self.dice.of(Stream::Starts(at)).between((MS, 2_500 * MS));
         self.after(wait, Happening::Start { at });
     }
 
     /// A part of what was not synced is lost, perhaps in the middle of a write.
     pub(crate) fn lose_power(&mut self, at: usize) {
-        let unsynced = self.nodes[at].disk.unsynced() as u64;
-        let keep = usize::try_from(self.rng.below(unsynced + 1)).expect("few");
-        let torn = self.rng.chance(500);
+        let unsynced = self.nodes[at].disk.unsynced();
+        let keep = self.dice.nth(Stream::PowerLoss(at), unsynced + 1);
+        let torn = self.dice.of(Stream::PowerLoss(at)).chance(500);
         let crash = if torn { Crash::KeepAndTear(keep) } else { Crash::Keep(keep) };
         let disk = &self.nodes[at].disk;
         let lost = disk.crash(crash);
@@ -142,7 +182,7 @@ impl World<'_> {
 
     fn cut_links(&mut self, at: usize) {
         self.report.add(Count::Cut, 1);
-        let kind = self.rng.below(3);
+        let kind = self.dice.of(Stream::Cuts).below(3);
         for other in 0..self.nodes.len() {
             match kind {
                 // Alone.
@@ -152,7 +192,7 @@ impl World<'_> {
                 }
                 // Not heard, but hears.
                 1 => self.cut[at][other] = true,
-                _ => self.cut[at][other] = self.rng.chance(500),
+                _ => self.cut[at][other] = self.dice.of(Stream::Cuts).chance(500),
             }
         }
     }

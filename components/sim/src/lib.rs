@@ -11,6 +11,10 @@
 //!
 //! The same seed gives the same run, step for step; [`Report::trace`] is a hash over all of it.
 //!
+//! Chance is drawn for each purpose apart, so a run can be made smaller ([`minimise`]): what is
+//! left out ([`Trim`]) moves no other draw. Beside faults, stores behave oddly in legal ways, at
+//! [`Site`]s that are counted.
+//!
 //! Above this, [`whole`] runs clusters with regions, placement and clients.
 //!
 //! Not here: transports and threads, which the runtime's own tests run; RocksDB, whose likeness to
@@ -21,16 +25,23 @@ mod bugs;
 mod callers;
 mod check;
 mod counts;
+mod dice;
+mod fate;
 mod faults;
 mod liveness;
 mod machine;
+mod minimise;
 mod node;
+mod odd;
 mod plan;
 mod ranges;
 mod report;
 mod retire;
+mod run;
 mod spawns;
 mod spoiled;
+mod trim;
+mod turn;
 pub mod whole;
 mod witness;
 mod world;
@@ -38,17 +49,30 @@ mod world;
 pub use bugs::Bug;
 pub use check::Violation;
 pub use counts::{Counted, Counts};
-pub use plan::Plan;
+pub use minimise::{Extent, Found, Smaller, minimise};
+pub use odd::Site;
 pub use report::{Count, Failure, Report};
+pub use run::Run;
+pub use trim::{Class, NO_CLASS, Shape, Size, Trim};
 
+use plan::Plan;
 use world::World;
 
-/// Runs one seed, perhaps with a planted bug. If there is someone to tell, every step is told.
+/// What can be left out of a run.
+pub const SHAPE: Shape = plan::SHAPE;
+
+/// How large the run of a seed is, if nothing is left out of it.
+#[must_use]
+pub fn extent(seed: u64) -> Extent {
+    Plan::drawn(seed).extent()
+}
+
+/// Does one run.
 ///
 /// # Errors
 /// The first property that does not hold.
-pub fn run(seed: u64, bug: Option<Bug>, tell: Option<&dyn Fn(String)>) -> Result<Report, Failure> {
-    let mut world = World::new(seed, bug, tell);
+pub fn run(run: &Run<'_, Bug>) -> Result<Report, Failure> {
+    let mut world = World::new(run);
     let outcome = world.safety().and_then(|()| world.liveness());
-    world.finish(seed, outcome)
+    world.finish(run.seed, outcome)
 }

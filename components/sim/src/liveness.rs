@@ -25,6 +25,9 @@ impl World<'_> {
             self.nodes[at].disk.set_faults(Faults::default());
             self.nodes[at].stalled_until = Time::ZERO;
             self.nodes[at].paused_until = Time::ZERO;
+            if let Some(up) = &mut self.nodes[at].up {
+                up.odd.calm();
+            }
             self.start(at);
         }
         self.hear_of_children();

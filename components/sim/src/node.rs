@@ -18,6 +18,7 @@ use types::{ClusterId, GroupId, StoreId, Time};
 use crate::bugs::Bug;
 use crate::check::{Checks, births};
 use crate::machine::Ledgers;
+use crate::odd::{Odd, Site};
 use crate::spoiled::{Spoiled, is_buried};
 
 /// What a store wants to come up, in true time.
@@ -57,7 +58,7 @@ pub(crate) struct Running {
     pub engine: Arc<dyn Engine>,
     pub shard: Shard,
     applier: Applier,
-    courier: Courier,
+    pub courier: Courier,
     pub detector: Detector,
     /// What liveness said while the disk was full: nothing of it counts yet.
     held: LivenessEffects,
@@ -72,6 +73,12 @@ pub(crate) struct Running {
     pub pulses_at: Option<Time>,
     pub couriers_at: Option<Time>,
     bug: Option<Bug>,
+    pub config: Arc<Config>,
+    pub odd: Odd,
+    /// Answers that are given a turn later.
+    pub late: Vec<(Token, Outcome)>,
+    /// Compactions that were begun in this turn.
+    pub compactions: usize,
 }
 
 /// What a store wants of the world.
@@ -150,7 +157,7 @@ impl Node {
         now: Time,
         config: &Arc<Config>,
         checks: &Arc<Mutex<Checks>>,
-        bug: Option<Bug>,
+        (bug, odd): (Option<Bug>, Odd),
     ) -> Result<(), String> {
         self.life += 1;
         let engine = MemoryEngine::open(self.disk.clone()).map_err(|why| why.to_string())?;
@@ -180,7 +187,7 @@ impl Node {
             return Err(format!("group {group} is set aside: {why}"));
         }
         let parts = (Arc::clone(config), engine, machines);
-        self.up = Some(Running::new(&mut opened, parts, clock, bug));
+        self.up = Some(Running::new(&mut opened, parts, clock, (bug, odd)));
         Ok(())
     }
 }
@@ -191,7 +198,7 @@ impl Running {
         opened: &mut Opened,
         (config, engine, machines): (Arc<Config>, Arc<dyn Engine>, Arc<dyn Machines>),
         clock: Time,
-        bug: Option<Bug>,
+        (bug, odd): (Option<Bug>, Odd),
     ) -> Running {
         let (interval, span) = (config.liveness_interval, config.support_span);
         let mut detector = Detector::new(&opened.remembered, interval, span, clock);
@@ -200,7 +207,7 @@ impl Running {
         Running {
             shard: opened.shards.pop().expect("there is one worker"),
             applier: opened.appliers.pop().expect("there is one applier"),
-            courier: Courier::new(config, lent, machines, life, clock),
+            courier: Courier::new(Arc::clone(&config), lent, machines, life, clock),
             detector,
             held: LivenessEffects::default(),
             engine,
@@ -213,6 +220,10 @@ impl Running {
             pulses_at: None,
             couriers_at: None,
             bug,
+            config,
+            odd,
+            late: Vec::new(),
+            compactions: 0,
         }
     }
 
@@ -282,8 +293,10 @@ impl Running {
                 Err(why) => return Err(Died(why.to_string())),
             }
         }
-        let sends = out.sends.into_iter();
-        wants.sends.extend(sends.map(|(store, message)| (store, Parcel::Liveness(message))));
+        if out.sends.is_empty() || !self.odd.reaches(Site::Silence) {
+            let sends = out.sends.into_iter();
+            wants.sends.extend(sends.map(|(store, message)| (store, Parcel::Liveness(message))));
+        }
         let bug = self.bug;
         let is_heard = |held: bool| match bug {
             Some(Bug::VouchedForEver) => held,
@@ -334,10 +347,15 @@ impl Running {
         if self.bug == Some(Bug::WritesReordered) && self.writes.len() > 1 {
             self.writes.swap(0, 1);
         }
-        let Some(write) = self.writes.front() else { return Ok(true) };
+        let Some(first) = self.writes.front() else { return Ok(true) };
+        let (mut number, mut whole, mut count) = (first.number, first.batch.clone(), 1);
+        if let Some(second) = self.writes.get(1).filter(|_| self.odd.reaches(Site::Merged)) {
+            whole.append(&second.batch);
+            (number, count) = (second.number, 2);
+        }
         let (batch, durability) = match self.bug {
-            Some(bug) => bug.in_write(&write.batch),
-            None => (write.batch.clone(), Durability::Synced),
+            Some(bug) => bug.in_write(&whole),
+            None => (whole, Durability::Synced),
         };
         match (self.engine.write(&batch, durability), self.bug) {
             (Ok(()), _)
@@ -346,8 +364,7 @@ impl Running {
             (Err(storage::Error::Full(_)), _) => return Ok(false),
             (Err(why), _) => return Err(Died(why.to_string())),
         }
-        let number = write.number;
-        self.writes.pop_front();
+        self.writes.drain(..count);
         self.shard.handle(clock, Event::Persisted(number));
         Ok(true)
     }
@@ -363,9 +380,12 @@ impl Running {
     /// Some groups get a slice.
     pub(crate) fn apply(&mut self, clock: Time, wants: &mut Wants) -> Result<(), Died> {
         let mut out = ApplyOutput::default();
+        let slice = self.slice_bytes();
+        self.applier.set_slice_bytes(slice);
         if let Err(why) = self.applier.run(3, &mut out) {
             return Err(Died(why.to_string()));
         }
+        self.sliced(slice, &out.applied);
         let replies = out.replies.into_iter();
         wants.answers.extend(
             replies.map(|(_, token, index, reply)| (token, Outcome::Applied { index, reply })),
@@ -377,6 +397,11 @@ impl Running {
             self.shard.handle(clock, Event::Applied(Box::new(applied)));
         }
         for begun in out.snapshots {
+            if self.odd.reaches(Site::NotSent) {
+                let (group, peer, to) = (begun.group, begun.peer, begun.to);
+                self.shard.handle(clock, Event::SnapshotEnded { group, peer, to });
+                continue;
+            }
             let mut out = CourierEffects::default();
             self.courier.begin(clock, begun, &mut out);
             self.carry_courier(clock, Ok(()), out, wants)?;
@@ -408,7 +433,8 @@ impl Running {
             }
             for (store, envelopes) in effects.sends.drain(..) {
                 self.detector.watch(store);
-                wants.sends.push((store, Parcel::Groups(envelopes)));
+                let parcels = self.parcels(envelopes);
+                wants.sends.extend(parcels.into_iter().map(|parcel| (store, parcel)));
             }
             if let Some(write) = effects.write.take() {
                 if self.bug == Some(Bug::AckBeforeWrite) {
@@ -420,6 +446,7 @@ impl Running {
                 if self.bug == Some(Bug::AnsweredEarly) {
                     wants.answers.append(&mut answered_early(&mut task));
                 }
+                self.withhold(&mut task.work);
                 self.applier.push(task);
             }
             wants.fetches.append(&mut effects.fetches);
@@ -440,6 +467,11 @@ impl Running {
     ) -> Result<(), Died> {
         let mut out = CourierEffects::default();
         let done = match effect {
+            SnapshotEffect::Receive { from, ref frame, .. }
+                if self.refuses(from, frame, &mut out) =>
+            {
+                Ok(())
+            }
             SnapshotEffect::Receive { from, frame, offer } => {
                 self.courier.receive(clock, from, frame, offer, &mut out)
             }

@@ -3,12 +3,47 @@
 use raft_world::Rng;
 use types::Time;
 
+use crate::fate::Network;
+use crate::minimise::Extent;
+use crate::odd::{SITES, Sites};
+use crate::trim::{Class, Shape, Size, Trim, with_sites};
+
 /// A millisecond of virtual time.
 pub(crate) const MS: u64 = 1_000_000;
 
+/// What can be left out of a run.
+pub(crate) const SHAPE: Shape = Shape {
+    classes: &with_sites::<23, { 23 + SITES }>([
+        Class::Crashes,
+        Class::Cuts,
+        Class::Stalls,
+        Class::Pauses,
+        Class::SyncFaults,
+        Class::FullDisks,
+        Class::Nonsense,
+        Class::Breaks,
+        Class::Replays,
+        Class::Loss,
+        Class::Twice,
+        Class::Overtakes,
+        Class::SlowLinks,
+        Class::SlowDisks,
+        Class::SlowLanes,
+        Class::Drift,
+        Class::SmallLimits,
+        Class::LargeCommands,
+        Class::Reads,
+        Class::Changes,
+        Class::Transfers,
+        Class::Ends,
+        Class::Spawns,
+    ]),
+    sizes: &[(Size::Stores, 3), (Size::Groups, 1)],
+};
+
 /// The plan of a run. Chances are per mille.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Stores.
     pub stores: u64,
     /// Groups at the beginning.
@@ -35,6 +70,12 @@ pub struct Plan {
     pub stalls: u64,
     /// Processes that stand still.
     pub pauses: u64,
+    /// Old messages that are delivered again, for each throw of the dice.
+    pub replays: u64,
+    /// Messages that make no sense, for each throw.
+    pub nonsense: u64,
+    /// Connections that break, for each throw.
+    pub breaks: u64,
     /// Syncs that fail.
     pub sync_faults: u64,
     /// Disks that fill up.
@@ -53,10 +94,29 @@ pub struct Plan {
     pub command: (u64, u64),
     /// How far clocks run fast or slow, in parts per million.
     pub drift_ppm: u64,
+    /// Whether limits are small.
+    pub small: bool,
+    /// What is odd.
+    pub odd: Sites,
 }
 
 impl Plan {
-    pub(crate) fn draw(rng: &mut Rng) -> Plan {
+    /// The plan of a seed.
+    pub(crate) fn drawn(seed: u64) -> Plan {
+        let mut plan = Plan::draw(&mut Rng::new(seed));
+        plan.draw_spawns(seed);
+        plan
+    }
+
+    /// How large the run is.
+    pub(crate) fn extent(&self) -> Extent {
+        Extent {
+            until_ms: self.safety_until.0 / MS,
+            sizes: vec![(Size::Stores, self.stores), (Size::Groups, self.groups)],
+        }
+    }
+
+    fn draw(rng: &mut Rng) -> Plan {
         let mut trouble = |mean_ms: u64| if rng.chance(600) { mean_ms * MS } else { 0 };
         let (crashes, cuts) = (trouble(1_500), trouble(2_000));
         let (stalls, sync_faults) = (trouble(3_000), trouble(9_000));
@@ -79,6 +139,9 @@ impl Plan {
             cuts,
             stalls,
             pauses,
+            replays: 40,
+            nonsense: 30,
+            breaks: 10,
             retires,
             spawns: 0,
             sync_faults,
@@ -88,15 +151,62 @@ impl Plan {
             requests: rng.between((1, 20)) * MS,
             command: (8, if rng.chance(300) { 2_000 } else { 60 }),
             drift_ppm: rng.below(400),
+            small: rng.chance(300),
+            odd: Sites::default(),
         }
     }
 
+    /// What the network does.
+    pub(crate) fn network(&self) -> Network {
+        let Plan { delay, loss, twice, overtakes, .. } = *self;
+        Network { delay, loss, twice, overtakes }
+    }
+
     /// Whether groups are parted, and how often. Drawn apart, so that other runs are as they were.
-    pub(crate) fn draw_spawns(&mut self, seed: u64) {
+    fn draw_spawns(&mut self, seed: u64) {
         let mut rng = Rng::new(seed ^ 0x5_9a11);
         if rng.chance(600) {
             self.spawns = rng.between((3, 30));
         }
+    }
+
+    /// Leaves out what is to be left out, and is drawn once for all of the run.
+    pub(crate) fn trim(&mut self, trim: &Trim) {
+        if let Some(until) = trim.until_ms {
+            self.safety_until = self.safety_until.min(Time(until * MS));
+        }
+        self.stores = trim.size(Size::Stores, self.stores);
+        self.groups = trim.size(Size::Groups, self.groups);
+        for (class, rate) in [
+            (Class::Crashes, &mut self.crashes),
+            (Class::Cuts, &mut self.cuts),
+            (Class::Stalls, &mut self.stalls),
+            (Class::Pauses, &mut self.pauses),
+            (Class::SyncFaults, &mut self.sync_faults),
+            (Class::FullDisks, &mut self.full),
+            (Class::Nonsense, &mut self.nonsense),
+            (Class::Breaks, &mut self.breaks),
+            (Class::Replays, &mut self.replays),
+            (Class::Loss, &mut self.loss),
+            (Class::Twice, &mut self.twice),
+            (Class::Overtakes, &mut self.overtakes),
+            (Class::Drift, &mut self.drift_ppm),
+            (Class::Ends, &mut self.retires),
+            (Class::Spawns, &mut self.spawns),
+        ] {
+            *rate = trim.rate(class, *rate);
+        }
+        for (class, bounds, quick) in [
+            (Class::SlowLinks, &mut self.delay, MS),
+            (Class::SlowDisks, &mut self.disk, 4 * MS),
+            (Class::SlowLanes, &mut self.apply, 3 * MS),
+            (Class::LargeCommands, &mut self.command, 60),
+        ] {
+            if !trim.has(class) {
+                bounds.1 = bounds.1.min(quick);
+            }
+        }
+        self.small &= trim.has(Class::SmallLimits);
     }
 
     /// Everything heals.
@@ -107,5 +217,6 @@ impl Plan {
         self.delay = (MS / 10, 2 * MS);
         self.disk = (MS / 10, 2 * MS);
         self.apply = (MS / 50, MS);
+        self.odd.calm();
     }
 }

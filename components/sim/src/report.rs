@@ -119,6 +119,8 @@ pub struct Failure {
     pub seed: u64,
     /// When, in virtual time.
     pub at: Time,
+    /// Steps until then.
+    pub steps: u64,
     /// What does not hold.
     pub violation: Violation,
 }
@@ -133,6 +135,7 @@ impl Counted for Count {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "seed {} at {}: {}", self.seed, self.at, self.violation)
+        write!(f, "seed {} at {} in step {}: ", self.seed, self.at, self.steps)?;
+        write!(f, "{}", self.violation)
     }
 }

@@ -5,6 +5,7 @@ use multiraft::shard::Event;
 use types::{GroupId, PeerId};
 
 use crate::check::{Violation, What};
+use crate::dice::Stream;
 use crate::machine::pairs;
 use crate::report::Count;
 use crate::world::World;
@@ -13,8 +14,8 @@ impl World<'_> {
     /// A group is to end, perhaps.
     pub(crate) fn retire_some(&mut self) {
         let groups: Vec<GroupId> = self.callers.groups.keys().copied().collect();
-        if groups.len() > 2 && self.rng.chance(self.plan.retires) {
-            let Some(group) = self.rng.pick(&groups) else { return };
+        if groups.len() > 2 && self.dice.of(Stream::Ends).chance(self.plan.retires) {
+            let Some(group) = self.dice.of(Stream::Ends).pick(&groups) else { return };
             if !self.may_retire(group) {
                 return;
             }
@@ -24,8 +25,11 @@ impl World<'_> {
             self.say(|_| format!("{group} is to end"));
         }
         let retired = self.callers.retired.clone();
-        let Some(group) = self.rng.pick(&retired).filter(|_| self.rng.chance(100)) else { return };
-        let at = usize::try_from(self.rng.below(self.nodes.len() as u64)).expect("few");
+        let Some(group) = self.dice.of(Stream::Ends).pick(&retired) else { return };
+        if !self.dice.of(Stream::Ends).chance(100) {
+            return;
+        }
+        let at = self.dice.nth(Stream::Ends, self.nodes.len());
         self.destroy(at, group);
     }
 
@@ -51,7 +55,7 @@ impl World<'_> {
 
     /// One store goes for good. Groups that have a majority elsewhere go on.
     pub(crate) fn lose_one_store(&mut self, groups: &[GroupId]) -> Result<(), Violation> {
-        let at = usize::try_from(self.rng.below(self.nodes.len() as u64)).expect("few");
+        let at = self.dice.nth(Stream::Crashes, self.nodes.len());
         let affected: Vec<GroupId> =
             groups.iter().copied().filter(|&group| self.survives(group, at)).collect();
         self.say(|world| format!("{} goes for good", world.nodes[at].id));

@@ -5,6 +5,7 @@ use multiraft::{Roster, Spawn};
 use types::{EntryId, GroupId, Index, PeerId, StoreId, Term};
 
 use crate::check::What;
+use crate::dice::Stream;
 use crate::report::Count;
 use crate::world::World;
 
@@ -97,7 +98,7 @@ impl World<'_> {
             self.callers.groups.insert(group, members);
             self.report.add(Count::Child, 1);
             let at = self.nodes.iter().position(|node| node.id == store).expect("it is there");
-            if self.rng.chance(CAMPAIGNS) {
+            if self.dice.of(Stream::Spawns).chance(CAMPAIGNS) {
                 self.ask(at, group, What::Other, |token| Event::Campaign { group, token });
             }
         }

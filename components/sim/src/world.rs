@@ -5,7 +5,6 @@ use std::sync::Arc;
 use multiraft::shard::{Event, Fetch};
 use multiraft::{Config, Parcel};
 use parking_lot::Mutex;
-use raft_world::Rng;
 use storage::MemoryDisk;
 use types::{StoreId, Time};
 
@@ -13,9 +12,14 @@ use crate::agenda::Agenda;
 use crate::bugs::Bug;
 use crate::callers::Callers;
 use crate::check::{Checks, Violation};
+use crate::dice::{Dice, Stream};
+use crate::fate::Fate;
 use crate::node::{Died, Node, Wants, config};
+use crate::odd::{Odd, Sites};
 use crate::plan::{MS, Plan};
 use crate::report::{Count, Failure, Report};
+use crate::run::Run;
+use crate::trim::Trim;
 
 /// Something that happens at an instant, to a store in one of its lives.
 pub(crate) enum Happening {
@@ -51,7 +55,8 @@ impl Happening {
 
 pub(crate) struct World<'a> {
     pub plan: Plan,
-    pub rng: Rng,
+    pub trim: Trim,
+    pub dice: Dice,
     pub nodes: Vec<Node>,
     pub config: Arc<Config>,
     /// `cut[a][b]`: what `a` sends to `b` is lost.
@@ -68,13 +73,17 @@ pub(crate) struct World<'a> {
     /// Messages of groups sent since it was last set to zero.
     pub envelopes: u64,
     tell: Option<&'a dyn Fn(String)>,
+    on_step: Option<&'a dyn Fn(Time)>,
 }
 
 impl<'a> World<'a> {
-    pub(crate) fn new(seed: u64, bug: Option<Bug>, tell: Option<&'a dyn Fn(String)>) -> World<'a> {
-        let mut rng = Rng::new(seed);
-        let mut plan = Plan::draw(&mut rng);
-        plan.draw_spawns(seed);
+    pub(crate) fn new(run: &Run<'a, Bug>) -> World<'a> {
+        let (seed, bug) = (run.seed, run.bug);
+        let mut dice = Dice::new(seed);
+        let mut plan = Plan::drawn(seed);
+        plan.trim(&run.trim);
+        plan.odd = Sites::draw(dice.of(Stream::Sites), &run.trim);
+        let rng = dice.of(Stream::Stores);
         let stores = usize::try_from(plan.stores).expect("few");
         let nodes = (1..=plan.stores).map(|id| Node {
             id: StoreId::new(id).expect("not zero"),
@@ -91,10 +100,9 @@ impl<'a> World<'a> {
             paused_until: Time::ZERO,
         });
         let nodes = nodes.collect();
-        let small = rng.chance(300);
         let mut world = World {
             nodes,
-            config: Arc::new(config(small)),
+            config: Arc::new(config(plan.small)),
             cut: vec![vec![false; stores]; stores],
             arrives: vec![vec![Time::ZERO; stores]; stores],
             agenda: Agenda::new(),
@@ -105,8 +113,10 @@ impl<'a> World<'a> {
             bug,
             healed: false,
             envelopes: 0,
-            tell,
-            rng,
+            tell: run.tell,
+            on_step: run.on_step,
+            trim: run.trim.clone(),
+            dice,
             plan,
         };
         world.say(|world| format!("{:?}", world.plan));
@@ -142,6 +152,9 @@ impl<'a> World<'a> {
             let now = self.agenda.now();
             self.report.add(Count::Step, 1);
             self.report.note(&now.0.to_le_bytes());
+            if let Some(on_step) = self.on_step {
+                on_step(now);
+            }
             self.happen(happening);
             if let Some(violation) = self.checks.lock().violation() {
                 return Err(violation);
@@ -158,9 +171,9 @@ impl<'a> World<'a> {
         }
         match happening {
             Happening::Deliver { from, to, parcel } => {
-                if self.plan.twice > 0 && self.rng.chance(20) {
+                if self.plan.replays > 0 && self.dice.of(Stream::Replays).chance(20) {
                     if self.old.len() >= 64 {
-                        let nth = usize::try_from(self.rng.below(64)).expect("few");
+                        let nth = self.dice.nth(Stream::Replays, 64);
                         self.old.swap_remove(nth);
                     }
                     self.old.push((from, to, parcel.clone()));
@@ -185,8 +198,7 @@ impl<'a> World<'a> {
             Happening::Fetched { at, life, fetch } => {
                 self.report.add(Count::Fetch, 1);
                 self.with(at, Some(life), |node, clock, _| {
-                    let fetched = multiraft::fetch(&*node.engine, *fetch);
-                    node.shard.handle(clock, Event::Fetched(Box::new(fetched)));
+                    node.fetched(clock, *fetch);
                     Ok(())
                 });
             }
@@ -260,12 +272,10 @@ impl<'a> World<'a> {
             return;
         }
         let Some(running) = &mut node.up else { return };
-        let mut wants = Wants::default();
-        let done = what(running, clock, &mut wants).and_then(|()| running.turn(clock, &mut wants));
-        if let Err(Died(why)) = done {
-            return self.died(at, &why);
+        match running.takes_turn(clock, what) {
+            Ok(wants) => self.carry_out(at, clock, wants),
+            Err(Died(why)) => self.died(at, &why),
         }
-        self.carry_out(at, clock, wants);
     }
 
     fn carry_out(&mut self, at: usize, clock: Time, wants: Wants) {
@@ -284,7 +294,7 @@ impl<'a> World<'a> {
         }
         let life = self.nodes[at].life;
         for fetch in wants.fetches {
-            let wait = self.rng.between(self.plan.apply);
+            let wait = self.dice.of(Stream::Lane(at)).between(self.plan.apply);
             self.after(wait, Happening::Fetched { at, life, fetch: Box::new(fetch) });
         }
         self.look(at);
@@ -294,11 +304,11 @@ impl<'a> World<'a> {
     fn schedule(&mut self, at: usize, life: u64, clock: Time) {
         let Some(due) = self.nodes[at].take_due(clock) else { return };
         if due.writes {
-            let wait = self.rng.between(self.plan.disk);
+            let wait = self.dice.of(Stream::Disk(at)).between(self.plan.disk);
             self.after(wait, Happening::Write { at, life });
         }
         if due.applies {
-            let wait = self.rng.between(self.plan.apply);
+            let wait = self.dice.of(Stream::Lane(at)).between(self.plan.apply);
             self.after(wait, Happening::Apply { at, life });
         }
         for (time, happening) in [
@@ -325,13 +335,13 @@ impl<'a> World<'a> {
         }
         let from = self.nodes[at].id;
         let Some(to) = self.nodes.iter().position(|node| node.id == to) else { return };
-        if self.cut[at][to] || self.rng.chance(self.plan.loss) {
+        let fate = Fate::draw(self.dice.of(Stream::Link(at, to)), &self.plan.network());
+        if self.cut[at][to] {
             return;
         }
-        let copies = if self.rng.chance(self.plan.twice) { 2 } else { 1 };
-        for _ in 0..copies {
-            let mut time = Time(self.agenda.now().0 + self.rng.between(self.plan.delay));
-            if !self.rng.chance(self.plan.overtakes) {
+        for (delay, overtakes) in fate.arrivals() {
+            let mut time = Time(self.agenda.now().0 + delay);
+            if !overtakes {
                 time = time.max(self.arrives[at][to]);
                 self.arrives[at][to] = time;
             }
@@ -344,11 +354,11 @@ impl<'a> World<'a> {
             return;
         }
         // A monotonic clock begins anew with the machine.
-        self.nodes[at].ahead = self.rng.below(1_000_000) * MS;
+        self.nodes[at].ahead = self.dice.of(Stream::Starts(at)).below(1_000_000) * MS;
         let (now, config, checks) =
             (self.agenda.now(), Arc::clone(&self.config), Arc::clone(&self.checks));
-        let bug = self.bug;
-        if let Err(why) = self.nodes[at].start(now, &config, &checks, bug) {
+        let odd = Odd::new(self.plan.odd, self.dice.of(Stream::Odd(at)).bits());
+        if let Err(why) = self.nodes[at].start(now, &config, &checks, (self.bug, odd)) {
             if why.contains("the disk failed") || why.contains("the disk is full") {
                 self.lose_power(at);
                 return self.after(MS, Happening::Start { at });
@@ -371,6 +381,7 @@ impl<'a> World<'a> {
             self.report.add(Count::Snapshot, counts.received);
             self.report.add(Count::SnapshotFailed, counts.failed);
             self.report.add(Count::RefusedMessage, running.shard.refused());
+            self.report.reach(&running.odd.reached());
         }
         self.checks.lock().forget(node.id.get());
     }
@@ -387,7 +398,7 @@ impl<'a> World<'a> {
         self.report.add(Count::Death, 1);
         self.stop(at);
         self.lose_power(at);
-        let wait = self.rng.between((MS, 500 * MS));
+        let wait = self.dice.of(Stream::Starts(at)).between((MS, 500 * MS));
         self.after(wait, Happening::Start { at });
     }
 
@@ -409,7 +420,10 @@ impl<'a> World<'a> {
         self.report.add(Count::NotAdmitted, checks.births.not_admitted);
         match outcome {
             Ok(()) => Ok(self.report),
-            Err(violation) => Err(Failure { seed, at: self.agenda.now(), violation }),
+            Err(violation) => {
+                let (at, steps) = (self.agenda.now(), self.report.count(Count::Step));
+                Err(Failure { seed, at, steps, violation })
+            }
         }
     }
 }

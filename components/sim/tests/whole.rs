@@ -4,15 +4,16 @@
 use std::ops::Range;
 
 use sim::whole::{Kind, Planted, Tally, run};
+use sim::{Run, Site};
 
 /// Seeds that every test run goes through.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 80;
 
 #[test]
 fn fixed_seeds_hold_and_reach_everything_that_is_counted() {
     let mut total = Tally::default();
     for seed in 0..SEEDS {
-        match run(seed, None, None) {
+        match run(&Run::of(seed)) {
             Ok(tally) => total.merge(&tally),
             Err(failure) => panic!("{failure}"),
         }
@@ -20,21 +21,15 @@ fn fixed_seeds_hold_and_reach_everything_that_is_counted() {
     for (kind, name) in Kind::ALL {
         assert!(total.count(kind) > 0, "no {name} in {SEEDS} runs: {total}");
     }
-}
-
-/// Runs that once did not hold.
-#[test]
-fn seeds_that_found_something_hold() {
-    // A learner was never filled: its place was being cleared when its leader asked last.
-    let run = run(2_563, None, None);
-    assert!(run.is_ok(), "{}", run.expect_err("looked at"));
+    let missed: Vec<&str> = total.unreached().map(Site::name).collect();
+    assert!(missed.is_empty(), "never odd in {SEEDS} runs: {missed:?}");
 }
 
 #[test]
 fn same_seed_gives_the_same_run() {
-    let first = run(3, None, None).expect("it holds");
-    assert_eq!(first, run(3, None, None).expect("it holds"));
-    assert_ne!(first.trace, run(4, None, None).expect("it holds").trace);
+    let first = run(&Run::of(3)).expect("it holds");
+    assert_eq!(first, run(&Run::of(3)).expect("it holds"));
+    assert_ne!(first.trace, run(&Run::of(4)).expect("it holds").trace);
 }
 
 /// Each bug, within which seeds it is found, and by which checker.
@@ -57,8 +52,8 @@ const PLANTED: [(Planted, Range<u64>, &str); Planted::ALL.len()] = [
     (Planted::RecordElsewhere, 0..60, "regions part all keys"),
     (Planted::TombstoneLost, 0..60, "nobody stays who has left"),
     (Planted::SeatsForgotten, 0..60, "placement has its members"),
-    // One run in some hundreds leaves a replica that is nobody's.
-    (Planted::InquiryUnheard, 1_455..1_465, "nobody stays who has left"),
+    // One run in some hundreds leaves a replica, or a seat, that is nobody's.
+    (Planted::InquiryUnheard, 616..620, "placement has its members"),
     (Planted::StrangerBelieved, 0..200, "regions are led and whole"),
 ];
 
@@ -69,7 +64,7 @@ fn planted_bugs_are_found_within_the_stated_seeds_by_the_named_checker() {
         let mut others: Vec<String> = Vec::new();
         let found = seeds.clone().find(|&seed| {
             // A store that asserts what a bug has broken has found it, but is not the checker.
-            match std::panic::catch_unwind(|| run(seed, Some(bug), None)) {
+            match std::panic::catch_unwind(|| run(&Run::planted(seed, bug))) {
                 Ok(Ok(_)) => false,
                 Ok(Err(failure)) if failure.violation.check == check => true,
                 Ok(Err(failure)) => {

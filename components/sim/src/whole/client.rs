@@ -14,7 +14,9 @@ use super::check::{Did, End, OpId};
 use super::tally::Kind;
 use super::words::{Ask, Elsewhere, Got, Message, Place, Request};
 use super::world::{Happening, World};
+use crate::dice::Stream;
 use crate::plan::MS;
+use crate::trim::Class;
 
 /// How long one request is waited for.
 const REQUEST_PATIENCE: (u64, u64) = (800, 3_500);
@@ -164,25 +166,28 @@ impl World<'_> {
 
     /// Chooses what to do next.
     fn think(&mut self, client: usize) {
-        let nth = self.rng.below(self.plan.keys);
-        let key = self.key(nth);
-        let width = self.rng.between((1, 9));
-        let upper = self.key(nth + width);
+        let dice = self.dice.of(Stream::Client(client));
+        let nth = dice.below(self.plan.keys);
+        let (width, what, believes) = (dice.between((1, 9)), dice.below(100), dice.chance(900));
+        let (key, upper) = (self.key(nth), self.key(nth + width));
         self.clients[client].values += 1;
         let new = (client as u64 + 1) * 1_000_000 + self.clients[client].values;
-        let want = match self.rng.below(100) {
-            0..40 => Want::One(Ask::Put(key, value(new))),
-            40..48 => Want::One(Ask::Delete(key)),
+        let (class, want) = match what {
+            0..40 => return self.begin_want(client, Want::One(Ask::Put(key, value(new)))),
+            40..48 => (Class::Deletes, Want::One(Ask::Delete(key))),
             48..62 => {
                 let seen = self.clients[client].seen.get(&key).copied();
-                let expected = seen.filter(|_| self.rng.chance(900)).map(value);
-                Want::One(Ask::Cas { key, expected, value: value(new) })
+                let expected = seen.filter(|_| believes).map(value);
+                (Class::Cas, Want::One(Ask::Cas { key, expected, value: value(new) }))
             }
-            62..82 => Want::One(Ask::Get(key)),
-            82..89 => Want::Scan(KeyRange::new(key, upper)),
-            89..92 => Want::DeleteRange(KeyRange::new(key, upper)),
-            _ => Want::Stamp(None),
+            62..82 => (Class::Reads, Want::One(Ask::Get(key))),
+            82..89 => (Class::Scans, Want::Scan(KeyRange::new(key, upper))),
+            89..92 => (Class::RangeDeletes, Want::DeleteRange(KeyRange::new(key, upper))),
+            _ => (Class::Stamps, Want::Stamp(None)),
         };
+        if !self.trim.has(class) {
+            return self.go_on(client);
+        }
         self.begin_want(client, want);
     }
 
@@ -210,7 +215,7 @@ impl World<'_> {
 
     /// Asks for what is missing: a route, or the thing itself.
     fn step(&mut self, client: usize) {
-        let patience = self.rng.between(REQUEST_PATIENCE) * MS;
+        let patience = self.dice.of(Stream::Patience(client)).between(REQUEST_PATIENCE) * MS;
         let placement = Place::Host(self.clients[client].toward % self.hosts.len());
         let Some(doing) = &self.clients[client].doing else { return };
         if doing.until <= self.agenda.now() && !self.healed {
@@ -313,14 +318,14 @@ impl World<'_> {
         if let Some(doing) = &mut self.clients[client].doing {
             doing.waits = Waits::Pause;
         }
-        let wait = self.rng.between((5, 120)) * MS;
+        let wait = self.dice.of(Stream::Patience(client)).between((5, 120)) * MS;
         self.wait(client, wait);
     }
 
     /// On to the next operation.
     fn go_on(&mut self, client: usize) {
         self.clients[client].doing = None;
-        let wait = self.rng.between((MS, self.plan.think * 2));
+        let wait = self.dice.of(Stream::Client(client)).between((MS, self.plan.think * 2));
         self.wait(client, wait);
     }
 
@@ -433,9 +438,9 @@ impl World<'_> {
             }
             RegionError::NotLeader { leader: None, .. } => {
                 // Another of its peers may know more.
-                let nth = usize::try_from(self.rng.below(region.peers.len() as u64)).expect("few");
+                let nth = self.dice.nth(Stream::Patience(client), region.peers.len());
                 let peer = region.peers[nth];
-                if self.rng.chance(300) {
+                if self.dice.of(Stream::Patience(client)).chance(300) {
                     self.clients[client].forget(&region);
                 } else {
                     self.clients[client].learn(region, peer);

@@ -1,10 +1,14 @@
 //! What goes wrong in a whole cluster, as often as the plan says.
 
+use multiraft::shard::Event;
 use storage::{Crash, Faults, SyncFault};
-use types::Time;
+use types::{GroupId, Time};
 
+use super::glue::Asked;
 use super::tally::Kind;
 use super::world::{Happening, World};
+use crate::dice::Stream;
+use crate::odd::Site;
 use crate::plan::MS;
 
 const EVERY: u64 = 20 * MS;
@@ -15,46 +19,75 @@ impl World<'_> {
             return;
         }
         self.after(EVERY, Happening::Fault);
-        let at = usize::try_from(self.rng.below(self.hosts.len() as u64)).expect("few");
-        if self.strikes(self.plan.crashes) {
+        if let Some(at) = self.strikes(Stream::Crashes, self.plan.crashes) {
             self.crash(at);
         }
-        if self.strikes(self.plan.cuts) {
+        if let Some(at) = self.strikes(Stream::Cuts, self.plan.cuts) {
             self.cut_links(at);
         }
-        if self.rng.chance(15) {
+        if self.dice.of(Stream::Healing).chance(15) {
             self.cut.iter_mut().for_each(|row| row.fill(false));
         }
-        if self.strikes(self.plan.stalls) {
+        if let Some(at) = self.strikes(Stream::Stalls, self.plan.stalls) {
             self.tally.add(Kind::Stall, 1);
-            let wait = self.rng.between((50 * MS, 4_000 * MS));
+            let wait = self.dice.of(Stream::Stalls).between((50 * MS, 4_000 * MS));
             self.hosts[at].node.stalled_until = Time(self.agenda.now().0 + wait);
         }
-        if self.strikes(self.plan.pauses) {
+        if let Some(at) = self.strikes(Stream::Pauses, self.plan.pauses) {
             self.tally.add(Kind::Pause, 1);
-            let wait = self.rng.between((50 * MS, 3_000 * MS));
+            let wait = self.dice.of(Stream::Pauses).between((50 * MS, 3_000 * MS));
             self.hosts[at].node.paused_until = Time(self.agenda.now().0 + wait);
         }
-        if self.strikes(self.plan.sync_faults) {
-            let kind = if self.rng.chance(500) { SyncFault::Lost } else { SyncFault::Unknown };
+        self.move_oddly();
+        if self.dice.of(Stream::Healing).chance(30) {
+            let at = self.dice.nth(Stream::Healing, self.hosts.len());
+            self.hosts[at].node.disk.set_faults(Faults::default());
+        }
+        if let Some(at) = self.strikes(Stream::SyncFaults, self.plan.sync_faults) {
+            let is_lost = self.dice.of(Stream::SyncFaults).chance(500);
+            let kind = if is_lost { SyncFault::Lost } else { SyncFault::Unknown };
             let faults = Faults { sync: Some(kind), ..Faults::default() };
             self.hosts[at].node.disk.set_faults(faults);
-        } else if self.rng.chance(30) {
-            self.hosts[at].node.disk.set_faults(Faults::default());
         }
     }
 
-    /// Whether something of this mean distance happens in this throw.
-    fn strikes(&mut self, mean: u64) -> bool {
-        mean > 0 && self.rng.below(mean) < EVERY
+    /// A store is made to do what it may always do.
+    fn move_oddly(&mut self) {
+        let dice = self.dice.of(Stream::OddMoves);
+        let campaigns = dice.chance(self.plan.odd.chance(Site::Campaigns));
+        let stands_down = dice.chance(self.plan.odd.chance(Site::StandsDown));
+        let at = self.dice.nth(Stream::OddMoves, self.hosts.len());
+        let Some(up) = &mut self.hosts[at].node.up else { return };
+        if campaigns {
+            let groups: Vec<GroupId> = up.shard.groups().collect();
+            let Some(group) = self.dice.of(Stream::OddMoves).pick(&groups) else { return };
+            up.odd.reach(Site::Campaigns, 1);
+            self.ask(at, Asked::Nothing, |token| Event::Campaign { group, token });
+        }
+        if stands_down {
+            self.with(at, None, |node, clock, _| {
+                node.odd.reach(Site::StandsDown, 1);
+                node.shard.stand_down(clock);
+                Ok(())
+            });
+        }
+    }
+
+    /// The store that is struck, if something of this mean distance happens in this throw.
+    fn strikes(&mut self, stream: Stream, mean: u64) -> Option<usize> {
+        if mean == 0 || self.dice.of(stream).below(mean) >= EVERY {
+            return None;
+        }
+        Some(self.dice.nth(stream, self.hosts.len()))
     }
 
     fn crash(&mut self, at: usize) {
+        let is_kill = self.dice.of(Stream::Crashes).chance(500);
         if self.hosts[at].node.up.is_none() {
             return;
         }
         self.stop(at);
-        if self.rng.chance(500) {
+        if is_kill {
             // The process alone: what it gave to the system stays.
             self.tally.add(Kind::Kill, 1);
             let all = self.hosts[at].node.disk.unsynced();
@@ -64,7 +97,7 @@ impl World<'_> {
             self.lose_power(at);
         }
         self.say(|world| format!("{} crashes", world.hosts[at].node.id));
-        let wait = self.rng.between((MS, 2_500 * MS));
+        let wait = self.dice.of(Stream::Starts(at)).between((MS, 2_500 * MS));
         self.after(wait, Happening::Start { at });
     }
 
@@ -79,9 +112,10 @@ impl World<'_> {
     /// A part of what was not synced is lost, perhaps in the middle of a write.
     pub(crate) fn lose_power(&mut self, at: usize) {
         let node = &mut self.hosts[at].node;
+        let dice = self.dice.of(Stream::PowerLoss(at));
         let unsynced = node.disk.unsynced() as u64;
-        let keep = usize::try_from(self.rng.below(unsynced + 1)).expect("few");
-        let torn = self.rng.chance(500);
+        let keep = usize::try_from(dice.below(unsynced + 1)).expect("few");
+        let torn = dice.chance(500);
         let lost = node.disk.crash(if torn { Crash::KeepAndTear(keep) } else { Crash::Keep(keep) });
         node.disk.set_faults(Faults::default());
         (node.stalled_until, node.paused_until) = (Time::ZERO, Time::ZERO);
@@ -90,7 +124,7 @@ impl World<'_> {
 
     fn cut_links(&mut self, at: usize) {
         self.tally.add(Kind::Cut, 1);
-        let kind = self.rng.below(3);
+        let kind = self.dice.of(Stream::Cuts).below(3);
         for other in 0..self.hosts.len() {
             match kind {
                 // Alone.
@@ -100,14 +134,14 @@ impl World<'_> {
                 }
                 // Not heard, but hears.
                 1 => self.cut[at][other] = true,
-                _ => self.cut[at][other] = self.rng.chance(500),
+                _ => self.cut[at][other] = self.dice.of(Stream::Cuts).chance(500),
             }
         }
         self.cut[at][at] = false;
-        if kind == 0 && self.rng.chance(300) {
+        if kind == 0 && self.dice.of(Stream::Cuts).chance(300) {
             // And it does not notice.
             self.tally.add(Kind::Pause, 1);
-            let wait = self.rng.between((1_000 * MS, 4_000 * MS));
+            let wait = self.dice.of(Stream::Cuts).between((1_000 * MS, 4_000 * MS));
             self.hosts[at].node.paused_until = Time(self.agenda.now().0 + wait);
         }
     }

@@ -17,6 +17,7 @@ use super::machines::HostMachines;
 use super::member::Member;
 use super::splits::Cutting;
 use crate::node::{Node, Running};
+use crate::odd::Odd;
 
 /// A machine that is, or will be, a store.
 pub(crate) struct Host {
@@ -93,7 +94,7 @@ impl Host {
     }
 
     /// Opens the store from its disk, as a node does when it starts.
-    pub(crate) fn start(&mut self, now: Time, with: &Opening<'_>) -> Result<(), String> {
+    pub(crate) fn start(&mut self, now: Time, with: &Opening<'_>, odd: Odd) -> Result<(), String> {
         let Some(store) = self.store else { return Ok(()) };
         self.node.life += 1;
         let engine = MemoryEngine::open(self.node.disk.clone()).map_err(|why| why.to_string())?;
@@ -135,7 +136,7 @@ impl Host {
             member: Some(Member::default()),
         });
         let parts = (Arc::clone(with.config), engine, machines);
-        self.node.up = Some(Running::new(&mut opened, parts, clock, None));
+        self.node.up = Some(Running::new(&mut opened, parts, clock, (None, odd)));
         Ok(())
     }
 }

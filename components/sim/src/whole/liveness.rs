@@ -27,6 +27,9 @@ impl World<'_> {
             host.node.stalled_until = Time::ZERO;
             host.node.paused_until = Time::ZERO;
             host.away_until = Time::ZERO;
+            if let Some(up) = &mut host.node.up {
+                up.odd.calm();
+            }
             self.start(at);
         }
         let end = Time(self.agenda.now().0 + PATIENCE);

@@ -4,6 +4,8 @@ use super::host::Opening;
 use super::tally::Kind;
 use super::world::{Happening, World};
 use crate::check::Violation;
+use crate::dice::Stream;
+use crate::odd::Odd;
 use crate::plan::MS;
 
 impl World<'_> {
@@ -16,7 +18,7 @@ impl World<'_> {
             return self.ask_to_join(at);
         }
         // A monotonic clock begins anew with the machine.
-        self.hosts[at].node.ahead = self.rng.below(1_000_000) * MS;
+        self.hosts[at].node.ahead = self.dice.of(Stream::Starts(at)).below(1_000_000) * MS;
         let with = Opening {
             config: &self.config,
             api: self.plan.api,
@@ -24,7 +26,8 @@ impl World<'_> {
             bug: self.bug,
             cluster: self.cluster,
         };
-        if let Err(why) = self.hosts[at].start(self.agenda.now(), &with) {
+        let odd = Odd::new(self.plan.odd, self.dice.of(Stream::Odd(at)).bits());
+        if let Err(why) = self.hosts[at].start(self.agenda.now(), &with, odd) {
             self.hosts[at].glue = None;
             if why.contains("the disk failed") {
                 self.lose_power(at);
@@ -47,6 +50,7 @@ impl World<'_> {
     pub(crate) fn stop(&mut self, at: usize) {
         if let Some(running) = self.hosts[at].node.up.take() {
             self.tally.add(Kind::Snapshot, running.courier_counts().received);
+            self.tally.reach(&running.odd.reached());
         }
         self.hosts[at].glue = None;
         self.asked.retain(|_, (host, _)| *host != at);
@@ -62,7 +66,7 @@ impl World<'_> {
         self.tally.add(Kind::Death, 1);
         self.stop(at);
         self.lose_power(at);
-        let wait = self.rng.between((MS, 500 * MS));
+        let wait = self.dice.of(Stream::Starts(at)).between((MS, 500 * MS));
         self.after(wait, Happening::Start { at });
     }
 

@@ -44,19 +44,27 @@ mod world;
 pub use bugs::Planted;
 pub use tally::{Kind, Tally};
 
+use crate::minimise::Extent;
 use crate::report::Failure;
+use crate::run::Run;
+use crate::trim::Shape;
 use world::World;
 
-/// Runs one seed, perhaps with a planted bug. If there is someone to tell, every step is told.
+/// What can be left out of a run.
+pub const SHAPE: Shape = plan::SHAPE;
+
+/// How large the run of a seed is, if nothing is left out of it.
+#[must_use]
+pub fn extent(seed: u64) -> Extent {
+    plan::Plan::drawn(seed).extent()
+}
+
+/// Does one run.
 ///
 /// # Errors
 /// The first property that does not hold.
-pub fn run(
-    seed: u64,
-    bug: Option<Planted>,
-    tell: Option<&dyn Fn(String)>,
-) -> Result<Tally, Failure> {
-    let mut world = World::new(seed, bug, tell);
+pub fn run(run: &Run<'_, Planted>) -> Result<Tally, Failure> {
+    let mut world = World::new(run);
     let outcome = world.safety().and_then(|()| world.liveness());
-    world.finish(seed, outcome)
+    world.finish(run.seed, outcome)
 }

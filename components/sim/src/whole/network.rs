@@ -6,12 +6,25 @@ use types::{Index, StoreId, Time};
 use super::bugs::Planted;
 use super::words::{Message, Place};
 use super::world::{Happening, World};
+use crate::dice::Stream;
+use crate::fate::Fate;
 use crate::plan::MS;
 
 impl World<'_> {
-    fn arrival(&mut self, from: Place, to: Place) -> Time {
-        let mut time = Time(self.agenda.now().0 + self.rng.between(self.plan.delay));
-        if !self.rng.chance(self.plan.overtakes) {
+    /// What becomes of something that is sent now.
+    fn fate(&mut self, from: Place, to: Place) -> Fate {
+        let end = |place| match place {
+            Place::Host(at) => at,
+            Place::Client(client) => self.hosts.len() + client,
+        };
+        let link = Stream::Link(end(from), end(to));
+        Fate::draw(self.dice.of(link), &self.plan.network())
+    }
+
+    /// When it arrives.
+    fn arrival(&mut self, from: Place, to: Place, (delay, overtakes): (u64, bool)) -> Time {
+        let mut time = Time(self.agenda.now().0 + delay);
+        if !overtakes {
             let last = self.arrives.entry((from, to)).or_insert(Time::ZERO);
             time = time.max(*last);
             *last = time;
@@ -28,12 +41,12 @@ impl World<'_> {
         });
         let parcel = &self.without_inquiries(at, to, parcel);
         let Some(to) = self.place_of(to) else { return };
-        if self.cut[at][to] || self.rng.chance(self.plan.loss) {
+        let fate = self.fate(Place::Host(at), Place::Host(to));
+        if self.cut[at][to] {
             return;
         }
-        let copies = if self.rng.chance(self.plan.twice) { 2 } else { 1 };
-        for _ in 0..copies {
-            let time = self.arrival(Place::Host(at), Place::Host(to));
+        for copy in fate.arrivals() {
+            let time = self.arrival(Place::Host(at), Place::Host(to), copy);
             self.at(time, Happening::Parcel { from, to, parcel: parcel.clone() });
         }
     }
@@ -69,10 +82,10 @@ impl World<'_> {
             (Place::Host(from), Place::Host(to)) => self.cut[from][to],
             _ => false,
         };
-        if is_cut || self.rng.chance(self.plan.loss) {
-            return self.lose(from, &message);
-        }
-        let time = self.arrival(from, to);
+        // A stream of messages repeats nothing.
+        let copy = self.fate(from, to).arrivals().next().filter(|_| !is_cut);
+        let Some(copy) = copy else { return self.lose(from, &message) };
+        let time = self.arrival(from, to, copy);
         self.at(time, Happening::Message { from, to, message: Box::new(message) });
     }
 
@@ -80,7 +93,7 @@ impl World<'_> {
     pub(crate) fn lose(&mut self, from: Place, message: &Message) {
         if let (Place::Host(at), &Message::Reports { stream, .. }) = (from, message) {
             let life = self.hosts[at].node.life;
-            let wait = self.rng.between((100, 1_500)) * MS;
+            let wait = self.dice.of(Stream::Breaks).between((100, 1_500)) * MS;
             self.after(wait, Happening::Broken { at, life, stream });
         }
     }

@@ -15,6 +15,7 @@ use super::glue::Asked;
 use super::tally::Kind;
 use super::world::{Happening, World};
 use crate::check::Violation;
+use crate::dice::Stream;
 use crate::plan::MS;
 
 const EVERY: u64 = 500 * MS;
@@ -40,8 +41,8 @@ impl World<'_> {
     /// A store stays away until its replicas were given up.
     fn lose_for_long(&mut self) {
         // Not the one store besides the founders: without it there is no other place.
-        let at = usize::try_from(self.rng.below(self.plan.founders as u64)).expect("few");
-        let wait = self.rng.between((7_000, 10_000)) * MS;
+        let at = self.dice.nth(Stream::People, self.plan.founders);
+        let wait = self.dice.of(Stream::People).between((7_000, 10_000)) * MS;
         self.hosts[at].away_until = Time(self.agenda.now().0 + wait);
         self.stop(at);
         self.lose_power(at);
@@ -59,7 +60,9 @@ impl World<'_> {
         // What was asked before may be lost, with whoever led.
         let stores: Vec<StoreId> = self.hosts.iter().filter_map(|host| host.store).collect();
         let before = self.drains.map(|(store, _)| store);
-        let Some(store) = before.or_else(|| self.rng.pick(&stores)) else { return };
+        let Some(store) = before.or_else(|| self.dice.of(Stream::People).pick(&stores)) else {
+            return;
+        };
         if self.may_drain(leader, store).is_ok() {
             self.say(|_| format!("{store} is to be drained"));
             self.set_life(leader, store, Life::Draining);
@@ -85,7 +88,7 @@ impl World<'_> {
         self.look_at_drain();
         let regions = self.checks.lock().cover.ids();
         for _ in 0..3 {
-            if let Some(region) = self.rng.pick(&regions) {
+            if let Some(region) = self.dice.of(Stream::Samples).pick(&regions) {
                 let found = self.compare(region);
                 self.checks.lock().report(found);
             }

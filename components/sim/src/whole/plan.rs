@@ -7,7 +7,47 @@ use placement::scheduler::SchedulerConfig;
 use raft_world::Rng;
 use types::{ApiVersion, Time};
 
+use crate::fate::Network;
+use crate::minimise::Extent;
+use crate::odd::{SITES, Sites};
 use crate::plan::MS;
+use crate::trim::{Class, Shape, Size, Trim, with_sites};
+
+/// What can be left out of a run.
+pub(crate) const SHAPE: Shape = Shape {
+    classes: &with_sites::<24, { 24 + SITES }>([
+        Class::Crashes,
+        Class::Cuts,
+        Class::Stalls,
+        Class::Pauses,
+        Class::SyncFaults,
+        Class::Loss,
+        Class::Twice,
+        Class::Overtakes,
+        Class::SlowLinks,
+        Class::SlowDisks,
+        Class::SlowLanes,
+        Class::SlowLooks,
+        Class::Drift,
+        Class::SmallLimits,
+        Class::Absence,
+        Class::Drains,
+        Class::Joins,
+        Class::Splits,
+        Class::Reads,
+        Class::Deletes,
+        Class::Cas,
+        Class::Scans,
+        Class::RangeDeletes,
+        Class::Stamps,
+    ]),
+    sizes: &[(Size::Clients, 1), (Size::Keys, 1)],
+};
+
+/// What a run is drawn from: not the numbers of the run of groups alone with the same seed.
+pub(crate) fn salted(seed: u64) -> u64 {
+    seed ^ 0x77_4f1e
+}
 
 /// The plan of a run. Chances are per mille.
 #[derive(Clone, Debug)]
@@ -47,10 +87,27 @@ pub(crate) struct Plan {
     pub split: SplitConfig,
     /// Regions beyond which none is cut.
     pub regions_max: usize,
+    /// Whether limits are small.
+    pub small: bool,
+    /// What is odd.
+    pub odd: Sites,
 }
 
 impl Plan {
-    pub(crate) fn draw(rng: &mut Rng) -> Plan {
+    /// The plan of a seed.
+    pub(crate) fn drawn(seed: u64) -> Plan {
+        Plan::draw(&mut Rng::new(salted(seed)))
+    }
+
+    /// How large the run is.
+    pub(crate) fn extent(&self) -> Extent {
+        Extent {
+            until_ms: self.safety_until.0 / MS,
+            sizes: vec![(Size::Clients, self.clients as u64), (Size::Keys, self.keys)],
+        }
+    }
+
+    fn draw(rng: &mut Rng) -> Plan {
         let mut trouble = |mean_ms: u64| if rng.chance(500) { mean_ms * MS } else { 0 };
         let (crashes, cuts) = (trouble(3_000), trouble(4_000));
         let (stalls, pauses) = (trouble(5_000), trouble(4_000));
@@ -90,7 +147,59 @@ impl Plan {
                 batch_max: usize::try_from(rng.between((1, 3))).expect("few"),
             },
             regions_max: usize::try_from(rng.between((8, 24))).expect("few"),
+            small: rng.chance(300),
+            odd: Sites::default(),
         }
+    }
+
+    /// Leaves out what is to be left out, and is drawn once for all of the run.
+    pub(crate) fn trim(&mut self, trim: &Trim) {
+        if let Some(until) = trim.until_ms {
+            self.safety_until = self.safety_until.min(Time(until * MS));
+        }
+        let clients = trim.size(Size::Clients, self.clients as u64);
+        self.clients = usize::try_from(clients).expect("fewer than were drawn");
+        self.keys = trim.size(Size::Keys, self.keys);
+        for (class, rate) in [
+            (Class::Crashes, &mut self.crashes),
+            (Class::Cuts, &mut self.cuts),
+            (Class::Stalls, &mut self.stalls),
+            (Class::Pauses, &mut self.pauses),
+            (Class::SyncFaults, &mut self.sync_faults),
+            (Class::Loss, &mut self.loss),
+            (Class::Twice, &mut self.twice),
+            (Class::Overtakes, &mut self.overtakes),
+            (Class::Drift, &mut self.drift_ppm),
+        ] {
+            *rate = trim.rate(class, *rate);
+        }
+        for (class, bounds, quick) in [
+            (Class::SlowLinks, &mut self.delay, MS),
+            (Class::SlowDisks, &mut self.disk, 3 * MS),
+            (Class::SlowLanes, &mut self.apply, 2 * MS),
+            (Class::SlowLooks, &mut self.look, 3 * MS),
+        ] {
+            if !trim.has(class) {
+                bounds.1 = bounds.1.min(quick);
+            }
+        }
+        self.loses_at.take_if(|_| !trim.has(Class::Absence));
+        self.drains_at.take_if(|_| !trim.has(Class::Drains));
+        if !trim.has(Class::Joins) {
+            self.joiners = 0;
+            // Without another store there is no place for what they have.
+            (self.loses_at, self.drains_at) = (None, None);
+        }
+        if !trim.has(Class::Splits) {
+            self.regions_max = 0;
+        }
+        self.small &= trim.has(Class::SmallLimits);
+    }
+
+    /// What the network does.
+    pub(crate) fn network(&self) -> Network {
+        let Plan { delay, loss, twice, overtakes, .. } = *self;
+        Network { delay, loss, twice, overtakes }
     }
 
     /// Everything heals.
@@ -99,6 +208,7 @@ impl Plan {
         self.delay = (MS / 10, 2 * MS);
         self.disk = (MS / 10, 2 * MS);
         self.apply = (MS / 50, MS);
+        self.odd.calm();
         self.look = (0, MS);
     }
 

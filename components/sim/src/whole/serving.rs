@@ -18,6 +18,7 @@ use super::glue::Asked;
 use super::tally::Kind;
 use super::words::{Ask, Got, Message, Place, Request};
 use super::world::{Happening, World};
+use crate::dice::Stream;
 
 /// A request that waits for its group.
 #[derive(Debug)]
@@ -109,7 +110,7 @@ impl World<'_> {
             }
         }
         let command = Command { epoch: state.region.epoch, action }.encode();
-        if self.bug == Some(Planted::ProposedAsDone) && self.rng.chance(100) {
+        if self.bug == Some(Planted::ProposedAsDone) && self.dice.of(Stream::Bugs).chance(100) {
             let got = Got::Done(group, types::Index(0));
             self.reply(at, &request, got);
         }
@@ -124,7 +125,7 @@ impl World<'_> {
             Outcome::Readable(_) => match self.find(at, &request.target, &request.ask) {
                 Ok(state) => {
                     let life = self.hosts[at].node.life;
-                    let wait = self.rng.between(self.plan.look);
+                    let wait = self.dice.of(Stream::Looks).between(self.plan.look);
                     let request = Box::new((request, state));
                     self.after(wait, Happening::Look { at, life, request });
                 }

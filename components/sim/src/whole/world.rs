@@ -18,14 +18,18 @@ use super::check::Checks;
 use super::client::Client;
 use super::glue::Asked;
 use super::host::Host;
-use super::plan::Plan;
+use super::plan::{Plan, salted};
 use super::tally::{Kind, Tally};
 use super::words::{Message, Place, Request};
 use crate::agenda::Agenda;
 use crate::check::Violation;
+use crate::dice::{Dice, Stream};
 use crate::node::{Died, Node, Running, Wants, config};
+use crate::odd::Sites;
 use crate::plan::MS;
 use crate::report::Failure;
+use crate::run::Run;
+use crate::trim::Trim;
 
 /// Something that happens at an instant; to a store in one of its lives.
 pub(crate) enum Happening {
@@ -115,7 +119,8 @@ impl Happening {
 
 pub(crate) struct World<'a> {
     pub plan: Plan,
-    pub rng: Rng,
+    pub trim: Trim,
+    pub dice: Dice,
     pub hosts: Vec<Host>,
     pub clients: Vec<Client>,
     pub config: Arc<Config>,
@@ -135,26 +140,25 @@ pub(crate) struct World<'a> {
     /// The store that is drained, and whether it was empty.
     pub drains: Option<(StoreId, bool)>,
     tell: Option<&'a dyn Fn(String)>,
+    on_step: Option<&'a dyn Fn(Time)>,
 }
 
 impl<'a> World<'a> {
-    pub(crate) fn new(
-        seed: u64,
-        bug: Option<Planted>,
-        tell: Option<&'a dyn Fn(String)>,
-    ) -> World<'a> {
-        let mut rng = Rng::new(seed ^ 0x77_4f1e);
-        let plan = Plan::draw(&mut rng);
+    pub(crate) fn new(run: &Run<'a, Planted>) -> World<'a> {
+        let mut dice = Dice::new(salted(run.seed));
+        let mut plan = Plan::drawn(run.seed);
+        plan.trim(&run.trim);
+        plan.odd = Sites::draw(dice.of(Stream::Sites), &run.trim);
         let count = plan.founders + plan.joiners;
-        let hosts: Vec<Host> = (0..count).map(|at| host(at, &plan, &mut rng)).collect();
-        let small = rng.chance(300);
+        let hosts: Vec<Host> =
+            (0..count).map(|at| host(at, &plan, dice.of(Stream::Stores))).collect();
         let clients = (0..plan.clients).map(|_| Client::new()).collect();
         let mut world = World {
             hosts,
             clients,
             config: Arc::new(Config {
                 undetermined_after: Duration::from_secs(1),
-                ..config(small)
+                ..config(plan.small)
             }),
             cluster: ClusterId::new(7).expect("not zero"),
             cut: vec![vec![false; count]; count],
@@ -163,17 +167,20 @@ impl<'a> World<'a> {
             checks: Arc::default(),
             asked: BTreeMap::new(),
             tally: Tally::default(),
-            bug,
+            bug: run.bug,
             healed: false,
             status: None,
             drains: None,
-            tell,
-            rng,
+            tell: run.tell,
+            on_step: run.on_step,
+            trim: run.trim.clone(),
+            dice,
             plan,
         };
         world.say(|world| format!("{:?}", world.plan));
         for at in 0..count {
-            let wait = if at < world.plan.founders { 0 } else { world.rng.between((2, 5)) * 1_000 };
+            let seconds = world.dice.of(Stream::Stores).between((2, 5));
+            let wait = if at < world.plan.founders { 0 } else { seconds * 1_000 };
             world.after(wait * MS, Happening::Start { at });
         }
         for client in 0..world.plan.clients {
@@ -213,6 +220,9 @@ impl<'a> World<'a> {
             let now = self.agenda.now();
             self.tally.add(Kind::Step, 1);
             self.tally.note(&now.0.to_le_bytes());
+            if let Some(on_step) = self.on_step {
+                on_step(now);
+            }
             self.happen(happening);
             if let Some(violation) = self.checks.lock().violation() {
                 return Err(violation);
@@ -230,7 +240,7 @@ impl<'a> World<'a> {
                 happening,
                 Happening::Wake { .. } | Happening::Pulse { .. } | Happening::Chore { .. }
             );
-            let late = if is_timer { self.rng.below(10 * MS) } else { 0 };
+            let late = if is_timer { self.dice.of(Stream::Timers).below(10 * MS) } else { 0 };
             return self.at(Time(until.0 + late), happening);
         }
         match happening {
@@ -253,8 +263,7 @@ impl<'a> World<'a> {
             }
             Happening::Fetched { at, life, fetch } => {
                 self.with(at, Some(life), |node, clock, _| {
-                    let fetched = multiraft::fetch(&*node.engine, *fetch);
-                    node.shard.handle(clock, Event::Fetched(Box::new(fetched)));
+                    node.fetched(clock, *fetch);
                     Ok(())
                 });
             }
@@ -336,12 +345,10 @@ impl<'a> World<'a> {
             return;
         }
         let Some(running) = &mut node.up else { return };
-        let mut wants = Wants::default();
-        let done = what(running, clock, &mut wants).and_then(|()| running.turn(clock, &mut wants));
-        if let Err(Died(why)) = done {
-            return self.died(at, &why);
+        match running.takes_turn(clock, what) {
+            Ok(wants) => self.carry_out(at, clock, wants),
+            Err(Died(why)) => self.died(at, &why),
         }
-        self.carry_out(at, clock, wants);
     }
 
     fn carry_out(&mut self, at: usize, clock: Time, wants: Wants) {
@@ -350,7 +357,7 @@ impl<'a> World<'a> {
             self.send_parcel(at, to, &parcel);
         }
         for fetch in wants.fetches {
-            let wait = self.rng.between(self.plan.apply);
+            let wait = self.dice.of(Stream::Lane(at)).between(self.plan.apply);
             self.after(wait, Happening::Fetched { at, life, fetch: Box::new(fetch) });
         }
         self.schedule(at, life, clock);
@@ -372,11 +379,11 @@ impl<'a> World<'a> {
     fn schedule(&mut self, at: usize, life: u64, clock: Time) {
         let Some(due) = self.hosts[at].node.take_due(clock) else { return };
         if due.writes {
-            let wait = self.rng.between(self.plan.disk);
+            let wait = self.dice.of(Stream::Disk(at)).between(self.plan.disk);
             self.after(wait, Happening::Write { at, life });
         }
         if due.applies {
-            let wait = self.rng.between(self.plan.apply);
+            let wait = self.dice.of(Stream::Lane(at)).between(self.plan.apply);
             self.after(wait, Happening::Apply { at, life });
         }
         for (time, happening) in [
@@ -417,7 +424,10 @@ impl<'a> World<'a> {
         self.tally.add(Kind::Timestamp, checks.clock.given);
         match outcome {
             Ok(()) => Ok(self.tally),
-            Err(violation) => Err(Failure { seed, at: self.agenda.now(), violation }),
+            Err(violation) => {
+                let (at, steps) = (self.agenda.now(), self.tally.count(Kind::Step));
+                Err(Failure { seed, at, steps, violation })
+            }
         }
     }
 }
