@@ -24,7 +24,8 @@ pub use describe::{KEYS, Key};
 pub(crate) use merge::shown;
 pub use merge::{Effective, Origin, Problem, Sources};
 pub use sections::{
-    ApiVersion, Config, Http, Limits, Log, LogFormat, Placement, Raft, Region, Role, Storage, Tls,
+    ApiVersion, Config, Http, HttpTls, Limits, Log, LogFormat, Placement, Raft, Region, Role,
+    Storage, Tls,
 };
 pub use value::{Size, Span};
 

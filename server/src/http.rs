@@ -13,8 +13,8 @@
 //!
 //! What a node is, this does not know: it asks a [`Source`]. Nothing here changes anything.
 //!
-//! Limits: connections at a time, the size of a head and of a body, and the time for each. There is
-//! no TLS on this port: it listens on this machine alone unless it is told otherwise.
+//! Limits: connections at a time, the size of a head and of a body, and the time for each. Where
+//! the node has certificates, this port speaks TLS too, unless it is told otherwise: [`Secure`].
 
 mod api;
 mod health;
@@ -32,7 +32,7 @@ pub use api::router;
 pub use health::Check;
 pub use metrics::Registry;
 pub use pd::pd_router;
-pub use serve::serve;
+pub use serve::{Secure, serve};
 
 use crate::errors::Failure;
 use crate::view::{Operator, Status, Store};

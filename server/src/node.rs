@@ -20,6 +20,7 @@
 
 mod birth;
 pub mod capacity;
+mod certificates;
 mod files;
 pub mod founders;
 mod hearsay;
@@ -72,21 +73,26 @@ pub(crate) struct Parts {
 /// # Errors
 /// Why the node could not start, or had to stop.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Failure> {
-    let tls = start::client_tls(&config)?;
+    let certificates = certificates::load(&config)?;
     // Ports first: whoever cannot listen leaves no trace.
     let http = start::listen_http(&config).await?;
     start::check_listen(&config.listen).await?;
-    let birth = birth::which(&config, tls.clone()).await?;
+    let birth = birth::which(&config, certificates::dialing(certificates.as_ref())).await?;
     let (fatal, mut failed) = mpsc::channel(1);
-    let running = start::start(&config, &birth, tls, fatal)?;
+    let running = start::start(&config, &birth, certificates.clone(), fatal)?;
     if let Some(founders) = &birth.founders {
         birth::found(&running.parts.data.handle, founders, birth.member.store).await?;
     }
-    let tasks = running.spawn_tasks(&config, &birth).await;
+    let mut tasks = running.spawn_tasks(&config, &birth).await;
+    let hangups = certificates::hangups()?;
+    let every = config.tls.check_interval.get();
+    tasks.push(tokio::spawn(certificates::watch(certificates.clone(), hangups, every)));
     if let Some(listener) = http {
         let registry = Arc::new(http::metrics::registry());
         let router = http::router(running.source(), registry, &config.http);
-        tokio::spawn(http::serve(listener, router, config.http.clone(), shutdown.clone()));
+        let secure = http::Secure::of(config.http.tls, certificates);
+        let limits = config.http.clone();
+        tokio::spawn(http::serve(listener, router, limits, secure, shutdown.clone()));
     }
     tracing::info!(
         cluster = birth.member.cluster.get(),

@@ -1,9 +1,11 @@
 //! Opening connections.
 
+use std::error::Error;
+
 use tonic::transport::{Channel, Endpoint};
 
 use crate::options::Options;
-use crate::verdict::with_causes;
+use crate::verdict::{is_mistrust, with_causes};
 
 /// Bytes under way on a stream before the receiver has taken them.
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
@@ -19,18 +21,40 @@ pub(crate) fn address(url: &str) -> &str {
     rest.trim_end_matches('/')
 }
 
+/// Why nobody was reached at an address.
+#[derive(Debug)]
+pub(crate) struct Unreached {
+    /// In words.
+    pub(crate) why: String,
+    /// One of the two ends does not trust the other; trying again gives the same.
+    pub(crate) is_denied: bool,
+}
+
+impl Unreached {
+    pub(crate) fn new(why: impl Into<String>) -> Unreached {
+        Unreached { why: why.into(), is_denied: false }
+    }
+
+    fn of(error: &tonic::transport::Error) -> Unreached {
+        let why = with_causes(error.to_string(), error.source());
+        Unreached { why, is_denied: is_mistrust(error) }
+    }
+}
+
 /// Opens a connection, and fails if it does not open: a channel that opens itself on first use
 /// would not tell a store that was not reached from one that did not answer.
 ///
 /// # Errors
-/// Why not, in words.
-pub(crate) async fn dial(address: &str, options: &Options) -> Result<Channel, String> {
-    let endpoint = endpoint(address, options).map_err(|error| full(&error))?;
+/// Why not.
+pub(crate) async fn dial(address: &str, options: &Options) -> Result<Channel, Unreached> {
+    let endpoint = endpoint(address, options).map_err(|error| Unreached::of(&error))?;
     let connected = tokio::time::timeout(options.connect_timeout, endpoint.connect()).await;
     match connected {
         Ok(Ok(channel)) => Ok(channel),
-        Ok(Err(error)) => Err(full(&error)),
-        Err(_elapsed) => Err(format!("no connection within {:?}", options.connect_timeout)),
+        Ok(Err(error)) => Err(Unreached::of(&error)),
+        Err(_elapsed) => {
+            Err(Unreached::new(format!("no connection within {:?}", options.connect_timeout)))
+        }
     }
 }
 
@@ -45,13 +69,9 @@ fn endpoint(address: &str, options: &Options) -> Result<Endpoint, tonic::transpo
         .http2_keep_alive_interval(options.attempt_timeout)
         .keep_alive_timeout(options.attempt_timeout);
     match &options.tls {
-        Some(tls) => endpoint.tls_config(tls.clone()),
+        Some(tls) => endpoint.tls_config(tls.now()),
         None => Ok(endpoint),
     }
-}
-
-fn full(error: &dyn std::error::Error) -> String {
-    with_causes(error.to_string(), error.source())
 }
 
 #[cfg(test)]

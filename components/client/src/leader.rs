@@ -17,10 +17,10 @@ use tonic::transport::Channel;
 use tracing::debug;
 use types::ClusterId;
 
-use crate::dial::{address, dial};
+use crate::dial::{Unreached, address, dial};
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::verdict::describe;
+use crate::verdict::{describe, is_denial};
 
 /// How often a leader that answers is asked who the members are.
 const REFRESH_EVERY: Duration = Duration::from_secs(20);
@@ -54,6 +54,12 @@ pub struct Finder {
     leader: tokio::sync::Mutex<Option<Arc<Leader>>>,
     member: watch::Sender<Option<u64>>,
 }
+
+/// What an endpoint said of placement, or why it did not.
+type Answered = std::result::Result<Membership, Unreached>;
+
+/// What all endpoints say, as they do.
+type Asked = JoinSet<(String, Answered)>;
 
 /// What an endpoint said of placement.
 struct Membership {
@@ -94,7 +100,8 @@ impl Finder {
     ///
     /// # Errors
     /// [`Error::NotConnected`] if no member was reached, [`Error::Timeout`] if none of them knows a
-    /// leader that can be reached: both may be otherwise soon.
+    /// leader that can be reached: both may be otherwise soon. [`Error::Denied`] if none takes our
+    /// certificate, or shows one that we take.
     pub async fn get(&self) -> Result<Arc<Leader>> {
         let mut place = self.leader.lock().await;
         if let Some(leader) = &*place {
@@ -139,7 +146,9 @@ impl Finder {
             match ask_over(leader.channel(), options.attempt_timeout).await {
                 Ok(found) if !found.members.is_empty() => members.lock().0 = found.members,
                 Ok(_) => {}
-                Err(why) => debug!(why, "placement does not say who its members are"),
+                Err(Unreached { why, .. }) => {
+                    debug!(why, "placement does not say who its members are");
+                }
             }
         });
     }
@@ -148,7 +157,7 @@ impl Finder {
     /// reached. Some answer from hearsay, which may be out of date.
     async fn find(&self) -> Result<(u64, Arc<Leader>)> {
         let mut asked = self.ask_all();
-        let mut failures = Vec::new();
+        let mut failures: Vec<(String, Unreached)> = Vec::new();
         let mut last = None;
         let mut other = None;
         while let Some(joined) = asked.join_next().await {
@@ -156,7 +165,7 @@ impl Finder {
             let found = match (result, self.cluster().map(ClusterId::get)) {
                 (Ok(Membership { cluster: found, .. }), Some(expected)) if found != expected => {
                     let error = Error::OtherCluster { expected, found };
-                    failures.push((endpoint, error.to_string()));
+                    failures.push((endpoint, Unreached::new(error.to_string())));
                     other.get_or_insert(error);
                     continue;
                 }
@@ -177,26 +186,27 @@ impl Finder {
                         *self.members.lock() = (found.members, Instant::now());
                         return Ok((member, Arc::new(Leader { address, channel })));
                     }
-                    Err(why) => last = Some(format!("the leader of placement, {address}: {why}")),
+                    Err(Unreached { why, .. }) => {
+                        last = Some(format!("the leader of placement, {address}: {why}"));
+                    }
                 }
             }
         }
-        failures.sort_unstable();
         Err(match (last, other) {
             (Some(last), _) => Error::Timeout { budget: self.options.attempt_timeout, last },
             (None, Some(other)) => other,
-            (None, None) => Error::NotConnected(failures),
+            (None, None) => nobody(failures),
         })
     }
 
     /// Asks all endpoints.
-    fn ask_all(&self) -> JoinSet<(String, std::result::Result<Membership, String>)> {
+    fn ask_all(&self) -> Asked {
         let mut endpoints = self.members.lock().0.clone();
         endpoints.extend(self.known.lock().iter().cloned());
         endpoints.extend(self.given.iter().cloned());
         endpoints.sort_unstable();
         endpoints.dedup();
-        let mut asked = JoinSet::new();
+        let mut asked: Asked = JoinSet::new();
         for endpoint in endpoints {
             let options = Arc::clone(&self.options);
             asked.spawn(async move {
@@ -208,24 +218,38 @@ impl Finder {
     }
 }
 
+/// What it means that no endpoint has answered.
+fn nobody(mut failures: Vec<(String, Unreached)>) -> Error {
+    failures.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    if !failures.is_empty() && failures.iter().all(|(_, unreached)| unreached.is_denied) {
+        let lines = failures.iter().map(|(endpoint, of)| format!("{endpoint}: {}", of.why));
+        return Error::Denied(lines.collect::<Vec<String>>().join("\n"));
+    }
+    let whys = failures.into_iter().map(|(endpoint, unreached)| (endpoint, unreached.why));
+    Error::NotConnected(whys.collect())
+}
+
 /// Asks one endpoint who belongs to placement.
-async fn ask(endpoint: &str, options: &Options) -> std::result::Result<Membership, String> {
+async fn ask(endpoint: &str, options: &Options) -> Answered {
     let begun = Instant::now();
     let channel = dial(endpoint, options).await?;
     let all = options.connect_timeout + options.attempt_timeout;
     ask_over(channel, all.saturating_sub(begun.elapsed())).await
 }
 
-async fn ask_over(channel: Channel, left: Duration) -> std::result::Result<Membership, String> {
+async fn ask_over(channel: Channel, left: Duration) -> Answered {
     let mut client = PdClient::new(channel);
     let answer = time::timeout(left, client.get_members(GetMembersRequest { header: None })).await;
     let found = match answer {
-        Ok(result) => result.map(Response::into_inner).map_err(|status| describe(&status))?,
-        Err(_elapsed) => return Err("it does not answer".to_owned()),
+        Ok(result) => result.map(Response::into_inner).map_err(|status| Unreached {
+            why: describe(&status),
+            is_denied: is_denial(&status),
+        })?,
+        Err(_elapsed) => return Err(Unreached::new("it does not answer")),
     };
-    let header = found.header.ok_or("its answer has no header")?;
+    let header = found.header.ok_or_else(|| Unreached::new("its answer has no header"))?;
     if let Some(error) = header.error.filter(|error| error.r#type() != ErrorType::Ok) {
-        return Err(error.message);
+        return Err(Unreached::new(error.message));
     }
     let urls = |member: &Member| -> Vec<String> {
         member.client_urls.iter().map(|url| address(url).to_owned()).collect()

@@ -88,7 +88,7 @@ pub use admin::Admin;
 pub use client::{Client, Lifetime, Swap};
 pub use error::{Error, Fate, Result};
 pub use leader::{Finder, Leader};
-pub use options::{KeyMode, Options};
+pub use options::{KeyMode, Options, Tls};
 pub use ranges::{Members, StoreInfo};
 pub use region_cache::Route;
 pub use scan::{Scan, ScanOptions};

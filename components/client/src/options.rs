@@ -1,6 +1,7 @@
 //! What a client may be told. Every limit is set here; none is inherited from a library.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::transport::ClientTlsConfig;
@@ -20,6 +21,29 @@ pub enum KeyMode {
     },
 }
 
+/// Certificates, asked for anew for each connection that is opened: those of a process that lives
+/// long are renewed meanwhile.
+#[derive(Clone)]
+pub struct Tls(Arc<dyn Fn() -> ClientTlsConfig + Send + Sync>);
+
+impl Tls {
+    /// Those that this says at the time. It must not block.
+    pub fn new(now: impl Fn() -> ClientTlsConfig + Send + Sync + 'static) -> Tls {
+        Tls(Arc::new(now))
+    }
+
+    pub(crate) fn now(&self) -> ClientTlsConfig {
+        (self.0)()
+    }
+}
+
+/// The same for all connections.
+impl From<ClientTlsConfig> for Tls {
+    fn from(config: ClientTlsConfig) -> Tls {
+        Tls::new(move || config.clone())
+    }
+}
+
 /// Settings of a client.
 #[derive(Clone)]
 pub struct Options {
@@ -28,7 +52,7 @@ pub struct Options {
     pub mode: KeyMode,
     /// Certificates. With them every connection is encrypted.
     /// Default: none.
-    pub tls: Option<ClientTlsConfig>,
+    pub tls: Option<Tls>,
     /// How long one attempt may take, at placement or at a store, after which it is made again.
     /// Default: 2 s. Not zero.
     pub attempt_timeout: Duration,

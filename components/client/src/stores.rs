@@ -80,7 +80,10 @@ impl Stores {
                 *place = Some(Arc::clone(&store));
                 Ok(Ok(store))
             }
-            Err(why) => Ok(Err(Setback::harmless(format!("store {id} at {address}: {why}")))),
+            Err(unreached) => {
+                let why = unreached.why;
+                Ok(Err(Setback::harmless(format!("store {id} at {address}: {why}"))))
+            }
         }
     }
 

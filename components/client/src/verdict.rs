@@ -3,6 +3,7 @@
 //! Pure, so that every error of the protocol is one row of a test.
 
 use std::error::Error as _;
+use std::io;
 use std::time::Duration;
 
 use proto::{errorpb, metapb};
@@ -141,6 +142,33 @@ pub(crate) fn refusal(status: &Status) -> Option<Error> {
         | Code::Unavailable
         | Code::DataLoss => None,
     }
+}
+
+/// Whether the ends of a connection did not agree on certificates, as far as this end saw.
+///
+/// What TLS finds wrong with the other end, and what that end says of this one, are errors of data;
+/// what is below TLS has none of those, and what is above it does not tell them as errors of a
+/// socket. Their own type is lost on the way.
+pub(crate) fn is_mistrust(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(is_of_data) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+fn is_of_data(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidData
+}
+
+/// Whether the other end of a call does not take this one for one of its own, or the other way
+/// round.
+pub(crate) fn is_denial(status: &Status) -> bool {
+    matches!(status.code(), Code::PermissionDenied | Code::Unauthenticated)
+        || status.source().is_some_and(is_mistrust)
 }
 
 /// Whether there was no connection to send it on.

@@ -13,24 +13,29 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time;
 use tonic::transport::server::Connected;
 use tracing::warn;
+
+use crate::secure::Stream;
+use crate::tls::{Certificates, Port};
 
 /// How long to pause when nothing can be accepted: the process has no descriptors left, say.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A connection, and its place among those that may be open.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     _place: OwnedSemaphorePermit,
 }
 
-/// Accepts until nobody wants connections any more.
+/// Accepts until nobody wants connections any more. With certificates, both ends must agree first;
+/// a connection has its place from the beginning of that.
 pub(crate) async fn accept(
     listener: TcpListener,
+    certificates: Option<Arc<Certificates>>,
     connections_max: usize,
     taken: mpsc::Sender<io::Result<Connection>>,
 ) {
@@ -50,9 +55,24 @@ pub(crate) async fn accept(
         };
         // Messages are small and urgent. Without it they are only slower.
         let _ = stream.set_nodelay(true);
-        if taken.send(Ok(Connection { stream, _place: place })).await.is_err() {
+        let Some(certificates) = certificates.clone() else {
+            let connection = Connection { stream: Box::new(stream), _place: place };
+            if taken.send(Ok(connection)).await.is_err() {
+                return;
+            }
+            continue;
+        };
+        if taken.is_closed() {
             return;
         }
+        let taken = taken.clone();
+        // Beside the others: one that is slow to agree holds up nobody.
+        tokio::spawn(async move {
+            if let Some(stream) = certificates.accept(stream, Port::Grpc).await {
+                // Nobody wants it when the network ends.
+                let _ = taken.send(Ok(Connection { stream, _place: place })).await;
+            }
+        });
     }
 }
 

@@ -1,9 +1,12 @@
 //! Settings of a network. Every limit is set here; none is inherited from a library.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use multiraft::wire::Limits;
+
+use crate::tls::Certificates;
 
 /// Bytes that a bundle takes beside the payload of its only element, at most.
 const MARGIN: usize = 64 << 10;
@@ -18,10 +21,11 @@ pub struct Config {
     /// One costs the least for each message; more serve what one cannot.
     /// Default: 1. Not zero, at most 1,024.
     pub threads: usize,
-    /// Certificates. With them every connection is encrypted and both ends prove who signed them;
-    /// without them, whoever reaches the port may speak as any store.
+    /// Certificates, shared by all that this node accepts and opens. With them every connection is
+    /// encrypted and both ends prove who signed them; without them, whoever reaches the port may
+    /// speak as any store.
     /// Default: none.
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<Arc<Certificates>>,
     /// What waits for a store is sent in bundles of about this size. Larger saves processing,
     /// smaller lets liveness overtake sooner.
     /// Default: 1 MiB. Not zero, at most `message_bytes_max`.

@@ -9,7 +9,7 @@ use multiraft::Inbox;
 use proto::crib::raft::v1;
 use proto::crib::raft::v1::peers_client::PeersClient;
 use tokio::time::{self, Instant};
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Status, Streaming};
 use tracing::{debug, info, warn};
 
@@ -39,7 +39,6 @@ pub(crate) const HEADER_BYTES_MAX: u32 = 16 << 10;
 pub(crate) struct Dialer {
     pub(crate) me: Me,
     pub(crate) config: Config,
-    pub(crate) tls: Option<ClientTlsConfig>,
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) inbox: Arc<dyn Inbox>,
 }
@@ -137,7 +136,7 @@ impl Dialer {
     }
 
     fn endpoint(&self, address: &str) -> Result<Endpoint, String> {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let scheme = if self.config.tls.is_some() { "https" } else { "http" };
         let endpoint = Endpoint::from_shared(format!("{scheme}://{address}"))
             .map_err(|error| format!("no host:port: {}", in_full(&error)))?
             .connect_timeout(self.config.handshake_timeout)
@@ -149,8 +148,8 @@ impl Dialer {
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .http2_max_header_list_size(HEADER_BYTES_MAX)
             .http2_max_local_error_reset_streams(LOCAL_RESETS_MAX);
-        match &self.tls {
-            Some(tls) => endpoint.tls_config(tls.clone()).map_err(|error| in_full(&error)),
+        match &self.config.tls {
+            Some(tls) => endpoint.tls_config(tls.client()).map_err(|error| in_full(&error)),
             None => Ok(endpoint),
         }
     }

@@ -33,7 +33,7 @@
 //! certificate to a store id: any certificate of the signer may speak as any store, see
 //! [`TlsFiles::ca`].
 //!
-//! Reading order: `config`, `lane` with `queue`, `dial`, `serve`, `network`.
+//! Reading order: `config`, `lane` with `queue`, `dial`, `serve`, `network`; `tls` with `secure`.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -47,6 +47,7 @@ mod lane;
 mod links;
 mod network;
 mod queue;
+mod secure;
 mod serve;
 mod tls;
 
@@ -54,7 +55,8 @@ use types::StoreId;
 
 pub use config::{BadConfig, Config, TlsFiles};
 pub use network::{Network, StartError};
-pub use tls::{BadTls, client_tls};
+pub use secure::{Io, Stream};
+pub use tls::{BadTls, Certificates, Port};
 
 /// Where stores live.
 pub trait Resolver: Send + Sync {

@@ -1,7 +1,7 @@
 //! A network from its start to its end.
 //!
 //! ```text
-//! bind      settings and certificates checked, port taken; parcels wait
+//! bind      settings checked, port taken; parcels wait
 //! serve     the store is there: parcels are sent and delivered
 //! shutdown  connections are cut; what waited is dropped
 //! ```
@@ -24,7 +24,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;
-use tonic::transport::{ClientTlsConfig, Server};
+use tonic::transport::Server;
 use tracing::error;
 use types::{ClusterId, StoreId};
 
@@ -37,7 +37,7 @@ use crate::dial::{
 use crate::hello::Me;
 use crate::links::Links;
 use crate::serve::Service;
-use crate::tls::{BadTls, Tls, in_full};
+use crate::tls::Certificates;
 
 /// Streams that a peer opened and reset before they were looked at.
 const PENDING_RESETS_MAX: usize = 20;
@@ -64,8 +64,6 @@ enum Stage {
 struct Bound {
     runtime: Runtime,
     listener: TcpListener,
-    server: Server,
-    tls: Option<ClientTlsConfig>,
 }
 
 /// Why a network was not started. Nothing is left behind.
@@ -80,10 +78,6 @@ pub enum StartError {
         /// What the system says.
         error: io::Error,
     },
-    /// A certificate file cannot be used.
-    Tls(BadTls),
-    /// The certificates do not fit together.
-    Certificates(String),
     /// The system gives no thread, or no means to wait for sockets.
     System(io::Error),
 }
@@ -92,7 +86,7 @@ impl Network {
     /// Takes the port. Parcels that are sent wait, within their bounds, for [`Network::serve`].
     ///
     /// # Errors
-    /// If a setting, a certificate or the address is bad.
+    /// If a setting or the address is bad.
     pub fn bind(
         config: Config,
         identity: (ClusterId, StoreId),
@@ -100,26 +94,13 @@ impl Network {
     ) -> Result<Network, StartError> {
         config.validate().map_err(StartError::Config)?;
         let me = Me { cluster: identity.0, store: identity.1 };
-        let tls = (config.tls.as_ref())
-            .map(|files| Tls::load(files, config.handshake_timeout))
-            .transpose()
-            .map_err(StartError::Tls)?;
-        let (server_tls, client_tls) = match tls {
-            Some(Tls { server, client }) => (Some(server), Some(client)),
-            None => (None, None),
-        };
-        let mut server = server(&config);
-        if let Some(tls) = server_tls {
-            server = (server.tls_config(tls))
-                .map_err(|error| StartError::Certificates(in_full(&error)))?;
-        }
         let listen = |error| StartError::Listen { address: config.listen.clone(), error };
         let listener = TcpListener::bind(&config.listen).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let runtime = runtime(config.threads).map_err(StartError::System)?;
         let links = Arc::new(Links::new(me.store, &config));
-        let stage = Stage::Bound(Box::new(Bound { runtime, listener, server, tls: client_tls }));
+        let stage = Stage::Bound(Box::new(Bound { runtime, listener }));
         Ok(Network { me, config, resolver, links, address, stage })
     }
 
@@ -146,11 +127,10 @@ impl Network {
     pub fn serve_with(&mut self, inbox: Arc<dyn Inbox>, routes: Routes) -> Result<(), StartError> {
         let stage = std::mem::replace(&mut self.stage, Stage::Stopped);
         let Stage::Bound(bound) = stage else { panic!("a network is served once") };
-        let Bound { runtime, listener, server, tls } = *bound;
+        let Bound { runtime, listener } = *bound;
         let dialer = Arc::new(Dialer {
             me: self.me,
             config: self.config.clone(),
-            tls,
             resolver: Arc::clone(&self.resolver),
             inbox: Arc::clone(&inbox),
         });
@@ -163,7 +143,8 @@ impl Network {
         };
         let served = Served {
             listener,
-            server,
+            server: server(&self.config),
+            certificates: self.config.tls.clone(),
             peers: PeersServer::new(service)
                 .max_decoding_message_size(self.config.wire_bytes_max())
                 .max_encoding_message_size(HEADER_BYTES_MAX as usize),
@@ -256,6 +237,7 @@ impl Drop for Network {
 struct Served {
     listener: TcpListener,
     server: Server,
+    certificates: Option<Arc<Certificates>>,
     peers: PeersServer<Service>,
     routes: Routes,
     connections_max: usize,
@@ -263,7 +245,7 @@ struct Served {
 
 impl Served {
     async fn run(self, stopped: oneshot::Receiver<()>) {
-        let Served { listener, mut server, peers, routes, connections_max } = self;
+        let Served { listener, mut server, certificates, peers, routes, connections_max } = self;
         let listener = match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => listener,
             Err(error) => {
@@ -272,7 +254,7 @@ impl Served {
             }
         };
         let (taken, connections) = mpsc::channel(1);
-        tokio::spawn(accept(listener, connections_max, taken));
+        tokio::spawn(accept(listener, certificates, connections_max, taken));
         let incoming = ReceiverStream::new(connections);
         tokio::select! {
             // Also when the network was dropped.
@@ -318,8 +300,6 @@ impl fmt::Display for StartError {
                 }
                 _ => write!(f, "cannot listen on {address}: {error}"),
             },
-            StartError::Tls(bad) => write!(f, "bad certificate file {bad}"),
-            StartError::Certificates(why) => write!(f, "certificates do not fit: {why}"),
             StartError::System(error) => write!(f, "no thread for the network: {error}"),
         }
     }
@@ -329,8 +309,7 @@ impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             StartError::Listen { error, .. } | StartError::System(error) => Some(error),
-            StartError::Tls(bad) => Some(bad),
-            StartError::Config(_) | StartError::Certificates(_) => None,
+            StartError::Config(_) => None,
         }
     }
 }

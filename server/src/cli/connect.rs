@@ -118,7 +118,7 @@ impl Target {
         let budget = self.short();
         Options {
             mode,
-            tls: self.tls.clone(),
+            tls: self.tls.clone().map(client::Tls::from),
             attempt_timeout: Duration::from_secs(2).min(budget),
             connect_timeout: Duration::from_secs(1).min(budget),
             budget,

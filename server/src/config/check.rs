@@ -235,6 +235,7 @@ impl Config {
             ("limits.keepalive-interval", limits.keepalive_interval),
             ("limits.keepalive-timeout", limits.keepalive_timeout),
             ("http.request-timeout", self.http.request_timeout),
+            ("tls.check-interval", self.tls.check_interval),
         ];
         for (key, span) in spans {
             if span.get().is_zero() {

@@ -42,6 +42,11 @@ pub const KEYS: &[Key] = &[
     ),
     key("http.listen", "Where health, metrics and JSON are served. Empty: nowhere."),
     key("http.advertise", "Where others reach that port. Empty: the same as `http.listen`."),
+    key(
+        "http.tls",
+        "What that port asks for, where the node has certificates: \"mutual\", a certificate of\n\
+         `tls.ca`; \"server\", nothing, as for probes that have none; \"off\": plain text.",
+    ),
     key("http.connections-max", "Connections at a time; further ones wait."),
     key("http.header-size-max", "Largest head of a request. At least 8KiB."),
     key("http.body-size-max", "Largest body of a request."),
@@ -131,6 +136,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("tls.cert", "PEM file of this node's certificate, good for a server and for a client."),
     key("tls.key", "PEM file of its private key."),
+    key(
+        "tls.check-interval",
+        "How often the three files are looked at. Renewed ones are used by connections from then\n\
+         on; if one cannot be used, the log says so, and the old ones are used further. SIGHUP\n\
+         looks at once.",
+    ),
     key("log.level", "error, warn, info, debug or trace; also by part: \"info,raft=debug\"."),
     key("log.format", "\"text\", \"json\", or \"auto\": text on a terminal, JSON elsewhere."),
 ];

@@ -92,21 +92,25 @@ impl Config {
         }
     }
 
-    /// Settings of the network between stores.
+    /// The files of this node's certificate, if it is to have one.
     #[must_use]
-    pub fn transport(&self) -> transport::Config {
-        let limits = &self.limits;
-        let tls = self.has_tls().then(|| transport::TlsFiles {
+    pub fn tls_files(&self) -> Option<transport::TlsFiles> {
+        self.has_tls().then(|| transport::TlsFiles {
             ca: self.tls.ca.clone(),
             cert: self.tls.cert.clone(),
             key: self.tls.key.clone(),
-        });
+        })
+    }
+
+    /// Settings of the network between stores, but for the certificates, which are read before.
+    #[must_use]
+    pub fn transport(&self) -> transport::Config {
+        let limits = &self.limits;
         let message = limits.peer_message_size_max.as_usize();
         let default = transport::Config::default();
         transport::Config {
             listen: self.listen.clone(),
             threads: network_threads(limits.network_threads),
-            tls,
             bundle_bytes_max: default.bundle_bytes_max.min(message),
             message_bytes_max: message,
             queue_bytes_max: default.queue_bytes_max.max(message),

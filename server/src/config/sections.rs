@@ -84,6 +84,8 @@ pub struct Http {
     pub listen: String,
     /// Where others reach it; empty for `listen`. Use [`Config::http_address`].
     pub advertise: String,
+    /// What it asks of those who connect, where the node has certificates.
+    pub tls: HttpTls,
     /// Connections at a time.
     pub connections_max: usize,
     /// Largest head of a request.
@@ -92,6 +94,18 @@ pub struct Http {
     pub body_size_max: Size,
     /// How long a request may take, its head included.
     pub request_timeout: Span,
+}
+
+/// What the second port asks of those who connect, where the node has certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HttpTls {
+    /// A certificate of the signer.
+    Mutual,
+    /// Nothing; they see this node's.
+    Server,
+    /// Plain text.
+    Off,
 }
 
 /// Settings of regions.
@@ -225,7 +239,7 @@ pub struct Limits {
 }
 
 /// Files in PEM; all three or none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Tls {
     /// Who signs.
@@ -234,6 +248,8 @@ pub struct Tls {
     pub cert: PathBuf,
     /// Its private key.
     pub key: PathBuf,
+    /// How often it is looked whether they were renewed.
+    pub check_interval: Span,
 }
 
 /// Settings of log lines.
@@ -288,6 +304,7 @@ impl Default for Http {
         Http {
             listen: "127.0.0.1:6780".to_owned(),
             advertise: String::new(),
+            tls: HttpTls::Mutual,
             connections_max: 256,
             header_size_max: Size::kib(16),
             body_size_max: Size::kib(64),
@@ -379,6 +396,17 @@ impl Default for Limits {
             handshake_timeout: Span::secs(5),
             keepalive_interval: Span::secs(2),
             keepalive_timeout: Span::secs(5),
+        }
+    }
+}
+
+impl Default for Tls {
+    fn default() -> Tls {
+        Tls {
+            ca: PathBuf::new(),
+            cert: PathBuf::new(),
+            key: PathBuf::new(),
+            check_interval: Span::secs(10),
         }
     }
 }

@@ -128,8 +128,9 @@ pub static PORT_TAKEN: Entry = Entry {
 pub static TLS_FILES: Entry = Entry {
     number: 1005,
     title: "certificates cannot be used",
-    cause: "A file of --cacert, --cert and --key is missing, is not PEM, or they do not belong\n\
-            together.",
+    cause: "A file of --cacert, --cert and --key, or of a node's settings tls.ca, tls.cert and\n\
+            tls.key, is missing, is not PEM, or they do not belong together. A node that runs\n\
+            goes on with those it had.",
     next: "check the three files; --cert and --key come together, and need --cacert",
     exit: Exit::Denied,
 };
@@ -139,7 +140,7 @@ pub static DENIED: Entry = Entry {
     number: 1006,
     title: "not permitted",
     cause: "The other end does not trust this certificate, this end does not trust the other's,\n\
-            or what was asked is not allowed.",
+            only one of the two speaks TLS, or what was asked is not allowed.",
     next: "give the certificates that this cluster was made with: --cacert, --cert, --key",
     exit: Exit::Denied,
 };

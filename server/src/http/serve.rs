@@ -11,8 +11,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::debug;
+use transport::{Certificates, Port};
 
-use crate::config;
+use crate::config::{self, HttpTls};
 use crate::run::Shutdown;
 
 /// Headers of one request.
@@ -22,11 +23,32 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long to wait when the system has no more sockets for us.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Certificates for the port, and whether those who ask must have some.
+#[derive(Clone, Debug)]
+pub struct Secure {
+    certificates: Arc<Certificates>,
+    port: Port,
+}
+
+impl Secure {
+    /// What the settings say; none for plain text.
+    #[must_use]
+    pub fn of(tls: HttpTls, certificates: Option<Arc<Certificates>>) -> Option<Secure> {
+        let port = match tls {
+            HttpTls::Mutual => Port::Http,
+            HttpTls::Server => Port::HttpOpen,
+            HttpTls::Off => return None,
+        };
+        certificates.map(|certificates| Secure { certificates, port })
+    }
+}
+
 /// Serves until `shutdown` says stop, and then what is under way.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: config::Http,
+    secure: Option<Secure>,
     shutdown: Shutdown,
 ) {
     let slots = Arc::new(Semaphore::new(limits.connections_max));
@@ -42,9 +64,16 @@ pub async fn serve(
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        let work = connection(stream, router.clone(), limits.clone(), shutdown.clone());
+        let (router, limits) = (router.clone(), limits.clone());
+        let (secure, shutdown) = (secure.clone(), shutdown.clone());
         connections.spawn(async move {
-            work.await;
+            let stream = match secure {
+                Some(Secure { certificates, port }) => certificates.accept(stream, port).await,
+                None => Some(Box::new(stream) as transport::Stream),
+            };
+            if let Some(stream) = stream {
+                connection(stream, router, limits, shutdown).await;
+            }
             drop(slot);
         });
     }
@@ -68,7 +97,12 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, limits: config::Http, shutdown: Shutdown) {
+async fn connection(
+    stream: transport::Stream,
+    router: Router,
+    limits: config::Http,
+    shutdown: Shutdown,
+) {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())

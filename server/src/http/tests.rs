@@ -140,7 +140,7 @@ async fn slow_and_large_heads_are_cut_off_and_shutdown_ends_idle_connections() {
     let address = listener.local_addr().unwrap();
     let router = router(Arc::new(Node { is_led: true }), Arc::new(metrics::registry()), &limits());
     let (stopper, shutdown) = run::shutdown();
-    let served = tokio::spawn(serve(listener, router, limits(), shutdown));
+    let served = tokio::spawn(serve(listener, router, limits(), None, shutdown));
 
     // A head that never ends.
     let mut slow = TcpStream::connect(address).await.unwrap();

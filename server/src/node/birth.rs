@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use client::Tls;
 use kv::Regions;
 use multiraft::{Beginning, Handle, Outcome, Refusal, Roster};
 use placement::StateView;
 use proto::crib::placement::v1::{JoinRequest, Label};
 use storage::Engine;
-use tonic::transport::ClientTlsConfig;
 use types::{EntryId, GroupId, Index, PeerId, Region, StoreId, Term};
 
 use super::founders::Founders;
@@ -40,7 +40,7 @@ pub(super) fn labels(config: &Config) -> Vec<Label> {
 ///
 /// # Errors
 /// If the directory belongs to another, or nobody takes the node in.
-pub(super) async fn which(config: &Config, tls: Option<ClientTlsConfig>) -> Result<Birth, Failure> {
+pub(super) async fn which(config: &Config, tls: Option<Tls>) -> Result<Birth, Failure> {
     let dir = &config.data_dir;
     let mut identity = Identity::open(dir, fresh_nonce()).map_err(|why| unusable(dir, &why))?;
     let nonce = identity.nonce;
@@ -79,11 +79,7 @@ pub(super) async fn which(config: &Config, tls: Option<ClientTlsConfig>) -> Resu
     Ok(Birth { member, founders: founders.filter(|_| is_founder) })
 }
 
-async fn join(
-    config: &Config,
-    nonce: u64,
-    tls: Option<ClientTlsConfig>,
-) -> Result<Member, Failure> {
+async fn join(config: &Config, nonce: u64, tls: Option<Tls>) -> Result<Member, Failure> {
     let request = JoinRequest {
         cluster_id: 0,
         nonce,

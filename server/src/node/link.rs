@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::Finder;
+use client::{Finder, Tls};
 use parking_lot::Mutex;
 use proto::crib::placement::v1::placement_client::PlacementClient;
 use proto::crib::placement::v1::{
@@ -27,7 +27,7 @@ use proto::crib::placement::v1::{
 use proto::metapb;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{sleep, timeout};
-use tonic::transport::{Channel, ClientTlsConfig};
+use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 use types::{ClusterId, GroupId, Region, StoreId};
 
@@ -85,7 +85,7 @@ struct Told {
 /// If placement refuses for good.
 pub(crate) async fn join(
     endpoints: Vec<String>,
-    tls: Option<ClientTlsConfig>,
+    tls: Option<Tls>,
     request: JoinRequest,
 ) -> Result<JoinResponse, String> {
     let finder = finder(None, endpoints, tls);
@@ -101,11 +101,7 @@ pub(crate) async fn join(
     }
 }
 
-fn finder(
-    cluster: Option<ClusterId>,
-    endpoints: Vec<String>,
-    tls: Option<ClientTlsConfig>,
-) -> Finder {
+fn finder(cluster: Option<ClusterId>, endpoints: Vec<String>, tls: Option<Tls>) -> Finder {
     let options = client::Options {
         tls,
         attempt_timeout: CALL_TIMEOUT,
@@ -166,7 +162,7 @@ impl Link {
     pub(crate) fn new(
         me: Me,
         endpoints: Vec<String>,
-        tls: Option<ClientTlsConfig>,
+        tls: Option<Tls>,
         book: Arc<Book>,
     ) -> Arc<Link> {
         let finder = finder(Some(me.cluster), endpoints, tls);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use client::Tls;
 use kv::split::SplitConfig;
 use kv::{Edge, Regions};
 use multiraft::{OnFatal, OpenError, Store};
@@ -16,10 +17,9 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
-use tonic::transport::ClientTlsConfig;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
-use transport::{Network, StartError};
+use transport::{Certificates, Network, StartError};
 use types::{ApiVersion, GroupId, StoreId};
 
 use super::birth::{self, Birth};
@@ -28,7 +28,7 @@ use super::link::{Book, Link, Me};
 use super::machines::NodeMachines;
 use super::reports::{self, News};
 use super::source::NodeSource;
-use super::{Parts, Standings, hearsay, orders, splits, stopping, strays};
+use super::{Parts, Standings, certificates, hearsay, orders, splits, stopping, strays};
 use crate::config::Config;
 use crate::errors::{self, Failure};
 use crate::http;
@@ -50,15 +50,6 @@ pub(super) struct Running {
     view: Arc<StateView>,
     health: HealthReporter,
     source: Arc<NodeSource>,
-}
-
-/// The settings with which this node calls others.
-pub(super) fn client_tls(config: &Config) -> Result<Option<ClientTlsConfig>, Failure> {
-    let network = config.transport();
-    let load = |files| transport::client_tls(files, network.handshake_timeout);
-    network.tls.as_ref().map(load).transpose().map_err(|why| {
-        Failure::new(&errors::TLS_FILES, "the certificates cannot be used").why(why.to_string())
-    })
 }
 
 /// Takes the second port.
@@ -129,7 +120,6 @@ fn store_failure(why: &OpenError) -> Failure {
 fn network_failure(why: &StartError) -> Failure {
     let entry = match why {
         StartError::Listen { .. } => &errors::PORT_TAKEN,
-        StartError::Tls(_) | StartError::Certificates(_) => &errors::TLS_FILES,
         StartError::Config(_) => &errors::CONFIG_INVALID,
         StartError::System(_) => &errors::DIR_UNUSABLE,
     };
@@ -172,7 +162,7 @@ fn placement_config(config: &Config, birth: &Birth, api: ApiVersion) -> placemen
 pub(super) fn start(
     config: &Config,
     birth: &Birth,
-    tls: Option<ClientTlsConfig>,
+    certificates: Option<Arc<Certificates>>,
     fatal: mpsc::Sender<Failure>,
 ) -> Result<Running, Failure> {
     let member = &birth.member;
@@ -186,8 +176,10 @@ pub(super) fn start(
     let book = Arc::new(Book::open(&config.data_dir, member.cluster, known));
     let identity = (member.cluster, member.store);
     let resolver = Arc::clone(&book) as Arc<dyn transport::Resolver>;
-    let mut network = Network::bind(config.transport(), identity, resolver)
-        .map_err(|why| network_failure(&why))?;
+    let tls = certificates::dialing(certificates.as_ref());
+    let network = transport::Config { tls: certificates, ..config.transport() };
+    let mut network =
+        Network::bind(network, identity, resolver).map_err(|why| network_failure(&why))?;
     let engine = open_engine(config)?;
     let regions = Regions::new(kv::Config { store: member.store, api });
     let view = StateView::new();
@@ -231,7 +223,7 @@ fn link(
     config: &Config,
     birth: &Birth,
     life: u64,
-    (tls, book): (Option<ClientTlsConfig>, Arc<Book>),
+    (tls, book): (Option<Tls>, Arc<Book>),
 ) -> Arc<Link> {
     let me = Me {
         cluster: birth.member.cluster,

@@ -18,6 +18,7 @@
 //! Not here: judging histories with several writers of one key, but by counting.
 
 mod bystanders;
+mod certificates;
 mod cluster;
 mod counters;
 mod ledger;
@@ -27,6 +28,7 @@ mod proxy;
 mod view;
 
 pub use self::bystanders::{Said, say};
+pub use self::certificates::{Files, Signer};
 pub use self::cluster::{Cluster, PATIENCE, until};
 pub use self::ledger::{Counts, Ledger, Load};
 pub use self::node::Node;

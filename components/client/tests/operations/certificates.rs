@@ -33,7 +33,7 @@ async fn both_ends_prove_who_signed_them() {
     let world = World::with_tls(tls);
     let with = |signed: &Signer, trusted: &Signer| {
         let tls = ClientTlsConfig::new().identity(identity(signed)).ca_certificate(trust(trusted));
-        Options { tls: Some(tls), ..world.options() }
+        Options { tls: Some(tls.into()), ..world.options() }
     };
     let client = world.client_with(with(&ours, &ours)).await;
     client.put("a", "1").await.unwrap();

@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::certificates::{Files, Holders};
 use super::node::{Node, pause};
 use super::options::{Options, new_host};
 use super::proxy::Proxies;
@@ -26,6 +27,7 @@ pub struct Cluster {
     /// How it was to be.
     pub options: Options,
     dir: Mutex<Option<TempDir>>,
+    holders: Holders,
     _room: SemaphorePermit<'static>,
 }
 
@@ -65,6 +67,7 @@ impl Cluster {
             proxies: Proxies::default(),
             options,
             dir: Mutex::new(Some(dir)),
+            holders: Holders::default(),
             _room: room,
         };
         let hosts: Vec<(String, String)> =
@@ -94,6 +97,11 @@ impl Cluster {
         args.push(self.options.api_version.to_owned());
         args.extend(self.options.settings().into_iter().flat_map(|set| ["--set".to_owned(), set]));
         let host = address.split(':').next().expect("host:port");
+        if let Some(signer) = &self.options.signer {
+            let files = Files::new(&dir, &format!("node{number}"), host, signer);
+            args.extend(files.settings().into_iter().flat_map(|set| ["--set".to_owned(), set]));
+            self.holders.nodes.lock().push(files);
+        }
         let node = Arc::new(Node {
             address: address.to_owned(),
             listen: listen.to_owned(),
@@ -134,6 +142,21 @@ impl Cluster {
         self.dir.lock().as_ref().map(|dir| dir.path().to_owned()).expect("kept to the end")
     }
 
+    /// The certificates of nodes, in their order; of none, if nobody signs.
+    pub fn certificates(&self) -> Vec<Files> {
+        self.holders.nodes.lock().clone()
+    }
+
+    /// The certificates of clients.
+    ///
+    /// # Panics
+    /// If nobody signs.
+    pub fn client_certificates(&self) -> Files {
+        let signer = self.options.signer.as_ref().expect("somebody signs");
+        let mut files = self.holders.client.lock();
+        files.get_or_insert_with(|| Files::new(&self.dir(), "client", "client", signer)).clone()
+    }
+
     /// Where all nodes are.
     pub fn endpoints(&self) -> Vec<String> {
         self.nodes.read().iter().map(|node| node.address.clone()).collect()
@@ -153,7 +176,8 @@ impl Cluster {
             "v1ttl" => KeyMode::V1Ttl,
             _ => KeyMode::V2 { keyspace: "DEFAULT".to_owned() },
         };
-        let options = client::Options { mode, ..options };
+        let signed = self.options.signer.as_ref().map(|_| self.client_certificates().tls());
+        let options = client::Options { mode, tls: options.tls.clone().or(signed), ..options };
         let endpoints = self.endpoints();
         until("a client", async || Client::connect(&endpoints, options.clone()).await.ok()).await
     }

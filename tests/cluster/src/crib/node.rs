@@ -138,6 +138,11 @@ impl Node {
         assert!(status.is_some_and(|(_, status)| status.stopped()), "{status:?}");
     }
 
+    /// Tells it to look at its certificates.
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     /// Lets it go on.
     pub fn resume(&self) {
         self.signal(Signal::CONT);

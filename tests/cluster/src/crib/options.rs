@@ -1,11 +1,14 @@
 //! What a cluster under test is made of: small regions and short times, so that much happens.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use super::certificates::Signer;
+
 /// How a cluster is to be.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// The program `crib`.
     pub program: PathBuf,
@@ -27,6 +30,8 @@ pub struct Options {
     pub dirs: Vec<PathBuf>,
     /// Whether nodes reach each other, and clients them, through [`super::Proxies`].
     pub is_proxied: bool,
+    /// Who signs the certificates of all; without it they speak plain text.
+    pub signer: Option<Arc<Signer>>,
 }
 
 impl Options {
@@ -44,6 +49,7 @@ impl Options {
             set: Vec::new(),
             dirs: Vec::new(),
             is_proxied: false,
+            signer: None,
         }
     }
 

@@ -14,6 +14,7 @@
 //! | `power` | power is lost on all nodes at once; needs root |
 //! | `chaos` | all of it, at random |
 //! | `membership` | repair, drain, removal, rolling restart |
+//! | `tls` | certificates on all ports, strangers, renewal |
 //! | `seats` | placement's own members are drained, removed and lost |
 //!
 //! What is judged under load, by `Ledger` of the library: no acknowledged put is lost, no read goes
@@ -33,6 +34,7 @@ mod pause;
 mod power;
 mod seats;
 mod spread;
+mod tls;
 
 use std::collections::BTreeMap;
 
