@@ -103,6 +103,29 @@ fn stopping_store_gives_its_leaders_away() {
 }
 
 #[test]
+fn store_without_room_gives_its_leaders_away_and_gets_none_unless_all_are_full() {
+    let mut world = three_stores(30);
+    world.run(10 * MINUTE);
+    let full = |world: &mut World, id, is_full| {
+        world.stores.get_mut(&store(id)).expect("known").is_full = is_full;
+    };
+    full(&mut world, 1, true);
+    world.run(2 * MINUTE);
+    assert_eq!(world.table.tally_of(store(1)).leaders, 0);
+    assert_eq!(world.table.tally_of(store(1)).regions, 30);
+    world.assert_quiet(60 * MINUTE);
+    // Who would take them is no better off.
+    full(&mut world, 2, true);
+    full(&mut world, 3, true);
+    world.assert_quiet(60 * MINUTE);
+    for id in 1..=3 {
+        full(&mut world, id, false);
+    }
+    world.run(10 * MINUTE);
+    assert!(world.table.tally_of(store(1)).leaders >= 8);
+}
+
+#[test]
 fn lost_and_doubled_orders_do_no_harm() {
     let mut world = three_stores(60);
     world.lost_percent = 30;

@@ -23,7 +23,7 @@ pub use catalogue::{
     BAD_REQUEST, BENCH_INVALID, CANNOT_CONNECT, CANNOT_END, CATALOGUE, CHILD_DIED,
     CONDITION_FAILED, CONFIG_INVALID, CONFIG_UNREADABLE, DAMAGED, DENIED, DIR_FOREIGN, DIR_LOCKED,
     DIR_UNUSABLE, DISK_FULL, Entry, INTERRUPTED, JOIN_REFUSED, KEY_NOT_FOUND, NO_CONTEXT,
-    NO_PLACEMENT, NOT_BUILT, NOT_SUPPORTED, NOTHING_SHOWN, OUTCOME_UNKNOWN, OUTPUT_FAILED,
+    NO_PLACEMENT, NO_ROOM, NOT_BUILT, NOT_SUPPORTED, NOTHING_SHOWN, OUTCOME_UNKNOWN, OUTPUT_FAILED,
     PAGE_TOO_LARGE, PORT_TAKEN, READ_FAILED, READER_ENDED, REFUSED, REGION_NOT_FOUND,
     REPLY_UNKNOWN, STORE_NOT_FOUND, STORE_STOPPED, TIMED_OUT, TLS_FILES, TOO_LARGE, TOO_MANY,
     UNHEALTHY, USAGE, VERSION, WORD_BROKEN,
@@ -149,8 +149,8 @@ impl From<client::Error> for Failure {
                 lines.fold(failure, Failure::why)
             }
             Error::Timeout { budget, last } => {
-                Failure::new(&TIMED_OUT, format!("not done within {budget:?}; nothing happened"))
-                    .why(format!("the last attempt: {last}"))
+                let what = format!("not done within {budget:?}; nothing happened");
+                told(&TIMED_OUT, &what, &format!("the last attempt: {last}"))
             }
             Error::Undetermined(why) => {
                 Failure::new(&OUTCOME_UNKNOWN, "it is not known whether this was done").why(why)
@@ -214,6 +214,10 @@ mod tests {
         let budget = std::time::Duration::from_secs(1);
         let last = "busy".to_owned();
         let timeout = Failure::from(client::Error::Timeout { budget, last });
-        assert_eq!(timeout.exit(), Exit::Unreachable);
+        assert_eq!((timeout.entry, timeout.exit()), (&TIMED_OUT, Exit::Unreachable));
+        let last = "CRIB-E4017: the disk is full".to_owned();
+        let full = Failure::from(client::Error::Timeout { budget, last });
+        assert_eq!(full.entry, &NO_ROOM);
+        assert_eq!(full.why, ["the last attempt: the disk is full"]);
     }
 }

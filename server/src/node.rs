@@ -29,6 +29,7 @@ mod link;
 mod machines;
 mod orders;
 mod reports;
+mod room;
 mod source;
 mod splits;
 mod standings;
@@ -47,6 +48,7 @@ use types::ClusterId;
 
 use self::link::Link;
 use self::reports::News;
+pub(crate) use self::room::Room;
 pub(crate) use self::standings::Standings;
 use crate::config::Config;
 use crate::errors::Failure;

@@ -104,7 +104,7 @@ impl<M: Machines + 'static> Cluster<M> {
                     self.guess(group).store(home.get(), Ordering::Relaxed);
                 }
                 Some(Outcome::Refused(
-                    Refusal::NotLeader(_) | Refusal::Busy(_) | Refusal::Stopping,
+                    Refusal::NotLeader(_) | Refusal::Busy(_) | Refusal::Full | Refusal::Stopping,
                 ))
                 | None => self.guess_next(group, id),
                 Some(Outcome::Refused(Refusal::Superseded | Refusal::Raft(_))) => {}

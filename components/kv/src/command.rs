@@ -81,6 +81,19 @@ pub struct NewRegion {
     pub peers: Vec<PeerId>,
 }
 
+impl Action {
+    /// Whether it is there to write: that is not done where room runs out. What takes data away,
+    /// or cuts regions, is.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        match self {
+            Action::Write(mutations) => !mutations.iter().all(Mutation::is_delete),
+            Action::Cas(cas) => !cas.mutation.is_delete(),
+            Action::DeleteRange(_) | Action::Split(_) => false,
+        }
+    }
+}
+
 impl Command {
     /// Its bytes in the log.
     #[must_use]

@@ -46,6 +46,8 @@ pub enum RegionError {
     StaleCommand,
     /// Too much is under way; of what. *Ask again later.*
     Busy(&'static str),
+    /// The disk of this store has too little room for what writes. *Ask again later.*
+    DiskFull(StoreId),
     /// The command is too large, for good. *Make it smaller.*
     EntryTooLarge {
         /// The region.
@@ -60,9 +62,15 @@ pub enum RegionError {
 }
 
 impl RegionError {
-    /// What a refusal of the engine means for a region; `region` is what is known of it here.
+    /// What a refusal of the engine of `own`, this store, means for a region; `region` is what is
+    /// known of it here.
     #[must_use]
-    pub fn of_refusal(refusal: &Refusal, id: GroupId, region: Option<&Region>) -> RegionError {
+    pub fn of_refusal(
+        refusal: &Refusal,
+        own: StoreId,
+        id: GroupId,
+        region: Option<&Region>,
+    ) -> RegionError {
         match refusal {
             Refusal::NoGroup(_) | Refusal::Destroyed(_) | Refusal::Stopping => {
                 RegionError::RegionNotFound(id)
@@ -73,6 +81,7 @@ impl RegionError {
                 RegionError::NotLeader { region: id, leader: known }
             }
             Refusal::Busy(what) => RegionError::Busy(what),
+            Refusal::Full => RegionError::DiskFull(own),
             &Refusal::TooLarge { bytes, limit } => {
                 RegionError::EntryTooLarge { region: id, bytes, limit }
             }
@@ -131,6 +140,9 @@ impl fmt::Display for RegionError {
             }
             RegionError::StaleCommand => write!(f, "the command was overtaken"),
             RegionError::Busy(what) => write!(f, "too much is under way: {what}"),
+            RegionError::DiskFull(own) => {
+                write!(f, "the disk of {own} has no room for what writes")
+            }
             RegionError::EntryTooLarge { bytes, limit, .. } => {
                 write!(f, "the command has {bytes} bytes, {limit} is the most")
             }

@@ -39,6 +39,8 @@ pub enum Refusal {
     NotLeader(Option<(PeerId, Option<StoreId>)>),
     /// Too much is under way. Ask again later.
     Busy(&'static str),
+    /// The disk of this store is full. Others may have room: ask again later.
+    Full,
     /// The command is too large, for good.
     TooLarge {
         /// Bytes of the command.
@@ -103,6 +105,7 @@ impl fmt::Display for Refusal {
                 write!(f, "not the leader, {peer} on {store} is")
             }
             Refusal::Busy(what) => write!(f, "too much is under way: {what}"),
+            Refusal::Full => write!(f, "the disk is full"),
             Refusal::TooLarge { bytes, limit } => {
                 write!(f, "the command has {bytes} bytes, {limit} is the most")
             }

@@ -84,7 +84,7 @@ pub(super) fn next(id: GroupId) -> GroupId {
 /// How many leaders two stores may differ by: a share of the mean.
 pub(super) fn leader_tolerance(cluster: &Cluster) -> u64 {
     let leaders = cluster.table.len() as u64;
-    share(leaders, cluster.config.tolerance_percent, takers(cluster, StoreInfo::takes_leaders))
+    share(leaders, cluster.config.tolerance_percent, takers(cluster, StoreInfo::wants_leaders))
 }
 
 /// How many bytes of score two stores may differ by: a share of the mean, and a few regions.
@@ -126,6 +126,7 @@ pub(super) fn balance_leader(
         let sampled = cursors.sample(round, (Origin::BalanceLeader, source), tried, fits);
         let best = sampled.iter().filter_map(|entry| {
             let to = plan::heir(round.cluster, round.ledger, entry).ok()?;
+            round.cluster.store(to.store).filter(|store| store.wants_leaders())?;
             Some((leaders_with(round.cluster, round.ledger, to.store), entry.id(), to))
         });
         match best.min_by_key(|(count, id, _)| (*count, *id)) {
@@ -247,15 +248,20 @@ fn told(round: &Round, from: StoreId, to: StoreId) -> String {
     format!("store {} has a score of {high} MiB, store {} of {low} MiB", from.get(), to.get())
 }
 
-/// Leaders to move off stores that drain or stop, at most `limit`, and why others stay, in words.
+/// Leaders to move off stores that drain, stop, or have no room, at most `limit`, and why others
+/// stay, in words.
+///
+/// A leader without room takes nothing but deletes; its followers may have some. Who is no better
+/// off is not given it: leaders would go round.
 pub(super) fn evict(
     round: &Round,
     cursors: &mut Cursors,
     limit: usize,
 ) -> (Vec<Move>, Vec<&'static str>) {
     let (mut moves, mut refusals) = (Vec::new(), Vec::new());
-    let leaves = |store: &&StoreInfo| store.state == StoreState::Draining || store.is_stopping;
-    for store in round.cluster.stores.values().filter(leaves) {
+    let leaves = |store: &StoreInfo| store.state == StoreState::Draining || store.is_stopping;
+    let evicts = |store: &&StoreInfo| leaves(store) || store.is_full;
+    for store in round.cluster.stores.values().filter(evicts) {
         let count = round.cluster.config.samples;
         for entry in cursors.sample(round, (Origin::EvictLeader, store.id), count, |_| true) {
             if moves.len() >= limit {
@@ -267,7 +273,16 @@ pub(super) fn evict(
             }
             match plan::heir(round.cluster, round.ledger, entry) {
                 Ok(to) => {
-                    let verb = if store.is_stopping { "stops" } else { "drains" };
+                    let heir = round.cluster.store(to.store);
+                    if !leaves(store) && !heir.is_some_and(StoreInfo::wants_leaders) {
+                        refusals.push("no other replica that may lead has room");
+                        continue;
+                    }
+                    let verb = match (store.is_stopping, leaves(store)) {
+                        (true, _) => "stops",
+                        (false, true) => "drains",
+                        (false, false) => "has no room",
+                    };
                     let reason = format!("store {} {verb}", store.id.get());
                     moves.push(Move::Leader { region: entry.id(), to, reason });
                 }

@@ -115,6 +115,12 @@ impl StoreInfo {
         self.state == StoreState::Up && !self.is_stopping
     }
 
+    /// Whether leaders are moved to it by choice: it takes them, and has room for what they write.
+    #[must_use]
+    pub fn wants_leaders(&self) -> bool {
+        self.takes_leaders() && !self.is_full
+    }
+
     /// Why it may not be given replicas, in words.
     #[must_use]
     pub fn refuses_replicas(&self, config: &SchedulerConfig) -> Option<&'static str> {

@@ -72,19 +72,23 @@ fn swap(promote: &[RegionPeer], remove: &[RegionPeer]) -> Step {
     Step::ChangePeers { set: promote.iter().map(as_voter).collect(), remove: remove.to_vec() }
 }
 
-/// The follower on the store with the fewest leaders that may lead in the place of the leader.
+/// The follower that may lead in the place of the leader: on a store that has room if there is one,
+/// then on the one with the fewest leaders.
 pub(super) fn heir(
     cluster: &Cluster,
     ledger: &Ledger,
     entry: &RegionEntry,
 ) -> Result<RegionPeer, &'static str> {
     let leader = entry.report.leader.id;
+    let is_full = |store| cluster.store(store).is_none_or(|store| store.is_full);
     entry
         .peers()
         .iter()
         .copied()
         .filter(|peer| peer.id != leader && cluster.may_lead(entry, *peer))
-        .min_by_key(|peer| (leaders_with(cluster, ledger, peer.store), peer.store))
+        .min_by_key(|peer| {
+            (is_full(peer.store), leaders_with(cluster, ledger, peer.store), peer.store)
+        })
         .ok_or("no other replica of it may lead")
 }
 

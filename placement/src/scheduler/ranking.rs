@@ -31,7 +31,8 @@ pub(super) struct Ranking<'a> {
 }
 
 impl<'a> Ranking<'a> {
-    /// The stores that take leaders, by how many they have, or those that are up, by their score.
+    /// The stores that leaders are moved to, by how many they have, or those that are up, by their
+    /// score.
     pub(super) fn of(cluster: &Cluster<'a>, ledger: &Ledger, origin: Origin) -> Ranking<'a> {
         let tolerance = match origin {
             Origin::BalanceLeader => leader_tolerance(cluster),
@@ -47,7 +48,7 @@ impl<'a> Ranking<'a> {
             is_waiting: false,
         };
         if origin == Origin::BalanceLeader {
-            for store in cluster.stores.values().filter(|store| store.takes_leaders()) {
+            for store in cluster.stores.values().filter(|store| store.wants_leaders()) {
                 ranking.put(leaders_with(cluster, ledger, store.id), store.id);
             }
             return ranking;

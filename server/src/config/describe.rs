@@ -115,7 +115,9 @@ pub const KEYS: &[Key] = &[
     key("storage.open-files-max", "Tables that may be open."),
     key(
         "storage.keep-free",
-        "With less room on the disk the store counts as full: it is given nothing more.",
+        "With less room on the disk a leader takes deletes alone; placement makes others lead,\n\
+         and gives the store no more replicas. What the others decide it still follows. Log and\n\
+         tables that are written anew need some of it; 0: nothing is kept.",
     ),
     key("limits.connections-max", "Connections at a time; further ones are closed."),
     key("limits.streams-max", "Calls at a time on one connection."),

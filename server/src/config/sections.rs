@@ -204,7 +204,7 @@ pub struct Storage {
     pub background_rate_max: Size,
     /// Tables that may be open.
     pub open_files_max: u32,
-    /// A disk with less room is full: nothing but deletes is taken.
+    /// With less room on the disk, what writes is refused.
     pub keep_free: Size,
 }
 

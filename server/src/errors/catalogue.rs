@@ -73,6 +73,7 @@ pub static CATALOGUE: &[&Entry] = &[
     &DAMAGED,
     &VERSION,
     &STORE_STOPPED,
+    &NO_ROOM,
     &CONFIG_INVALID,
     &CONFIG_UNREADABLE,
     &USAGE,
@@ -419,6 +420,17 @@ pub static STORE_STOPPED: Entry = Entry {
             hold does not. To go on could lose what was acknowledged.",
     next: "look at the disk and the log of the node, then start it again; replace the store if the \
            disk is bad",
+};
+
+/// A store refuses to write, to keep some room.
+pub static NO_ROOM: Entry = Entry {
+    number: 4017,
+    title: "a store has no room for what writes",
+    cause: "The disk of the store that leads the region has less room than the store's setting\n\
+            storage.keep-free, and no replica elsewhere could lead in its place. Reads, deletes\n\
+            and moves go on. Nothing was written.",
+    next: "make room on that disk, delete what is not needed, or add a store",
+    exit: Exit::Unreachable,
 };
 
 /// Settings make no sense.

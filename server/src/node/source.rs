@@ -1,6 +1,5 @@
 //! What the HTTP port tells: of this node from its own state, of the cluster from placement.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use proto::crib::placement::v1::admin_client::AdminClient;
@@ -11,7 +10,6 @@ use tonic::Response;
 use tonic::transport::Channel;
 
 use super::Parts;
-use super::capacity::Capacity;
 use crate::errors::{self, Failure};
 use crate::http::{Answer, Check, Regions, Source};
 use crate::view::{Operator, Status, Store};
@@ -19,8 +17,6 @@ use crate::view::{Operator, Status, Store};
 /// Tells of one node.
 pub(super) struct NodeSource {
     pub(super) parts: Arc<Parts>,
-    pub(super) dir: PathBuf,
-    pub(super) keep_free: u64,
 }
 
 impl NodeSource {
@@ -49,7 +45,7 @@ impl Source for NodeSource {
         let joined = !matches!(state, StoreState::Joining | StoreState::Unspecified);
         let failure = self.parts.data.handle.failure();
         let health = self.parts.data.engine.health();
-        let room = Capacity::of(&self.dir).map_or(u64::MAX, |capacity| capacity.available);
+        let room = &self.parts.data.room;
         vec![
             Check::new("joined", joined, "placement has not answered a heartbeat yet"),
             Check::new(
@@ -64,8 +60,12 @@ impl Source for NodeSource {
             ),
             Check::new(
                 "disk",
-                room >= self.keep_free,
-                format!("{room} bytes are free, {} are to be kept", self.keep_free),
+                !room.is_low(),
+                format!(
+                    "{} bytes are free, {} are to be kept",
+                    room.capacity().available,
+                    room.kept
+                ),
             ),
         ]
     }

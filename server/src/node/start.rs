@@ -23,12 +23,13 @@ use transport::{Certificates, Network, StartError};
 use types::{ApiVersion, GroupId, StoreId};
 
 use super::birth::{self, Birth};
-use super::capacity::Capacity;
 use super::link::{Book, Link, Me};
 use super::machines::NodeMachines;
 use super::reports::{self, News};
 use super::source::NodeSource;
-use super::{Parts, Standings, certificates, hearsay, orders, splits, stopping, strays};
+use super::{
+    Parts, Room, Standings, certificates, hearsay, orders, room, splits, stopping, strays,
+};
 use crate::config::Config;
 use crate::errors::{self, Failure};
 use crate::http;
@@ -206,14 +207,11 @@ pub(super) fn start(
     }
     let handle = store.handle();
     let bounds = Bounds::new(config.limits.requests_max, config.limits.request_timeout.get());
-    let data = Data { store: member.store, regions, handle, engine, standings, bounds };
+    let room = Arc::new(Room::of(config.data_dir.clone(), config.storage.keep_free.get()));
+    let data = Data { store: member.store, regions, handle, engine, standings, bounds, room };
     let link = link(config, birth, store.life(), (tls, book));
     let parts = Arc::new(parts(config, birth, api, (data, link, &view)));
-    let source = Arc::new(NodeSource {
-        parts: Arc::clone(&parts),
-        dir: config.data_dir.clone(),
-        keep_free: config.storage.keep_free.get(),
-    });
+    let source = Arc::new(NodeSource { parts: Arc::clone(&parts) });
     let (health, routes) = routes(config, &parts, &source)?;
     network.serve_with(store.inbox(), routes).map_err(|why| network_failure(&why))?;
     Ok(Running { parts, store, network, view, health, source })
@@ -310,10 +308,8 @@ impl Running {
     /// Starts what goes on by itself.
     pub(super) async fn spawn_tasks(&self, config: &Config, birth: &Birth) -> Vec<JoinHandle<()>> {
         let parts = &self.parts;
-        let dir = config.data_dir.clone();
         let told = Arc::clone(parts);
-        let keep_free = config.storage.keep_free.get();
-        let stats = move || stats(&told, &dir, keep_free);
+        let stats = move || stats(&told);
         let mut orders = parts.link.start(config.placement.heartbeat_interval.get(), stats);
         let taker = Arc::clone(parts);
         let carried = tokio::spawn(async move {
@@ -325,6 +321,7 @@ impl Running {
         let mut tasks = vec![
             carried,
             tokio::spawn(reports::run(Arc::clone(parts))),
+            tokio::spawn(room::run(Arc::clone(parts))),
             tokio::spawn(splits::run(Arc::clone(parts), config.region.check_interval.get())),
             tokio::spawn(Arc::clone(&parts.driver).run()),
             tokio::spawn(hearsay::run(Arc::clone(parts))),
@@ -374,8 +371,8 @@ impl Running {
     }
 }
 
-fn stats(parts: &Parts, dir: &std::path::Path, keep_free: u64) -> StoreStats {
-    let capacity = Capacity::of(dir).unwrap_or_default();
+fn stats(parts: &Parts) -> StoreStats {
+    let capacity = parts.data.room.capacity();
     let health = parts.data.engine.health();
     StoreStats {
         capacity_bytes: capacity.total,
@@ -384,7 +381,7 @@ fn stats(parts: &Parts, dir: &std::path::Path, keep_free: u64) -> StoreStats {
         regions: parts.data.regions.all().len() as u64,
         leaders: parts.data.standings.led().len() as u64,
         is_stopping: parts.is_stopping.load(Ordering::Relaxed),
-        is_full: capacity.total > 0 && capacity.available < keep_free,
+        is_full: parts.data.room.is_low(),
         ..StoreStats::default()
     }
 }

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 use types::{GroupId, Index, StoreId};
 
 use super::errors::Denied;
-use crate::node::Standings;
+use crate::node::{Room, Standings};
 
 /// How long a request may wait here for room: clients give up after two seconds.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -63,6 +63,8 @@ pub(crate) struct Data {
     pub(crate) standings: Arc<Standings>,
     /// What clients may have under way.
     pub(crate) bounds: Bounds,
+    /// Room on its disk.
+    pub(crate) room: Arc<Room>,
 }
 
 /// Seconds since 1970 on this machine's clock: when values expire.
@@ -154,7 +156,7 @@ impl Data {
         let index = match self.bounds.within(self.patiently(|| self.handle.read(id))).await {
             Outcome::Readable(index) => index,
             Outcome::Refused(refusal) => {
-                return Err(RegionError::of_refusal(&refusal, id, Some(&known.region)).into());
+                return Err(self.refused(&refusal, &known));
             }
             _ => return Err(RegionError::StaleCommand.into()),
         };
@@ -173,6 +175,9 @@ impl Data {
         action: Action,
     ) -> Result<(Reply, Index), Denied> {
         let state = self.find(target, keys.clone())?;
+        if action.writes() && self.room.is_low() {
+            return Err(RegionError::DiskFull(self.store).into());
+        }
         let command = Command { epoch: state.region.epoch, action };
         self.propose(&state, &command, keys).await
     }
@@ -198,11 +203,14 @@ impl Data {
                     Err(error) => Err(self.regions.explain(error, keys).into()),
                 }
             }
-            Outcome::Refused(refusal) => {
-                Err(RegionError::of_refusal(&refusal, id, Some(&state.region)).into())
-            }
+            Outcome::Refused(refusal) => Err(self.refused(&refusal, state)),
             _ => Err(RegionError::Undetermined.into()),
         }
+    }
+
+    fn refused(&self, refusal: &Refusal, state: &RegionState) -> Denied {
+        let region = &state.region;
+        RegionError::of_refusal(refusal, self.store, region.id, Some(region)).into()
     }
 
     /// Asks until there is room, for as long as clients wait.

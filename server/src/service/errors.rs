@@ -108,6 +108,11 @@ fn region_error(error: &RegionError) -> errorpb::Error {
             said.undetermined_result =
                 Some(errorpb::UndeterminedResult { message: error.to_string() });
         }
+        RegionError::DiskFull(own) => {
+            let reason = said.message.clone();
+            said.message = format!("CRIB-E4017: {reason}");
+            said.disk_full = Some(errorpb::DiskFull { store_id: vec![own.get()], reason });
+        }
         // Of no kind: all clients back off and come again.
         RegionError::Busy(_) => {}
     }

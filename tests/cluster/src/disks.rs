@@ -104,6 +104,18 @@ impl Disk {
         }
     }
 
+    /// Takes all the room but this many bytes.
+    ///
+    /// # Panics
+    /// If there is less.
+    pub fn fill_but(&self, left: u64) {
+        let file = File::create(self.ballast()).expect("there is room for a file");
+        let found = rustix::fs::statvfs(&self.mount).expect("it is mounted");
+        let room = (found.f_bavail * found.f_frsize).checked_sub(left).expect("there is more");
+        let kept = rustix::fs::FallocateFlags::empty();
+        rustix::fs::fallocate(&file, kept, 0, room).expect("there is room");
+    }
+
     /// Gives it back.
     ///
     /// # Panics

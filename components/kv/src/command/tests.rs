@@ -24,6 +24,22 @@ fn mutation() -> impl Strategy<Value = Mutation> {
     )
 }
 
+#[test]
+fn only_what_sets_a_value_writes() {
+    let put = || Mutation::put(Cf::Default, "a", Stored { expires: None, value: b"" });
+    let delete = || Mutation::delete(Cf::Default, "a");
+    let cas = |mutation| Action::Cas(Cas { mutation, expected: None, now_seconds: 0 });
+    assert!(Action::Write(vec![delete(), put()]).writes() && cas(put()).writes());
+    let range = DeleteRange { families: Vec::new(), start: Bytes::new(), end: Bytes::new() };
+    let others = [
+        Action::Write(vec![delete(), delete()]),
+        cas(delete()),
+        Action::DeleteRange(range),
+        Action::Split(Vec::new()),
+    ];
+    assert!(others.iter().all(|action| !action.writes()));
+}
+
 fn group() -> impl Strategy<Value = GroupId> {
     (1..=u64::MAX).prop_map(|id| GroupId::new(id).unwrap())
 }

@@ -33,7 +33,7 @@ impl Handle {
     pub fn propose(&self, group: GroupId, command: Bytes) -> Pending {
         let bytes = command.len();
         if self.shared.is_full() {
-            return refused(Refusal::Busy("the disk is full"));
+            return refused(Refusal::Full);
         }
         self.ask(group, bytes, |token| Event::Propose { group, token, command })
     }

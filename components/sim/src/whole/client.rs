@@ -446,7 +446,7 @@ impl World<'_> {
                     self.clients[client].learn(region, peer);
                 }
             }
-            RegionError::StaleCommand | RegionError::Busy(_) => {}
+            RegionError::StaleCommand | RegionError::Busy(_) | RegionError::DiskFull(_) => {}
             _ => known.forget(&region),
         }
         self.pause(client);

@@ -152,7 +152,8 @@ impl World<'_> {
                 self.reply(at, &request, got);
             }
             Outcome::Refused(refusal) => {
-                let error = RegionError::of_refusal(&refusal, id, Some(&state.region));
+                let Some(own) = self.hosts[at].store else { return };
+                let error = RegionError::of_refusal(&refusal, own, id, Some(&state.region));
                 self.fail(at, &request, error);
             }
             _ if action(&request.ask).is_none() || self.bug == Some(Planted::UnknownAsRefused) => {
