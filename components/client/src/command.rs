@@ -186,8 +186,16 @@ pub(crate) fn answer_of(response: tikvpb::batch_commands_response::Response) -> 
     })
 }
 
-fn pairs(pairs: Vec<KvPair>) -> Body {
-    Body::Pairs(pairs.into_iter().map(|pair| (pair.key, pair.value)).collect())
+/// An answer of pairs. It has no field for a refusal: that is the error of a pair.
+fn pairs(region_error: Option<errorpb::Error>, pairs: Vec<KvPair>) -> Answer {
+    let refused = pairs.iter().find_map(|pair| pair.error.as_ref()).map(|error| {
+        match (error.abort.as_str(), error.retryable.as_str()) {
+            ("", "") => format!("{error:?}"),
+            ("", why) | (why, _) => why.to_owned(),
+        }
+    });
+    let body = Body::Pairs(pairs.into_iter().map(|pair| (pair.key, pair.value)).collect());
+    Answer { region_error, error: refused.unwrap_or_default(), body }
 }
 
 impl From<RawGetResponse> for Answer {
@@ -199,13 +207,13 @@ impl From<RawGetResponse> for Answer {
 
 impl From<RawBatchGetResponse> for Answer {
     fn from(it: RawBatchGetResponse) -> Answer {
-        Answer { region_error: it.region_error, error: String::new(), body: pairs(it.pairs) }
+        pairs(it.region_error, it.pairs)
     }
 }
 
 impl From<RawScanResponse> for Answer {
     fn from(it: RawScanResponse) -> Answer {
-        Answer { region_error: it.region_error, error: String::new(), body: pairs(it.kvs) }
+        pairs(it.region_error, it.kvs)
     }
 }
 
@@ -251,5 +259,27 @@ impl From<RawCasResponse> for Answer {
         let previous = (!it.previous_not_exist).then_some(it.previous_value);
         let body = Body::Swap { is_swapped: it.succeed, previous };
         Answer { region_error: it.region_error, error: it.error, body }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::kvrpcpb::KeyError;
+
+    use super::*;
+
+    #[test]
+    fn error_of_a_pair_is_the_refusal_and_no_pair() {
+        let refused = |error: KeyError| KvPair { error: Some(error), ..Default::default() };
+        let abort = KeyError { abort: "too long".to_owned(), ..Default::default() };
+        let kvs = vec![refused(abort)];
+        let scan = Answer::from(RawScanResponse { kvs: kvs.clone(), ..Default::default() });
+        let get = Answer::from(RawBatchGetResponse { pairs: kvs, ..Default::default() });
+        assert_eq!((scan.error.as_str(), get.error.as_str()), ("too long", "too long"));
+        let unnamed =
+            RawScanResponse { kvs: vec![refused(KeyError::default())], ..Default::default() };
+        assert!(!Answer::from(unnamed).error.is_empty());
+        let kvs = vec![KvPair { key: "a".into(), ..Default::default() }];
+        assert_eq!(Answer::from(RawScanResponse { kvs, ..Default::default() }).error, "");
     }
 }

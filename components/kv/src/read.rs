@@ -142,30 +142,14 @@ impl Reader<'_> {
     /// If they cannot be read.
     pub fn scan(&self, family: Cf, scan: &Scan) -> Result<Page, storage::Error> {
         let mut page = Page { pairs: Vec::new(), end: PageEnd::Range };
-        let range = self.region.range.intersection(&scan.range);
-        if range.is_empty() {
-            return Ok(page);
-        }
         if scan.pairs_max == 0 {
-            page.end = PageEnd::Pairs;
+            if !self.region.range.intersection(&scan.range).is_empty() {
+                page.end = PageEnd::Pairs;
+            }
             return Ok(page);
         }
-        let start = Bound::Included(range.start.as_slice());
-        let end = match range.end.as_slice() {
-            [] => Bound::Unbounded,
-            end => Bound::Excluded(end),
-        };
-        let mut failed = None;
         let mut bytes = 0;
-        self.view.scan(family, (start, end), scan.direction, &mut |key, value| {
-            let stored = match decode(key, value) {
-                Ok(stored) => stored,
-                Err(why) => {
-                    failed = Some(why);
-                    return false;
-                }
-            };
-            let Some(Stored { value, .. }) = stored.live_at(self.now_seconds) else { return true };
+        self.walk(family, &scan.range, scan.direction, &mut |key, value| {
             let value = match scan.values {
                 Values::Whole => value,
                 Values::Left => &[],
@@ -182,7 +166,59 @@ impl Reader<'_> {
             }
             true
         })?;
-        failed.map_or(Ok(page), Err)
+        Ok(page)
+    }
+
+    /// Shows every pair of a range, as far as the region has it, in the order of the keys.
+    ///
+    /// # Errors
+    /// If they cannot be read; some may have been shown.
+    pub fn visit(
+        &self,
+        family: Cf,
+        range: &KeyRange,
+        show: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<(), storage::Error> {
+        self.walk(family, range, Direction::Forward, &mut |key, value| {
+            show(key, value);
+            true
+        })
+    }
+
+    /// Shows pairs until it is told that it is enough.
+    fn walk(
+        &self,
+        family: Cf,
+        range: &KeyRange,
+        direction: Direction,
+        show: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), storage::Error> {
+        let range = self.region.range.intersection(range);
+        if range.is_empty() {
+            return Ok(());
+        }
+        let start = Bound::Included(range.start.as_slice());
+        let end = match range.end.as_slice() {
+            [] => Bound::Unbounded,
+            end => Bound::Excluded(end),
+        };
+        let mut failed = None;
+        self.view.scan(
+            family,
+            (start, end),
+            direction,
+            &mut |key, value| match decode(key, value) {
+                Ok(stored) => match stored.live_at(self.now_seconds) {
+                    Some(Stored { value, .. }) => show(key, value),
+                    None => true,
+                },
+                Err(why) => {
+                    failed = Some(why);
+                    false
+                }
+            },
+        )?;
+        failed.map_or(Ok(()), Err)
     }
 }
 

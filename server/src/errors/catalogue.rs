@@ -55,7 +55,6 @@ pub static CATALOGUE: &[&Entry] = &[
     &CONDITION_FAILED,
     &OUTCOME_UNKNOWN,
     &NOT_SUPPORTED,
-    &NOT_BUILT,
     &WORD_BROKEN,
     &NOTHING_SHOWN,
     &STORE_NOT_FOUND,
@@ -242,15 +241,6 @@ pub static NOT_SUPPORTED: Entry = Entry {
     cause: "The cluster's api-version, or this version of crib, does not have what was asked for:\n\
             transactions, or times to live where there are none (they need v1ttl or v2).",
     next: "see `crib status` for the api-version, and `crib version`",
-    exit: Exit::Failed,
-};
-
-/// Part of the protocol that is missing.
-pub static NOT_BUILT: Entry = Entry {
-    number: 2021,
-    title: "this call is not built yet",
-    cause: "The call is part of the protocol, and this version of crib does not answer it.",
-    next: "do without it; `crib version` prints what this one is",
     exit: Exit::Failed,
 };
 

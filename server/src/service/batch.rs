@@ -90,14 +90,18 @@ fn push(message: &mut BatchCommandsResponse, (id, say): Answered) {
 async fn answer(raw: Arc<Raw>, id: u64, ask: Option<Ask>) -> Answered {
     let say = match ask {
         Some(Ask::RawGet(request)) => Say::RawGet(raw.get(request).await.0),
-        Some(Ask::RawBatchGet(request)) => Say::RawBatchGet(raw.batch_get(request).await),
+        Some(Ask::RawBatchGet(request)) => Say::RawBatchGet(raw.batch_get(request).await.0),
         Some(Ask::RawPut(request)) => Say::RawPut(raw.put(request).await.0),
-        Some(Ask::RawBatchPut(request)) => Say::RawBatchPut(raw.batch_put(request).await),
+        Some(Ask::RawBatchPut(request)) => Say::RawBatchPut(raw.batch_put(request).await.0),
         Some(Ask::RawDelete(request)) => Say::RawDelete(raw.delete(request).await.0),
-        Some(Ask::RawBatchDelete(request)) => Say::RawBatchDelete(raw.batch_delete(request).await),
-        Some(Ask::RawScan(request)) => Say::RawScan(raw.scan(request).await),
-        Some(Ask::RawBatchScan(request)) => Say::RawBatchScan(raw.batch_scan(request).await),
-        Some(Ask::RawDeleteRange(request)) => Say::RawDeleteRange(raw.delete_range(request).await),
+        Some(Ask::RawBatchDelete(request)) => {
+            Say::RawBatchDelete(raw.batch_delete(request).await.0)
+        }
+        Some(Ask::RawScan(request)) => Say::RawScan(raw.scan(request).await.0),
+        Some(Ask::RawBatchScan(request)) => Say::RawBatchScan(raw.batch_scan(request).await.0),
+        Some(Ask::RawDeleteRange(request)) => {
+            Say::RawDeleteRange(raw.delete_range(request).await.0)
+        }
         Some(Ask::Empty(request)) => {
             Say::Empty(BatchCommandsEmptyResponse { test_id: request.test_id })
         }

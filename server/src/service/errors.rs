@@ -53,14 +53,6 @@ impl Denied {
             Denied::Bad(why) => (None, why),
         }
     }
-
-    /// For answers that have a region error alone.
-    pub(super) fn as_region_error(&self) -> errorpb::Error {
-        match self {
-            Denied::Region(error) => region_error(error),
-            Denied::Bad(why) => errorpb::Error { message: why.clone(), ..Default::default() },
-        }
-    }
 }
 
 fn region_error(error: &RegionError) -> errorpb::Error {
@@ -117,4 +109,21 @@ fn region_error(error: &RegionError) -> errorpb::Error {
         RegionError::Busy(_) => {}
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use types::StoreId;
+
+    use super::*;
+
+    #[test]
+    fn store_without_room_is_named_in_the_field_of_the_protocol() {
+        let own = StoreId::new(7).expect("not zero");
+        let (said, why) = Denied::from(RegionError::DiskFull(own)).said();
+        let said = said.expect("a region error");
+        let full = said.disk_full.expect("it says what kind");
+        assert_eq!((full.store_id, why.as_str()), (vec![7], ""));
+        assert_eq!(said.message, format!("CRIB-E4017: {}", full.reason));
+    }
 }

@@ -5,33 +5,28 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kv::command::{Action, Cas, DeleteRange, Mutation};
 use kv::edge::Target;
-use kv::read::{Found, PageEnd, Reader, Scan, Values};
+use kv::read::{Found, Reader};
 use kv::{Edge, RegionError, RegionState, Reply};
+use proto::errorpb;
 use proto::kvrpcpb::{
     ApiVersion, Context, KeyError, KvPair, RawBatchDeleteRequest, RawBatchDeleteResponse,
     RawBatchGetRequest, RawBatchGetResponse, RawBatchPutRequest, RawBatchPutResponse,
-    RawBatchScanRequest, RawBatchScanResponse, RawCasRequest, RawCasResponse,
-    RawDeleteRangeRequest, RawDeleteRangeResponse, RawDeleteRequest, RawDeleteResponse,
-    RawGetKeyTtlRequest, RawGetKeyTtlResponse, RawGetRequest, RawGetResponse, RawPutRequest,
-    RawPutResponse, RawScanRequest, RawScanResponse, UnsafeDestroyRangeRequest,
-    UnsafeDestroyRangeResponse,
+    RawCasRequest, RawCasResponse, RawDeleteRangeRequest, RawDeleteRangeResponse, RawDeleteRequest,
+    RawDeleteResponse, RawGetKeyTtlRequest, RawGetKeyTtlResponse, RawGetRequest, RawGetResponse,
+    RawPutRequest, RawPutResponse, UnsafeDestroyRangeRequest, UnsafeDestroyRangeResponse,
 };
-use storage::{Cf, Direction, View};
+use storage::{Cf, View};
 use tokio::task::spawn_blocking;
 use types::{GroupId, Index, KeyRange, StoreId};
 
 use super::data::{Data, now_seconds};
 use super::errors::Denied;
 
-/// Most pairs of one scan; clients ask for no more.
-const SCAN_PAIRS_MAX: usize = 10_240;
-/// Bytes of keys and values in one answer. Clients take a short answer for the end of a region, so
-/// that one that does not fit is refused, not cut.
-const ANSWER_BYTES_MAX: usize = 32 << 20;
+mod checksum;
+mod ranges;
+
 /// Keys of one batch. Clients do not cut batches of reads: a hundred thousand short keys are usual.
 const BATCH_KEYS_MAX: usize = 262_144;
-/// Ranges of one scan of many.
-const RANGES_MAX: usize = 1_024;
 
 /// Region and slot of what was read or written.
 pub(super) type Version = Option<(GroupId, Index)>;
@@ -89,31 +84,35 @@ impl Raw {
         Ok((found?, Some((target.region, index))))
     }
 
-    pub(super) async fn get_key_ttl(&self, request: RawGetKeyTtlRequest) -> RawGetKeyTtlResponse {
+    pub(super) async fn get_key_ttl(
+        &self,
+        request: RawGetKeyTtlRequest,
+    ) -> (RawGetKeyTtlResponse, Version) {
         match self.try_get(request.context, &request.key, &request.cf).await {
-            Ok((found, _)) => RawGetKeyTtlResponse {
-                not_found: found.is_none(),
-                ttl: found.and_then(|found| found.ttl_seconds).unwrap_or(0),
-                ..Default::default()
-            },
+            Ok((found, version)) => {
+                let not_found = found.is_none();
+                let ttl = found.and_then(|found| found.ttl_seconds).unwrap_or(0);
+                (RawGetKeyTtlResponse { not_found, ttl, ..Default::default() }, version)
+            }
             Err(denied) => {
                 let (region_error, error) = denied.said();
-                RawGetKeyTtlResponse { region_error, error, ..Default::default() }
+                (RawGetKeyTtlResponse { region_error, error, ..Default::default() }, None)
             }
         }
     }
 
-    pub(super) async fn batch_get(&self, request: RawBatchGetRequest) -> RawBatchGetResponse {
-        match self.try_batch_get(request).await {
-            Ok(pairs) => RawBatchGetResponse { region_error: None, pairs },
-            Err(denied) => RawBatchGetResponse {
-                region_error: Some(denied.as_region_error()),
-                pairs: Vec::new(),
-            },
-        }
+    pub(super) async fn batch_get(
+        &self,
+        request: RawBatchGetRequest,
+    ) -> (RawBatchGetResponse, Version) {
+        let (region_error, pairs, version) = paired(self.try_batch_get(request).await);
+        (RawBatchGetResponse { region_error, pairs }, version)
     }
 
-    async fn try_batch_get(&self, request: RawBatchGetRequest) -> Result<Vec<KvPair>, Denied> {
+    async fn try_batch_get(
+        &self,
+        request: RawBatchGetRequest,
+    ) -> Result<(Vec<KvPair>, Version), Denied> {
         let target = target(&self.edge, request.context)?;
         let family = self.edge.family(&request.cf)?;
         let keys = self.engine_keys(&request.keys)?;
@@ -121,9 +120,10 @@ impl Raw {
         let look = move |view: Box<dyn View>, state: Arc<RegionState>| {
             spawn_blocking(move || reader(&*view, &state).get_all(family, slices(&asked)))
         };
-        let (found, _) = self.data.read(&target, slices(&keys), look).await?;
+        let (found, index) = self.data.read(&target, slices(&keys), look).await?;
         let found = joined(found.await)?.into_iter();
-        Ok(self.pairs(found.map(|(key, found)| (key, found.value))))
+        let pairs = self.pairs(found.map(|(key, found)| (key, found.value)));
+        Ok((pairs, Some((target.region, index))))
     }
 
     /// Pairs as clients have them. Keys of another form are none that a client wrote.
@@ -164,7 +164,10 @@ impl Raw {
         (RawDeleteResponse { region_error, error }, version)
     }
 
-    pub(super) async fn batch_put(&self, request: RawBatchPutRequest) -> RawBatchPutResponse {
+    pub(super) async fn batch_put(
+        &self,
+        request: RawBatchPutRequest,
+    ) -> (RawBatchPutResponse, Version) {
         let RawBatchPutRequest { context, pairs, cf, ttl, ttls, .. } = request;
         let ttls = if ttls.is_empty() { vec![ttl] } else { ttls };
         let mutations = || {
@@ -177,29 +180,29 @@ impl Raw {
             };
             pairs.iter().zip(ttls).map(mutation).collect::<Result<Vec<_>, Denied>>()
         };
-        let (region_error, error, _) = self.mutate(context, mutations()).await;
-        RawBatchPutResponse { region_error, error }
+        let (region_error, error, version) = self.mutate(context, mutations()).await;
+        (RawBatchPutResponse { region_error, error }, version)
     }
 
     pub(super) async fn batch_delete(
         &self,
         request: RawBatchDeleteRequest,
-    ) -> RawBatchDeleteResponse {
+    ) -> (RawBatchDeleteResponse, Version) {
         let RawBatchDeleteRequest { context, keys, cf, .. } = request;
         let mutations = || {
             let family = self.edge.family(&cf)?;
             let keys = self.engine_keys(&keys)?;
             Ok(keys.into_iter().map(|key| Mutation::delete(family, key)).collect())
         };
-        let (region_error, error, _) = self.mutate(context, mutations()).await;
-        RawBatchDeleteResponse { region_error, error }
+        let (region_error, error, version) = self.mutate(context, mutations()).await;
+        (RawBatchDeleteResponse { region_error, error }, version)
     }
 
     async fn mutate(
         &self,
         context: Option<Context>,
         mutations: Result<Vec<Mutation>, Denied>,
-    ) -> (Option<proto::errorpb::Error>, String, Version) {
+    ) -> (Option<errorpb::Error>, String, Version) {
         let done = async {
             let mutations = mutations?;
             let target = target(&self.edge, context)?;
@@ -273,7 +276,7 @@ impl Raw {
     pub(super) async fn delete_range(
         &self,
         request: RawDeleteRangeRequest,
-    ) -> RawDeleteRangeResponse {
+    ) -> (RawDeleteRangeResponse, Version) {
         let done = async {
             let target = target(&self.edge, request.context)?;
             let family = self.edge.family(&request.cf)?;
@@ -281,10 +284,10 @@ impl Raw {
             self.delete_within(&target, vec![family], range).await
         };
         match done.await {
-            Ok(()) => RawDeleteRangeResponse::default(),
+            Ok(version) => (RawDeleteRangeResponse::default(), version),
             Err(denied) => {
                 let (region_error, error) = denied.said();
-                RawDeleteRangeResponse { region_error, error }
+                (RawDeleteRangeResponse { region_error, error }, None)
             }
         }
     }
@@ -294,12 +297,12 @@ impl Raw {
         target: &Target,
         families: Vec<Cf>,
         range: KeyRange,
-    ) -> Result<(), Denied> {
+    ) -> Result<Version, Denied> {
         let KeyRange { start, end } = range;
         let action =
             Action::DeleteRange(DeleteRange { families, start: start.into(), end: end.into() });
-        self.data.write(target, std::iter::empty(), action).await?;
-        Ok(())
+        let (_, index) = self.data.write(target, std::iter::empty(), action).await?;
+        Ok(Some((target.region, index)))
     }
 
     /// Clients send this to every store: each deletes what it leads, through the log.
@@ -318,7 +321,7 @@ impl Raw {
             let families = vec![Cf::Default, Cf::Lock, Cf::Write];
             match self.delete_within(&target, families, part).await {
                 // Whoever leads it now is asked as well.
-                Ok(()) | Err(Denied::Region(RegionError::NotLeader { .. })) => {}
+                Ok(_) | Err(Denied::Region(RegionError::NotLeader { .. })) => {}
                 Err(denied) => {
                     let (region_error, error) = denied.said();
                     return UnsafeDestroyRangeResponse { region_error, error };
@@ -327,115 +330,27 @@ impl Raw {
         }
         UnsafeDestroyRangeResponse::default()
     }
-
-    pub(super) async fn scan(&self, request: RawScanRequest) -> RawScanResponse {
-        let RawScanRequest { context, start_key, end_key, limit, key_only, cf, reverse } = request;
-        let wanted = Wanted { limit: limit as usize, key_only, reverse };
-        match self.try_scan(context, &cf, vec![(start_key, end_key)], wanted).await {
-            Ok(kvs) => RawScanResponse { region_error: None, kvs },
-            Err(denied) => {
-                refused_scan(denied, |region_error, kvs| RawScanResponse { region_error, kvs })
-            }
-        }
-    }
-
-    pub(super) async fn batch_scan(&self, request: RawBatchScanRequest) -> RawBatchScanResponse {
-        let RawBatchScanRequest { context, ranges, each_limit, key_only, cf, reverse } = request;
-        let wanted = Wanted { limit: each_limit as usize, key_only, reverse };
-        let ranges = ranges.into_iter().map(|range| (range.start_key, range.end_key)).collect();
-        match self.try_scan(context, &cf, ranges, wanted).await {
-            Ok(kvs) => RawBatchScanResponse { region_error: None, kvs },
-            Err(denied) => {
-                refused_scan(denied, |region_error, kvs| RawBatchScanResponse { region_error, kvs })
-            }
-        }
-    }
-
-    /// Each range by itself, clipped to the region; together they fit into one answer.
-    async fn try_scan(
-        &self,
-        context: Option<Context>,
-        cf: &str,
-        ranges: Vec<(Bytes, Bytes)>,
-        wanted: Wanted,
-    ) -> Result<Vec<KvPair>, Denied> {
-        let target = target(&self.edge, context)?;
-        let family = self.edge.family(cf)?;
-        if ranges.len() > RANGES_MAX {
-            let why = format!("CRIB-E2004: {} ranges, {RANGES_MAX} is the most", ranges.len());
-            return Err(Denied::Bad(why));
-        }
-        let range = |(start, end): &(Bytes, Bytes)| {
-            let (lower, upper) = if wanted.reverse { (end, start) } else { (start, end) };
-            self.edge.range(lower, upper)
-        };
-        let ranges: Vec<KeyRange> = ranges.iter().map(range).collect::<Result<_, _>>()?;
-        let look = move |view: Box<dyn View>, state: Arc<RegionState>| {
-            spawn_blocking(move || scan_all(reader(&*view, &state), family, ranges, wanted))
-        };
-        let (found, _) = self.data.read(&target, std::iter::empty(), look).await?;
-        let found = joined(found.await)?.ok_or_else(|| {
-            let why = "the answer is too long: ask for fewer pairs";
-            Denied::Bad(format!("CRIB-E2005: {why} than {}", wanted.limit))
-        })?;
-        Ok(self.pairs(found.into_iter()))
-    }
 }
 
 fn reader<'a>(view: &'a dyn View, state: &'a RegionState) -> Reader<'a> {
     Reader { view, region: &state.region, now_seconds: now_seconds() }
 }
 
-/// The pairs of all ranges; `None` if they do not fit into one answer.
-fn scan_all(
-    reader: Reader<'_>,
-    family: Cf,
-    ranges: Vec<KeyRange>,
-    wanted: Wanted,
-) -> Result<Option<Pairs>, storage::Error> {
-    let mut found = Vec::new();
-    let mut bytes_max = ANSWER_BYTES_MAX;
-    for range in ranges {
-        let scan = Scan {
-            range,
-            direction: if wanted.reverse { Direction::Reverse } else { Direction::Forward },
-            pairs_max: wanted.limit.min(SCAN_PAIRS_MAX),
-            bytes_max,
-            values: if wanted.key_only { Values::Left } else { Values::Whole },
-        };
-        let page = reader.scan(family, &scan)?;
-        if page.end == PageEnd::Bytes {
-            return Ok(None);
-        }
-        let bytes: usize = page.pairs.iter().map(|(key, value)| key.len() + value.len()).sum();
-        bytes_max = bytes_max.saturating_sub(bytes);
-        found.extend(page.pairs);
-    }
-    Ok(Some(found))
-}
-
-/// Engine keys and values.
-type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
-
-/// What is wanted of a scan.
-#[derive(Clone, Copy)]
-struct Wanted {
-    limit: usize,
-    key_only: bool,
-    reverse: bool,
-}
-
-/// Answers of scans have no field for what is wrong with a request but that of a pair.
-fn refused_scan<T>(
-    denied: Denied,
-    answer: impl FnOnce(Option<proto::errorpb::Error>, Vec<KvPair>) -> T,
-) -> T {
+/// Answers of pairs have no field for what is wrong with a request but that of a pair. A region
+/// error would not do: clients look for the region again, and ask the same.
+fn paired(
+    found: Result<(Vec<KvPair>, Version), Denied>,
+) -> (Option<errorpb::Error>, Vec<KvPair>, Version) {
+    let denied = match found {
+        Ok((pairs, version)) => return (None, pairs, version),
+        Err(denied) => denied,
+    };
     match denied.said() {
         (None, why) => {
             let error = Some(KeyError { abort: why, ..Default::default() });
-            answer(None, vec![KvPair { error, ..Default::default() }])
+            (None, vec![KvPair { error, ..Default::default() }], None)
         }
-        (region_error, _) => answer(region_error, Vec::new()),
+        (region_error, _) => (region_error, Vec::new(), None),
     }
 }
 

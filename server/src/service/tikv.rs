@@ -27,7 +27,9 @@ use types::{GroupId, Index};
 
 use super::{Raw, batch, transactions};
 
-/// Asks for the version of what was read or written.
+/// Asks for the version of what was read or written, in the answer to each raw request that is for
+/// one region. It comes with the head of the answer: the library adds no trailers to an answer that
+/// is not an error, and it is known before the first byte in any case.
 const WANT_VERSION: &str = "crib-want-version";
 /// Region and slot: of two answers about one region, the later one saw more.
 const VERSION: &str = "crib-version";
@@ -106,50 +108,61 @@ impl Tikv for Service {
         &self,
         request: Request<RawBatchGetRequest>,
     ) -> Answer<RawBatchGetResponse> {
-        Ok(Response::new(self.raw.batch_get(request.into_inner()).await))
+        let (metadata, _, message) = request.into_parts();
+        Ok(versioned(&metadata, self.raw.batch_get(message).await))
     }
 
     async fn raw_batch_put(
         &self,
         request: Request<RawBatchPutRequest>,
     ) -> Answer<RawBatchPutResponse> {
-        Ok(Response::new(self.raw.batch_put(request.into_inner()).await))
+        let (metadata, _, message) = request.into_parts();
+        Ok(versioned(&metadata, self.raw.batch_put(message).await))
     }
 
     async fn raw_batch_delete(
         &self,
         request: Request<RawBatchDeleteRequest>,
     ) -> Answer<RawBatchDeleteResponse> {
-        Ok(Response::new(self.raw.batch_delete(request.into_inner()).await))
+        let (metadata, _, message) = request.into_parts();
+        Ok(versioned(&metadata, self.raw.batch_delete(message).await))
     }
 
     async fn raw_scan(&self, request: Request<RawScanRequest>) -> Answer<RawScanResponse> {
-        Ok(Response::new(self.raw.scan(request.into_inner()).await))
+        let (metadata, _, message) = request.into_parts();
+        Ok(versioned(&metadata, self.raw.scan(message).await))
     }
 
     async fn raw_batch_scan(
         &self,
         request: Request<RawBatchScanRequest>,
     ) -> Answer<RawBatchScanResponse> {
-        Ok(Response::new(self.raw.batch_scan(request.into_inner()).await))
+        let (metadata, _, message) = request.into_parts();
+        Ok(versioned(&metadata, self.raw.batch_scan(message).await))
     }
 
     async fn raw_delete_range(
         &self,
         request: Request<RawDeleteRangeRequest>,
     ) -> Answer<RawDeleteRangeResponse> {
-        Ok(Response::new(self.raw.delete_range(request.into_inner()).await))
+        let (metadata, _, message) = request.into_parts();
+        Ok(versioned(&metadata, self.raw.delete_range(message).await))
     }
 
     async fn raw_get_key_ttl(
         &self,
         request: Request<RawGetKeyTtlRequest>,
     ) -> Answer<RawGetKeyTtlResponse> {
-        Ok(Response::new(self.raw.get_key_ttl(request.into_inner()).await))
+        let (metadata, _, message) = request.into_parts();
+        Ok(versioned(&metadata, self.raw.get_key_ttl(message).await))
     }
 
-    async fn raw_checksum(&self, _: Request<RawChecksumRequest>) -> Answer<RawChecksumResponse> {
-        Err(Status::unimplemented("CRIB-E2021: checksums of ranges are not built yet"))
+    async fn raw_checksum(
+        &self,
+        request: Request<RawChecksumRequest>,
+    ) -> Answer<RawChecksumResponse> {
+        let (metadata, _, message) = request.into_parts();
+        Ok(versioned(&metadata, self.raw.checksum(message).await))
     }
 
     async fn unsafe_destroy_range(

@@ -14,6 +14,7 @@
 //! | `power` | power is lost on all nodes at once; needs root |
 //! | `chaos` | all of it, at random |
 //! | `membership` | repair, drain, removal, rolling restart |
+//! | `raw` | raw requests on the wire: checksums, refusals, versions |
 //! | `tls` | certificates on all ports, strangers, renewal |
 //! | `seats` | placement's own members are drained, removed and lost |
 //!
@@ -32,6 +33,7 @@ mod membership;
 mod partition;
 mod pause;
 mod power;
+mod raw;
 mod seats;
 mod spread;
 mod tls;
