@@ -152,6 +152,7 @@ impl From<client::Error> for Failure {
                 let what = format!("not done within {budget:?}; nothing happened");
                 told(&TIMED_OUT, &what, &format!("the last attempt: {last}"))
             }
+            Error::NoLeader(why) => Failure::new(&NO_PLACEMENT, "placement has no leader").why(why),
             Error::Undetermined(why) => {
                 Failure::new(&OUTCOME_UNKNOWN, "it is not known whether this was done").why(why)
             }

@@ -178,6 +178,7 @@ impl From<Error> for Failed {
         let kind = match &error {
             Error::NotConnected(_) => "not connected",
             Error::Timeout { .. } => "timed out",
+            Error::NoLeader(_) => "no leader",
             Error::Undetermined(_) => "outcome unknown",
             Error::Refused(_) => "refused",
             Error::Denied(_) => "denied",

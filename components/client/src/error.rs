@@ -16,6 +16,9 @@ pub enum Error {
         /// What went wrong the last time.
         last: String,
     },
+    /// Placement was reached, and has no leader that can be reached. Nothing happened; a majority
+    /// of its members elects one soon.
+    NoLeader(String),
     /// It is not known whether the write took effect, or will.
     Undetermined(String),
     /// A server refused, in its words. Nothing happened, and asking again gives the same.
@@ -58,6 +61,7 @@ impl Error {
         match self {
             Error::NotConnected(_) => Fate::Retry,
             Error::Timeout { .. } => Fate::Retry,
+            Error::NoLeader(_) => Fate::Retry,
             Error::Undetermined(_) => Fate::Unknown,
             Error::Refused(_) => Fate::Refused,
             Error::Denied(_) => Fate::Refused,
@@ -82,6 +86,7 @@ impl fmt::Display for Error {
             Error::Timeout { budget, last } => {
                 write!(f, "not done within {budget:?}; the last attempt: {last}")
             }
+            Error::NoLeader(why) => f.write_str(why),
             Error::Undetermined(why) => write!(f, "it is not known whether it was done: {why}"),
             Error::Refused(why) => write!(f, "refused: {why}"),
             Error::Denied(why) => write!(f, "not permitted: {why}"),

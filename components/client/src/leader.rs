@@ -32,6 +32,12 @@ pub struct Leader {
 }
 
 impl Leader {
+    /// Where it is, `host:port`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The connection to it.
     #[must_use]
     pub fn channel(&self) -> Channel {
@@ -99,9 +105,9 @@ impl Finder {
     /// The connection to the leader; a new one, if there is none.
     ///
     /// # Errors
-    /// [`Error::NotConnected`] if no member was reached, [`Error::Timeout`] if none of them knows a
-    /// leader that can be reached: both may be otherwise soon. [`Error::Denied`] if none takes our
-    /// certificate, or shows one that we take.
+    /// [`Error::NotConnected`] if no member was reached, [`Error::NoLeader`] if none of them knows
+    /// a leader that can be reached: both may be otherwise soon. [`Error::Denied`] if none takes
+    /// our certificate, or shows one that we take.
     pub async fn get(&self) -> Result<Arc<Leader>> {
         let mut place = self.leader.lock().await;
         if let Some(leader) = &*place {
@@ -193,7 +199,7 @@ impl Finder {
             }
         }
         Err(match (last, other) {
-            (Some(last), _) => Error::Timeout { budget: self.options.attempt_timeout, last },
+            (Some(last), _) => Error::NoLeader(last),
             (None, Some(other)) => other,
             (None, None) => nobody(failures),
         })

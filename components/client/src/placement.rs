@@ -45,7 +45,7 @@ impl Placement {
         while let Err(error) = finder.get().await {
             match error {
                 // Members are there, and elect one.
-                Error::Timeout { last, .. } => budget.pause(Setback::harmless(last)).await?,
+                Error::NoLeader(why) => budget.pause(Setback::harmless(why)).await?,
                 error => return Err(error),
             }
         }
@@ -69,7 +69,7 @@ impl Placement {
         let most = budget.attempt(self.options.connect_timeout + self.options.attempt_timeout);
         match time::timeout(most, self.finder.get()).await {
             Ok(Ok(leader)) => Ok(Ok(leader)),
-            Ok(Err(error @ (Error::NotConnected(_) | Error::Timeout { .. }))) => {
+            Ok(Err(error @ (Error::NotConnected(_) | Error::NoLeader(_)))) => {
                 Ok(Err(Setback::harmless(error.to_string())))
             }
             Ok(Err(error)) => Err(error),

@@ -13,6 +13,7 @@
 mod book;
 mod heartbeat;
 mod reporting;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use tonic::{Code, Response, Status};
 use types::{ClusterId, GroupId, Region, StoreId};
 
 pub(crate) use book::Book;
+use waiting::Waiting;
 
 /// Orders that wait to be carried out.
 const ORDERS_MAX: usize = 1_024;
@@ -89,13 +91,17 @@ pub(crate) async fn join(
     request: JoinRequest,
 ) -> Result<JoinResponse, String> {
     let finder = finder(None, endpoints, tls);
+    let mut waiting = Waiting::default();
     loop {
         let request = request.clone();
         let ask = |channel| async move { PlacementClient::new(channel).join(request).await };
         match call(&finder, ask).await {
             Ok(answer) => return Ok(answer),
             Err(Failed::Final(why)) => return Err(why),
-            Err(Failed::Passing(why)) => tracing::warn!(why, "not joined yet"),
+            Err(Failed::Passing(why)) if waiting.failed(&why) => {
+                tracing::warn!(why, "not joined yet: waiting for placement");
+            }
+            Err(Failed::Passing(_)) => {}
         }
         sleep(PAUSE * 5).await;
     }

@@ -12,6 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::Channel;
 
+use super::waiting::Waiting;
 use super::{Link, PAUSE};
 
 /// Regions in one message.
@@ -25,14 +26,24 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Tells, until the runtime ends.
 pub(super) async fn run(link: Arc<Link>, orders: mpsc::Sender<Order>) {
+    let mut waiting = Waiting::default();
     loop {
         let why = match link.finder.get().await {
             Ok(leader) => {
+                if waiting.is_over() {
+                    tracing::info!(address = leader.address(), "placement is led again");
+                }
                 let told = tell(&link, leader.channel(), &orders).await;
                 link.finder.lose(&leader).await;
                 told.err().unwrap_or_default()
             }
-            Err(why) => why.to_string(),
+            Err(why) => {
+                let why = why.to_string();
+                if waiting.failed(&why) {
+                    tracing::warn!(why, "waiting for placement: nothing is planned meanwhile");
+                }
+                why
+            }
         };
         tracing::debug!(why, "reports begin anew");
         sleep(PAUSE).await;
