@@ -30,6 +30,7 @@ use crate::GROUP;
 use crate::clock::{Clock, wall_ms};
 use crate::config::Config;
 use crate::machine::StateView;
+use crate::scheduler::Tally;
 use crate::state::{Command, FIRST_ID, Refused, Reply};
 use crate::tso::Oracle;
 
@@ -209,6 +210,13 @@ impl Driver {
             Some(true) if self.leader() == Some(store) => v1::PlacementSeat::Leader,
             Some(true) => v1::PlacementSeat::Member,
         }
+    }
+
+    /// How many operators run, and how many have ended in which way under this leadership; `None`
+    /// if this member does not lead.
+    #[must_use]
+    pub fn operators(&self) -> Option<(usize, Tally)> {
+        self.lead.read().as_ref().map(|lead| lead.operators())
     }
 
     pub(crate) fn not_leader(&self) -> Unavailable {

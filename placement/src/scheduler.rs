@@ -41,4 +41,5 @@ pub use load::{Effect, Ledger, score};
 pub use operator::{Ended, Operator, Origin, Outcome, Priority};
 pub use places::Places;
 pub use reasons::{Reasons, Verdict};
+pub use running::Tally;
 pub use step::{Order, OrderStep, Step};

@@ -21,6 +21,7 @@
 mod birth;
 pub mod capacity;
 mod certificates;
+mod figures;
 mod files;
 pub mod founders;
 mod hearsay;
@@ -90,8 +91,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Failure> {
     let every = config.tls.check_interval.get();
     tasks.push(tokio::spawn(certificates::watch(certificates.clone(), hangups, every)));
     if let Some(listener) = http {
-        let registry = Arc::new(http::metrics::registry());
-        let router = http::router(running.source(), registry, &config.http);
+        let mut registry = http::metrics::registry();
+        registry.register_collector(Box::new(running.figures()));
+        let router = http::router(running.source(), Arc::new(registry), &config.http);
         let secure = http::Secure::of(config.http.tls, certificates);
         let limits = config.http.clone();
         tokio::spawn(http::serve(listener, router, limits, secure, shutdown.clone()));

@@ -148,6 +148,8 @@ pub struct ApplyOutput {
     pub replies: Vec<(GroupId, Token, Index, Bytes)>,
     /// For the courier.
     pub snapshots: Vec<SnapshotBegun>,
+    /// How many entries were applied.
+    pub entries: u64,
 }
 
 /// Why the apply lane cannot go on. The process stops.

@@ -153,7 +153,9 @@ pub use message::{
 pub use observer::{Observer, Standing};
 pub use outcome::{GroupStatus, Outcome, Refusal};
 pub use raft::{Change, Seat};
-pub use runtime::{Awaited, Counts, Handle, OnFatal, Parts, Pending, Store};
+pub use runtime::{
+    Awaited, BOUNDS, Counts, Handle, Histogram, OnFatal, Parts, Pending, Store, Times,
+};
 pub use shard::Beginning;
 pub use state_machine::{Command, Corrupt, Machines, SnapshotReader, Spawn, StateMachine};
 pub use transport::{Inbox, Transport};

@@ -17,6 +17,8 @@ pub struct Health {
     pub table_bytes: u64,
     /// Bytes in memory that are not in tables yet.
     pub memory_bytes: u64,
+    /// Bytes in memory of what was read.
+    pub cache_bytes: u64,
 }
 
 /// Whether writes are held back.

@@ -171,13 +171,17 @@ impl RocksEngine {
         error
     }
 
+    /// A number that RocksDB keeps of a column family; 0 if it does not tell.
+    fn number(&self, cf: Cf, property: &str) -> u64 {
+        let found = family(&self.db, cf)
+            .ok()
+            .and_then(|family| self.db.property_int_value_cf(family, property).ok().flatten());
+        found.unwrap_or(0)
+    }
+
     /// A number that RocksDB keeps, summed up over the column families.
     fn sum(&self, property: &str) -> u64 {
-        let of = |cf| {
-            let family = family(&self.db, cf).ok()?;
-            self.db.property_int_value_cf(family, property).ok().flatten()
-        };
-        Cf::ALL.into_iter().filter_map(of).sum()
+        Cf::ALL.into_iter().map(|cf| self.number(cf, property)).sum()
     }
 }
 
@@ -260,6 +264,8 @@ impl Engine for RocksEngine {
             compaction_pending_bytes: self.sum("rocksdb.estimate-pending-compaction-bytes"),
             table_bytes: self.sum("rocksdb.total-sst-files-size"),
             memory_bytes: self.sum("rocksdb.cur-size-all-mem-tables"),
+            // All families share one.
+            cache_bytes: self.number(Cf::Default, "rocksdb.block-cache-usage"),
         }
     }
 }

@@ -86,6 +86,11 @@ impl Lane {
         }
     }
 
+    /// How much was dropped, as it could not wait.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.state.lock().queue.dropped
+    }
+
     /// Waits until there is something to send.
     pub(crate) async fn filled(&self) {
         poll_fn(|context| {

@@ -89,6 +89,13 @@ impl Links {
         link.messages.problem().or_else(|| link.snapshots.problem())
     }
 
+    /// Messages and frames that were dropped, as they could not wait.
+    pub(crate) fn dropped(&self) -> u64 {
+        let state = self.state.lock();
+        let lanes = state.by_store.values().flat_map(|link| [&link.messages, &link.snapshots]);
+        lanes.map(|lane| lane.dropped()).sum()
+    }
+
     fn lane(&self, to: StoreId, kind: Kind) -> Option<Arc<Lane>> {
         let mut state = self.state.lock();
         let State { phase, by_store } = &mut *state;

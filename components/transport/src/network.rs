@@ -55,6 +55,19 @@ pub struct Network {
     stage: Stage,
 }
 
+/// What a network counts.
+#[derive(Clone)]
+pub struct Traffic(Arc<Links>);
+
+impl Traffic {
+    /// Messages and snapshot frames to other stores that were dropped since it was bound, as more
+    /// waited than may.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.0.dropped()
+    }
+}
+
 enum Stage {
     Bound(Box<Bound>),
     Serving { stop: oneshot::Sender<()>, thread: JoinHandle<()> },
@@ -190,6 +203,12 @@ impl Network {
     #[must_use]
     pub fn transport(&self) -> Arc<dyn Transport> {
         Arc::clone(&self.links) as Arc<dyn Transport>
+    }
+
+    /// What it counts, for as long as anybody looks.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        Traffic(Arc::clone(&self.links))
     }
 
     /// Where it listens.

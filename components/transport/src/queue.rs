@@ -35,6 +35,8 @@ pub(crate) struct Queue {
     elements: VecDeque<(usize, Element)>,
     bytes: usize,
     liveness: Option<Liveness>,
+    /// Elements that were dropped, since there is this queue.
+    pub(crate) dropped: u64,
 }
 
 #[derive(Debug)]
@@ -62,7 +64,7 @@ impl Bounds {
 
 impl Queue {
     pub(crate) fn new(bounds: Bounds) -> Queue {
-        Queue { bounds, elements: VecDeque::new(), bytes: 0, liveness: None }
+        Queue { bounds, elements: VecDeque::new(), bytes: 0, liveness: None, dropped: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -91,6 +93,7 @@ impl Queue {
 
     fn push(&mut self, bytes: usize, element: Element) -> bool {
         if bytes > self.bounds.element_bytes_max {
+            self.dropped += 1;
             return false;
         }
         self.elements.push_back((bytes, element));
@@ -99,6 +102,7 @@ impl Queue {
         while self.bytes > self.bounds.bytes_max || self.elements.len() > self.bounds.count_max {
             let (bytes, _) = self.elements.pop_front().expect("it is over its bounds");
             self.bytes -= bytes;
+            self.dropped += 1;
             kept = false;
         }
         kept

@@ -7,7 +7,7 @@ use tonic::Status;
 use types::{GroupId, PeerId, StoreId};
 
 use super::{Driver, Lead, Outbox, Unavailable};
-use crate::scheduler::{Cluster, Controller, DrainPlan, Order, drain_check};
+use crate::scheduler::{Cluster, Controller, DrainPlan, Order, Tally, drain_check};
 use crate::state::{Command, Reply};
 use crate::table::{Change, RegionReport, Reported};
 use crate::wire::order_to;
@@ -171,6 +171,12 @@ impl Lead {
         let stores = self.stores();
         let table = self.table.read();
         with(&mut controller, &self.cluster(&table, &stores))
+    }
+
+    /// How many operators run, and how those ended that did under this leadership.
+    pub(crate) fn operators(&self) -> (usize, Tally) {
+        let controller = self.controller.lock();
+        (controller.running().count(), controller.tally().clone())
     }
 
     /// What emptying a store takes, or why it could not end.

@@ -22,7 +22,7 @@ use super::operator::{Ended, Operator, Origin, Outcome};
 use super::places::Places;
 use super::ranking::Ranking;
 use super::reasons::Reasons;
-use super::running::Running;
+use super::running::{Running, Tally};
 use super::step::{Order, Step};
 use super::{Cluster, SchedulerConfig, plan};
 use crate::table::RegionEntry;
@@ -147,6 +147,11 @@ impl Controller {
     #[must_use]
     pub fn operator_of(&self, region: GroupId) -> Option<&Operator> {
         self.running.of(region)
+    }
+
+    /// How many operators have ended, since this controller began.
+    pub fn tally(&self) -> &Tally {
+        self.running.tally()
     }
 
     /// The operators that have ended, the newest first, as far as they are remembered.

@@ -125,6 +125,18 @@ impl fmt::Display for Origin {
     }
 }
 
+impl Outcome {
+    /// What it is called, without a reason.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Outcome::Done => "done",
+            Outcome::Cancelled(_) => "cancelled",
+            Outcome::TimedOut(_) => "timed-out",
+        }
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -21,9 +21,14 @@ pub(super) struct Running {
     /// Regions whose operator ran out of time are left alone until then.
     resting: BTreeMap<GroupId, Time>,
     pub(super) ledger: Ledger,
+    /// How many have ended, by who made them and how.
+    tally: Tally,
     last_id: u64,
     newest: Option<GroupId>,
 }
+
+/// How many operators have ended, by who made them and how, see [`Outcome::name`].
+pub type Tally = BTreeMap<(Origin, &'static str), u64>;
 
 impl Running {
     pub(super) fn of(&self, region: GroupId) -> Option<&Operator> {
@@ -36,6 +41,10 @@ impl Running {
 
     pub(super) fn ended(&self) -> impl Iterator<Item = &Ended> {
         self.ended.iter().rev()
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     pub(super) fn count(&self, origin: Origin) -> usize {
@@ -95,6 +104,7 @@ impl Running {
         if matches!(outcome, Outcome::TimedOut(_)) {
             self.resting.insert(region, cluster.now.after(cluster.config.retry_after));
         }
+        *self.tally.entry((operator.origin, outcome.name())).or_default() += 1;
         self.ended.push_back(Ended { operator, at: cluster.now, outcome });
         while self.ended.len() > cluster.config.ended_max {
             self.ended.pop_front();

@@ -18,7 +18,7 @@ use crate::version;
 /// The media type of the text.
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// A registry whose names begin with `crib_`, with what is known of every process in it.
+/// A registry with what is known of every process in it.
 #[must_use]
 pub fn registry() -> Registry {
     let mut registry = Registry::default();

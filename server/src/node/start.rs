@@ -23,6 +23,7 @@ use transport::{Certificates, Network, StartError};
 use types::{ApiVersion, GroupId, StoreId};
 
 use super::birth::{self, Birth};
+use super::figures::Figures;
 use super::link::{Book, Link, Me};
 use super::machines::NodeMachines;
 use super::reports::{self, News};
@@ -33,7 +34,7 @@ use super::{
 use crate::config::Config;
 use crate::errors::{self, Failure};
 use crate::http;
-use crate::service::{Bounds, Data, Raw, Service};
+use crate::service::{Bounds, Data, Raw, Requests, Service};
 use crate::version;
 
 /// Bytes of a message beside what a client asked to store.
@@ -208,7 +209,16 @@ pub(super) fn start(
     let handle = store.handle();
     let bounds = Bounds::new(config.limits.requests_max, config.limits.request_timeout.get());
     let room = Arc::new(Room::of(config.data_dir.clone(), config.storage.keep_free.get()));
-    let data = Data { store: member.store, regions, handle, engine, standings, bounds, room };
+    let data = Data {
+        store: member.store,
+        regions,
+        handle,
+        engine,
+        standings,
+        bounds,
+        room,
+        requests: Requests::default(),
+    };
     let link = link(config, birth, store.life(), (tls, book));
     let parts = Arc::new(parts(config, birth, api, (data, link, &view)));
     let source = Arc::new(NodeSource { parts: Arc::clone(&parts) });
@@ -339,6 +349,11 @@ impl Running {
         }
         self.health.set_service_status("", ServingStatus::Serving).await;
         tasks
+    }
+
+    /// Its figures, for whoever asks.
+    pub(super) fn figures(&self) -> Figures {
+        Figures::new(Arc::clone(&self.parts), self.network.traffic())
     }
 
     pub(super) fn source(&self) -> http::SharedSource {

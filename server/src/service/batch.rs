@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
 use super::Raw;
+use super::requests::Method;
 use super::transactions::not_here;
 
 /// Requests of one stream that may be under way; beyond it the stream is not read.
@@ -89,19 +90,33 @@ fn push(message: &mut BatchCommandsResponse, (id, say): Answered) {
 
 async fn answer(raw: Arc<Raw>, id: u64, ask: Option<Ask>) -> Answered {
     let say = match ask {
-        Some(Ask::RawGet(request)) => Say::RawGet(raw.get(request).await.0),
-        Some(Ask::RawBatchGet(request)) => Say::RawBatchGet(raw.batch_get(request).await.0),
-        Some(Ask::RawPut(request)) => Say::RawPut(raw.put(request).await.0),
-        Some(Ask::RawBatchPut(request)) => Say::RawBatchPut(raw.batch_put(request).await.0),
-        Some(Ask::RawDelete(request)) => Say::RawDelete(raw.delete(request).await.0),
-        Some(Ask::RawBatchDelete(request)) => {
-            Say::RawBatchDelete(raw.batch_delete(request).await.0)
+        Some(Ask::RawGet(request)) => {
+            Say::RawGet(raw.timed(Method::RawGet, raw.get(request)).await.0)
         }
-        Some(Ask::RawScan(request)) => Say::RawScan(raw.scan(request).await.0),
-        Some(Ask::RawBatchScan(request)) => Say::RawBatchScan(raw.batch_scan(request).await.0),
-        Some(Ask::RawDeleteRange(request)) => {
-            Say::RawDeleteRange(raw.delete_range(request).await.0)
+        Some(Ask::RawBatchGet(request)) => {
+            Say::RawBatchGet(raw.timed(Method::RawBatchGet, raw.batch_get(request)).await.0)
         }
+        Some(Ask::RawPut(request)) => {
+            Say::RawPut(raw.timed(Method::RawPut, raw.put(request)).await.0)
+        }
+        Some(Ask::RawBatchPut(request)) => {
+            Say::RawBatchPut(raw.timed(Method::RawBatchPut, raw.batch_put(request)).await.0)
+        }
+        Some(Ask::RawDelete(request)) => {
+            Say::RawDelete(raw.timed(Method::RawDelete, raw.delete(request)).await.0)
+        }
+        Some(Ask::RawBatchDelete(request)) => Say::RawBatchDelete(
+            raw.timed(Method::RawBatchDelete, raw.batch_delete(request)).await.0,
+        ),
+        Some(Ask::RawScan(request)) => {
+            Say::RawScan(raw.timed(Method::RawScan, raw.scan(request)).await.0)
+        }
+        Some(Ask::RawBatchScan(request)) => {
+            Say::RawBatchScan(raw.timed(Method::RawBatchScan, raw.batch_scan(request)).await.0)
+        }
+        Some(Ask::RawDeleteRange(request)) => Say::RawDeleteRange(
+            raw.timed(Method::RawDeleteRange, raw.delete_range(request)).await.0,
+        ),
         Some(Ask::Empty(request)) => {
             Say::Empty(BatchCommandsEmptyResponse { test_id: request.test_id })
         }

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use types::{GroupId, Index, StoreId};
 
+use super::Requests;
 use super::errors::Denied;
 use crate::node::{Room, Standings};
 
@@ -65,6 +66,8 @@ pub(crate) struct Data {
     pub(crate) bounds: Bounds,
     /// Room on its disk.
     pub(crate) room: Arc<Room>,
+    /// What was asked of it.
+    pub(crate) requests: Requests,
 }
 
 /// Seconds since 1970 on this machine's clock: when values expire.

@@ -7,9 +7,11 @@ mod batch;
 mod data;
 mod errors;
 mod raw;
+mod requests;
 mod tikv;
 mod transactions;
 
 pub(crate) use data::{Bounds, Data};
 pub(crate) use raw::Raw;
+pub(crate) use requests::Requests;
 pub(crate) use tikv::Service;

@@ -21,6 +21,7 @@ use types::{GroupId, Index, KeyRange, StoreId};
 
 use super::data::{Data, now_seconds};
 use super::errors::Denied;
+use super::requests::Method;
 
 mod checksum;
 mod ranges;
@@ -55,6 +56,11 @@ fn slices(keys: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> + Clone {
 impl Raw {
     pub(crate) fn new(data: Arc<Data>, edge: Edge) -> Raw {
         Raw { data, edge }
+    }
+
+    /// Does what is asked, and counts it.
+    pub(super) async fn timed<T>(&self, method: Method, work: impl Future<Output = T>) -> T {
+        self.data.requests.timed(method, work).await
     }
 
     pub(super) async fn get(&self, request: RawGetRequest) -> (RawGetResponse, Version) {

@@ -25,6 +25,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 use types::{GroupId, Index};
 
+use super::requests::Method;
 use super::{Raw, batch, transactions};
 
 /// Asks for the version of what was read or written, in the answer to each raw request that is for
@@ -83,17 +84,17 @@ impl Tikv for Service {
 
     async fn raw_get(&self, request: Request<RawGetRequest>) -> Answer<RawGetResponse> {
         let (metadata, _, message) = request.into_parts();
-        Ok(versioned(&metadata, self.raw.get(message).await))
+        Ok(versioned(&metadata, self.raw.timed(Method::RawGet, self.raw.get(message)).await))
     }
 
     async fn raw_put(&self, request: Request<RawPutRequest>) -> Answer<RawPutResponse> {
         let (metadata, _, message) = request.into_parts();
-        Ok(versioned(&metadata, self.raw.put(message).await))
+        Ok(versioned(&metadata, self.raw.timed(Method::RawPut, self.raw.put(message)).await))
     }
 
     async fn raw_delete(&self, request: Request<RawDeleteRequest>) -> Answer<RawDeleteResponse> {
         let (metadata, _, message) = request.into_parts();
-        Ok(versioned(&metadata, self.raw.delete(message).await))
+        Ok(versioned(&metadata, self.raw.timed(Method::RawDelete, self.raw.delete(message)).await))
     }
 
     async fn raw_compare_and_swap(
@@ -101,7 +102,10 @@ impl Tikv for Service {
         request: Request<RawCasRequest>,
     ) -> Answer<RawCasResponse> {
         let (metadata, _, message) = request.into_parts();
-        Ok(versioned(&metadata, self.raw.compare_and_swap(message).await))
+        Ok(versioned(
+            &metadata,
+            self.raw.timed(Method::RawCompareAndSwap, self.raw.compare_and_swap(message)).await,
+        ))
     }
 
     async fn raw_batch_get(
@@ -109,7 +113,10 @@ impl Tikv for Service {
         request: Request<RawBatchGetRequest>,
     ) -> Answer<RawBatchGetResponse> {
         let (metadata, _, message) = request.into_parts();
-        Ok(versioned(&metadata, self.raw.batch_get(message).await))
+        Ok(versioned(
+            &metadata,
+            self.raw.timed(Method::RawBatchGet, self.raw.batch_get(message)).await,
+        ))
     }
 
     async fn raw_batch_put(
@@ -117,7 +124,10 @@ impl Tikv for Service {
         request: Request<RawBatchPutRequest>,
     ) -> Answer<RawBatchPutResponse> {
         let (metadata, _, message) = request.into_parts();
-        Ok(versioned(&metadata, self.raw.batch_put(message).await))
+        Ok(versioned(
+            &metadata,
+            self.raw.timed(Method::RawBatchPut, self.raw.batch_put(message)).await,
+        ))
     }
 
     async fn raw_batch_delete(
@@ -125,12 +135,15 @@ impl Tikv for Service {
         request: Request<RawBatchDeleteRequest>,
     ) -> Answer<RawBatchDeleteResponse> {
         let (metadata, _, message) = request.into_parts();
-        Ok(versioned(&metadata, self.raw.batch_delete(message).await))
+        Ok(versioned(
+            &metadata,
+            self.raw.timed(Method::RawBatchDelete, self.raw.batch_delete(message)).await,
+        ))
     }
 
     async fn raw_scan(&self, request: Request<RawScanRequest>) -> Answer<RawScanResponse> {
         let (metadata, _, message) = request.into_parts();
-        Ok(versioned(&metadata, self.raw.scan(message).await))
+        Ok(versioned(&metadata, self.raw.timed(Method::RawScan, self.raw.scan(message)).await))
     }
 
     async fn raw_batch_scan(
@@ -138,7 +151,10 @@ impl Tikv for Service {
         request: Request<RawBatchScanRequest>,
     ) -> Answer<RawBatchScanResponse> {
         let (metadata, _, message) = request.into_parts();
-        Ok(versioned(&metadata, self.raw.batch_scan(message).await))
+        Ok(versioned(
+            &metadata,
+            self.raw.timed(Method::RawBatchScan, self.raw.batch_scan(message)).await,
+        ))
     }
 
     async fn raw_delete_range(
@@ -146,7 +162,10 @@ impl Tikv for Service {
         request: Request<RawDeleteRangeRequest>,
     ) -> Answer<RawDeleteRangeResponse> {
         let (metadata, _, message) = request.into_parts();
-        Ok(versioned(&metadata, self.raw.delete_range(message).await))
+        Ok(versioned(
+            &metadata,
+            self.raw.timed(Method::RawDeleteRange, self.raw.delete_range(message)).await,
+        ))
     }
 
     async fn raw_get_key_ttl(
@@ -154,7 +173,10 @@ impl Tikv for Service {
         request: Request<RawGetKeyTtlRequest>,
     ) -> Answer<RawGetKeyTtlResponse> {
         let (metadata, _, message) = request.into_parts();
-        Ok(versioned(&metadata, self.raw.get_key_ttl(message).await))
+        Ok(versioned(
+            &metadata,
+            self.raw.timed(Method::RawGetKeyTtl, self.raw.get_key_ttl(message)).await,
+        ))
     }
 
     async fn raw_checksum(
@@ -162,14 +184,18 @@ impl Tikv for Service {
         request: Request<RawChecksumRequest>,
     ) -> Answer<RawChecksumResponse> {
         let (metadata, _, message) = request.into_parts();
-        Ok(versioned(&metadata, self.raw.checksum(message).await))
+        Ok(versioned(
+            &metadata,
+            self.raw.timed(Method::RawChecksum, self.raw.checksum(message)).await,
+        ))
     }
 
     async fn unsafe_destroy_range(
         &self,
         request: Request<UnsafeDestroyRangeRequest>,
     ) -> Answer<UnsafeDestroyRangeResponse> {
-        Ok(Response::new(self.raw.unsafe_destroy_range(request.into_inner()).await))
+        let work = self.raw.unsafe_destroy_range(request.into_inner());
+        Ok(Response::new(self.raw.timed(Method::UnsafeDestroyRange, work).await))
     }
 
     async fn kv_scan_lock(&self, _: Request<ScanLockRequest>) -> Answer<ScanLockResponse> {

@@ -45,6 +45,7 @@ impl Applier {
             return Err(ApplyError::Group(group, format!("entry {} is missing", range.start)));
         };
         let index = last.id.index;
+        out.entries += count as u64;
         let done = Done::Upto { index, bytes, roster: roster.map(Box::new) };
         out.applied.push(Applied { group, peer, done });
         if index.next() == range.end {

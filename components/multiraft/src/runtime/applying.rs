@@ -68,6 +68,7 @@ fn wait_for_room(shared: Arc<Shared>, is_waiting: Arc<AtomicBool>) -> OnFull {
 
 /// Callers are answered from here: their answer does not wait for a worker's turn.
 fn hand_out(shared: &Shared, out: &mut ApplyOutput) {
+    shared.counters.applied.fetch_add(std::mem::take(&mut out.entries), Ordering::Relaxed);
     let workers = shared.workers.len();
     let mut events: Vec<Vec<Event>> = (0..workers).map(|_| Vec::new()).collect();
     for applied in out.applied.drain(..) {

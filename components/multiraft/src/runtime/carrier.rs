@@ -2,6 +2,7 @@
 //! in memory.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use types::StoreId;
@@ -73,6 +74,10 @@ pub(crate) fn run(shared: &Shared, life: u64, cargo: &Receiver<Cargo>) {
         {
             return shared.fatal(&format!("a snapshot was not staged: {why}"));
         }
+        let (counts, counters) = (courier.counts(), &shared.counters);
+        counters.snapshots_sent.store(counts.sent, Ordering::Relaxed);
+        counters.snapshots_received.store(counts.received, Ordering::Relaxed);
+        counters.snapshots_failed.store(counts.failed, Ordering::Relaxed);
         for (store, frame) in out.sends.drain(..) {
             shared.transport.send(store, Parcel::Snapshot(frame));
         }

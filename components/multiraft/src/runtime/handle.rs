@@ -35,6 +35,7 @@ impl Handle {
         if self.shared.is_full() {
             return refused(Refusal::Full);
         }
+        self.shared.counters.proposals.fetch_add(1, Ordering::Relaxed);
         self.ask(group, bytes, |token| Event::Propose { group, token, command })
     }
 
@@ -110,9 +111,17 @@ impl Handle {
         let counters = &self.shared.counters;
         Counts {
             syncs: counters.syncs.load(Ordering::Relaxed),
+            sync_times: counters.sync_times.times(),
+            log_writes: counters.log_writes.load(Ordering::Relaxed),
             log_bytes: counters.log_bytes.load(Ordering::Relaxed),
             dropped: counters.dropped.load(Ordering::Relaxed),
             envelopes: counters.envelopes.load(Ordering::Relaxed),
+            received: counters.received.load(Ordering::Relaxed),
+            proposals: counters.proposals.load(Ordering::Relaxed),
+            applied: counters.applied.load(Ordering::Relaxed),
+            snapshots_sent: counters.snapshots_sent.load(Ordering::Relaxed),
+            snapshots_received: counters.snapshots_received.load(Ordering::Relaxed),
+            snapshots_failed: counters.snapshots_failed.load(Ordering::Relaxed),
         }
     }
 
@@ -148,6 +157,7 @@ impl Handle {
     /// One mail for each worker that is concerned.
     fn take_in(&self, from: StoreId, envelopes: Vec<Envelope>) {
         let shared = &self.shared;
+        shared.counters.received.fetch_add(envelopes.len(), Ordering::Relaxed);
         let mut mails: Vec<(Vec<Event>, usize)> =
             shared.workers.iter().map(|_| (Vec::new(), 0)).collect();
         for envelope in envelopes {

@@ -5,6 +5,7 @@
 //! (docs/perf.md).
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 use storage::{Batch, Durability};
@@ -29,17 +30,21 @@ pub(crate) fn run(shared: &Shared, submitted: &Receiver<Submitted>) {
     let engine = super::patient::Patient::new(shared);
     while let Ok(first) = submitted.recv() {
         batch.clear();
-        let mut next = Some(first);
+        let (mut next, mut gathered) = (Some(first), 0);
         while let Some(message) = next {
             let Submitted::Write(worker, write) = message else { return };
             batch.append(&write.batch);
             newest[worker] = Some(write.number);
+            gathered += 1;
             next = (batch.bytes() < GATHER_BYTES).then(|| submitted.try_recv().ok()).flatten();
         }
+        let began = Instant::now();
         if let Err(why) = engine.write(&batch, Durability::Synced) {
             return shared.fatal(&format!("the log was not written: {why}"));
         }
+        shared.counters.sync_times.record(began.elapsed());
         shared.counters.syncs.fetch_add(1, Ordering::Relaxed);
+        shared.counters.log_writes.fetch_add(gathered, Ordering::Relaxed);
         shared.counters.log_bytes.fetch_add(batch.bytes(), Ordering::Relaxed);
         for (worker, number) in newest.iter_mut().enumerate() {
             if let Some(number) = number.take() {

@@ -25,6 +25,7 @@ mod carrier;
 mod clock;
 mod fate;
 mod handle;
+mod histogram;
 mod leases;
 mod log_writer;
 mod patient;
@@ -42,6 +43,7 @@ use types::{ClusterId, GroupId, StoreId, Time};
 
 pub use fate::OnFatal;
 pub use handle::Handle;
+pub use histogram::{BOUNDS, Histogram, Times};
 pub use pending::{Awaited, Pending};
 
 use crate::apply::ApplyTask;
@@ -125,9 +127,17 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) syncs: AtomicUsize,
+    pub(crate) sync_times: Histogram,
+    pub(crate) log_writes: AtomicUsize,
     pub(crate) log_bytes: AtomicUsize,
     pub(crate) dropped: AtomicUsize,
     pub(crate) envelopes: AtomicUsize,
+    pub(crate) received: AtomicUsize,
+    pub(crate) proposals: AtomicUsize,
+    pub(crate) applied: AtomicU64,
+    pub(crate) snapshots_sent: AtomicU64,
+    pub(crate) snapshots_received: AtomicU64,
+    pub(crate) snapshots_failed: AtomicU64,
 }
 
 /// What a store counted since it was opened, at an instant.
@@ -135,12 +145,28 @@ pub(crate) struct Counters {
 pub struct Counts {
     /// Writes of the log, each with one sync for all groups that had something to write.
     pub syncs: usize,
+    /// How long those took, from the first byte to the end of the sync.
+    pub sync_times: Times,
+    /// Writes of workers that were gathered into them.
+    pub log_writes: usize,
     /// Bytes of those writes.
     pub log_bytes: usize,
     /// Parcels that arrived and were dropped, as too much waited.
     pub dropped: usize,
     /// Messages of groups that were sent.
     pub envelopes: usize,
+    /// Messages of groups that arrived.
+    pub received: usize,
+    /// Commands that callers have proposed here, whatever came of them.
+    pub proposals: usize,
+    /// Entries that were applied.
+    pub applied: u64,
+    /// Snapshots whose receiver has all of it.
+    pub snapshots_sent: u64,
+    /// Snapshots that arrived as a whole.
+    pub snapshots_received: u64,
+    /// Sessions of snapshots that were refused or given up, both ways.
+    pub snapshots_failed: u64,
 }
 
 impl Store {

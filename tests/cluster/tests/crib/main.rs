@@ -15,6 +15,7 @@
 //! | `chaos` | all of it, at random |
 //! | `membership` | repair, drain, removal, rolling restart |
 //! | `raw` | raw requests on the wire: checksums, refusals, versions |
+//! | `metrics` | figures are those that the documents list, and move |
 //! | `tls` | certificates on all ports, strangers, renewal |
 //! | `seats` | placement's own members are drained, removed and lost |
 //!
@@ -30,6 +31,7 @@ mod commands;
 mod full;
 mod kill;
 mod membership;
+mod metrics;
 mod partition;
 mod pause;
 mod power;
