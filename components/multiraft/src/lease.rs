@@ -6,8 +6,8 @@ use types::{Index, Term, Time};
 /// other leader can have been elected before, and the state has everything that was answered under
 /// earlier leaders. What this one answers comes from the state itself.
 ///
-/// It is a promise about an instant, and a leader may take it back (it does when it hands over): take
-/// the lease, look at the state, then ask whether that lease still holds
+/// It is a promise about an instant, and a leader may take it back (it does when it hands over):
+/// take the lease, look at the state, then ask whether that lease still holds
 /// ([`crate::Handle::still_leased`]). If so, what was seen is linearizable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {

@@ -1,9 +1,9 @@
 //! Reads and commands of regions: found, checked, led from here, carried out.
 //!
 //! A read is granted first, then takes its view, and is right if the region has not changed its
-//! range when the view was taken. Under a lease it asks nobody, and is right if the lease, too, still
-//! holds then: a key is read without a turn of any other thread. A command carries the epoch it was made for, and is checked again
-//! where it is applied.
+//! range when the view was taken. Under a lease it asks nobody, and is right if the lease, too,
+//! still holds then: a key is read without a turn of any other thread. A command carries the epoch
+//! it was made for, and is checked again where it is applied.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -125,7 +125,7 @@ impl Data {
         self.read_asked(target, keys, look).await
     }
 
-    /// Whether what was looked at since that lease was taken, as that state of the region, is right.
+    /// Whether what was looked at since that lease was taken is right, and that state the region's.
     fn was_leased(&self, lease: &Lease, state: &RegionState) -> bool {
         self.regions.check_still(state).is_ok() && self.handle.still_leased(state.region.id, lease)
     }

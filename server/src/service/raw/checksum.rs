@@ -81,7 +81,7 @@ mod tests {
         let engine = MemoryEngine::open(MemoryDisk::new()).unwrap();
         let mut batch = Batch::new();
         for (key, expires) in [("a", None), ("b", Some(99)), ("c", Some(101)), ("d", None)] {
-            let stored = kv::Stored { expires, value: key.as_bytes() }.encode();
+            let stored = kv::value::Stored { expires, value: key.as_bytes() }.encode();
             batch.put(Cf::Default, key.as_bytes(), &stored);
         }
         engine.write(&batch, Durability::Buffered).unwrap();

@@ -112,7 +112,7 @@ async fn signer_is_replaced_in_three_steps_under_load_and_then_the_old_one_is_a_
     load.more(100).await;
     let steps: [&dyn Fn(&Files); 3] =
         [&|files| files.trust(&[&old, &new]), &|files| files.renew(&new), &|files| {
-            files.trust(&[&new])
+            files.trust(&[&new]);
         }];
     for (nth, step) in steps.iter().enumerate() {
         step(&clients);
