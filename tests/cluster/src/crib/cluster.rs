@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use client::{Client, KeyMode};
@@ -22,6 +23,8 @@ static ROOM: Semaphore = Semaphore::const_new(2);
 /// A cluster that runs.
 pub struct Cluster {
     nodes: RwLock<Vec<Arc<Node>>>,
+    /// Nodes that were ever made: directories are not used again.
+    made: AtomicUsize,
     /// The ways between nodes, if they are proxied.
     pub proxies: Proxies,
     /// How it was to be.
@@ -64,6 +67,7 @@ impl Cluster {
         let dir = TempDir::new().expect("a directory");
         let cluster = Cluster {
             nodes: RwLock::new(Vec::new()),
+            made: AtomicUsize::new(0),
             proxies: Proxies::default(),
             options,
             dir: Mutex::new(Some(dir)),
@@ -71,7 +75,7 @@ impl Cluster {
             _room: room,
         };
         let hosts: Vec<(String, String)> =
-            (0..cluster.options.stores).map(|_| cluster.new_addresses()).collect();
+            (0..cluster.options.stores).map(|at| cluster.new_addresses(at)).collect();
         let founders: Vec<&str> = hosts.iter().map(|(address, _)| address.as_str()).collect();
         let args = ["--founders".to_owned(), founders.join(",")];
         for (address, listen) in &hosts {
@@ -80,23 +84,26 @@ impl Cluster {
         cluster
     }
 
-    /// Where a new node is reached, and where it listens.
-    fn new_addresses(&self) -> (String, String) {
+    /// Where a new node with this number, from zero, is reached, and where it listens.
+    fn new_addresses(&self, at: usize) -> (String, String) {
+        if let Some(place) = self.options.places.get(at) {
+            return place.clone();
+        }
         let host = new_host();
         let port = if self.options.is_proxied { 6709 } else { 6710 };
         (format!("{host}:{port}"), format!("{host}:6710"))
     }
 
     fn add(&self, address: &str, listen: &str, args: &[String]) -> Arc<Node> {
-        let mut nodes = self.nodes.write();
-        let number = nodes.len() + 1;
+        let at = self.made.fetch_add(1, Ordering::Relaxed);
+        let number = at + 1;
         let dir = self.dir();
-        let data = self.options.dirs.get(number - 1).cloned();
+        let data = self.options.dirs.get(at).cloned();
         let mut args = args.to_vec();
         args.push("--api-version".to_owned());
         args.push(self.options.api_version.to_owned());
         args.extend(self.options.settings().into_iter().flat_map(|set| ["--set".to_owned(), set]));
-        let host = address.split(':').next().expect("host:port");
+        let host = listen.split(':').next().expect("host:port");
         if let Some(signer) = &self.options.signer {
             let files = Files::new(&dir, &format!("node{number}"), host, signer);
             args.extend(files.settings().into_iter().flat_map(|set| ["--set".to_owned(), set]));
@@ -109,12 +116,13 @@ impl Cluster {
             dir: data.unwrap_or_else(|| dir.join(format!("node{number}"))),
             log: dir.join(format!("node{number}.log")),
             args,
+            env: self.options.env.get(at).cloned().unwrap_or_default(),
             token: "under test".to_owned(),
             program: self.options.program.clone(),
             child: Mutex::new(None),
         });
-        nodes.push(Arc::clone(&node));
-        if address != listen {
+        self.nodes.write().push(Arc::clone(&node));
+        if self.options.is_proxied {
             self.proxies.open(&node);
         }
         node
@@ -122,9 +130,15 @@ impl Cluster {
 
     /// Makes a node that joins, and does not start it.
     pub fn add_joining(&self) -> Arc<Node> {
-        let (address, listen) = self.new_addresses();
+        let (address, listen) = self.new_addresses(self.made.load(Ordering::Relaxed));
         let args = ["--join".to_owned(), self.endpoints().join(",")];
         self.add(&address, &listen, &args)
+    }
+
+    /// Ends a node for good: it is none of the cluster's any more.
+    pub fn retire(&self, node: &Node) {
+        self.nodes.write().retain(|other| other.address != node.address);
+        node.end();
     }
 
     /// All nodes, those that joined later last.

@@ -23,6 +23,7 @@ pub struct Node {
     /// What it has written.
     pub log: PathBuf,
     pub(super) args: Vec<String>,
+    pub(super) env: Vec<(String, String)>,
     /// With the founders it makes the cluster's id.
     pub token: String,
     pub(super) program: PathBuf,
@@ -40,6 +41,7 @@ impl Node {
             dir: self.dir.clone(),
             log: self.log.clone(),
             args: self.args.clone(),
+            env: self.env.clone(),
             token: self.token.clone(),
             program: self.program.clone(),
             child: Mutex::new(None),
@@ -64,6 +66,7 @@ impl Node {
             .env("CRIB_CLUSTER_TOKEN", &self.token)
             .env("NO_COLOR", "1")
             .env("RUST_BACKTRACE", "1")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped());
         command
     }
@@ -118,13 +121,24 @@ impl Node {
         self.ended().await
     }
 
+    /// How it ended by itself, if it has: then it may be started again.
+    ///
+    /// # Panics
+    /// If it was not started.
+    pub fn has_ended(&self) -> Option<ExitStatus> {
+        let mut child = self.child.lock();
+        let running = child.as_mut().expect("it was started");
+        let status = running.try_wait().expect("it is our child");
+        if status.is_some() {
+            *child = None;
+        }
+        status
+    }
+
     /// Waits until it has ended by itself.
     pub async fn ended(&self) -> ExitStatus {
         let what = format!("the end of {}", self.address);
-        let ended = async || self.child.lock().as_mut()?.try_wait().expect("it is our child");
-        let status = until(&what, ended).await;
-        self.child.lock().take();
-        status
+        until(&what, async || self.has_ended()).await
     }
 
     /// Makes it stand still, and returns when all its threads do.
@@ -161,7 +175,19 @@ impl Node {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The end of that.
+    /// What it has written after so many bytes.
+    pub fn words_after(&self, bytes: usize) -> String {
+        let all = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(all.get(bytes..).unwrap_or_default()).into_owned()
+    }
+
+    /// How many bytes it has written.
+    pub fn written(&self) -> usize {
+        let length = std::fs::metadata(&self.log).map_or(0, |file| file.len());
+        usize::try_from(length).unwrap_or(usize::MAX)
+    }
+
+    /// The end of what it has written.
     pub fn last_words(&self) -> String {
         let words = self.words();
         let lines: Vec<&str> = words.lines().collect();

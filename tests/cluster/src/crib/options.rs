@@ -28,6 +28,11 @@ pub struct Options {
     pub set: Vec<String>,
     /// Directories of the first nodes, where they are not to be in that of the cluster.
     pub dirs: Vec<PathBuf>,
+    /// Variables for the processes of the first nodes, name and value.
+    pub env: Vec<Vec<(String, String)>>,
+    /// Where the first nodes are reached and where they listen, `host:port` each, if what is
+    /// between is none of [`super::Proxies`].
+    pub places: Vec<(String, String)>,
     /// Whether nodes reach each other, and clients them, through [`super::Proxies`].
     pub is_proxied: bool,
     /// Who signs the certificates of all; without it they speak plain text.
@@ -48,6 +53,8 @@ impl Options {
             down_after: Duration::from_mins(30),
             set: Vec::new(),
             dirs: Vec::new(),
+            env: Vec::new(),
+            places: Vec::new(),
             is_proxied: false,
             signer: None,
         }

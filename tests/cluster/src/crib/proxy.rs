@@ -7,7 +7,7 @@
 //!
 //! Invariant: what is cut stays open and silent, as behind a firewall that drops.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +23,9 @@ use super::node::Node;
 /// Ways that are cut, by the addresses of caller and called.
 type Cuts = BTreeSet<(String, String)>;
 
+/// A connection has brought more than it may.
+struct BrokenOff;
+
 /// All proxies of a cluster.
 #[derive(Default)]
 pub struct Proxies {
@@ -35,6 +38,10 @@ struct Shared {
     callers: Mutex<Vec<Arc<Node>>>,
     /// Pieces that were kept back since the last time that all was open.
     held: AtomicU64,
+    /// Bytes that a connection may bring a node, by its address, before it is broken off.
+    limits: Mutex<BTreeMap<String, u64>>,
+    /// Connections that were broken off.
+    broken: AtomicU64,
 }
 
 impl Default for Shared {
@@ -43,6 +50,8 @@ impl Default for Shared {
             cuts: watch::Sender::new(Cuts::new()),
             callers: Mutex::default(),
             held: AtomicU64::new(0),
+            limits: Mutex::default(),
+            broken: AtomicU64::new(0),
         }
     }
 }
@@ -73,6 +82,21 @@ impl Proxies {
         });
     }
 
+    /// From now on a connection is broken off once it has brought a node more bytes than this.
+    pub fn limit(&self, to: &Node, bytes: u64) {
+        self.shared.limits.lock().insert(to.address.clone(), bytes);
+    }
+
+    /// No connection is broken off any more.
+    pub fn unlimit(&self) {
+        self.shared.limits.lock().clear();
+    }
+
+    /// Connections that were broken off so far.
+    pub fn broken(&self) -> u64 {
+        self.shared.broken.load(Ordering::Relaxed)
+    }
+
     /// Pieces that were kept back since ways were cut.
     pub fn held(&self) -> u64 {
         self.shared.held.load(Ordering::Relaxed)
@@ -86,6 +110,11 @@ impl Proxies {
 }
 
 impl Shared {
+    /// Whether a connection has brought a node more than it may.
+    fn is_beyond(&self, to: &str, bytes: u64) -> bool {
+        self.limits.lock().get(to).is_some_and(|&limit| bytes > limit)
+    }
+
     /// The address of the node that has the socket which calls from here to there.
     fn who(&self, from: SocketAddr, to: SocketAddr) -> Option<String> {
         let inode = inode_of(from, to)?;
@@ -132,19 +161,22 @@ async fn carry(shared: Arc<Shared>, way: (String, String), caller: TcpStream, to
     let _ = (caller.set_nodelay(true), called.set_nodelay(true));
     let (from_caller, to_caller) = caller.into_split();
     let (from_called, to_called) = called.into_split();
-    tokio::join!(
-        pass(from_caller, to_called, &shared, &way),
-        pass(from_called, to_caller, &shared, &way)
+    // The first that is broken off ends both.
+    let _ = tokio::try_join!(
+        pass(from_caller, to_called, &shared, &way, Some(0)),
+        pass(from_called, to_caller, &shared, &way, None)
     );
 }
 
-/// Passes bytes on until one side ends, or waits as long as the way is cut.
+/// Passes bytes on until one side ends, or waits as long as the way is cut. With a count of those
+/// that were passed on it ends when there are more than the called node may be brought.
 async fn pass(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     shared: &Shared,
     way: &(String, String),
-) {
+    mut brought: Option<u64>,
+) -> Result<(), BrokenOff> {
     let mut bytes = vec![0; 64 << 10];
     let mut cuts = shared.cuts.subscribe();
     while let Ok(length @ 1..) = from.read(&mut bytes).await {
@@ -157,6 +189,14 @@ async fn pass(
         if to.write_all(&bytes[..length]).await.is_err() {
             break;
         }
+        if let Some(brought) = &mut brought {
+            *brought += length as u64;
+            if shared.is_beyond(&way.1, *brought) {
+                shared.broken.fetch_add(1, Ordering::Relaxed);
+                return Err(BrokenOff);
+            }
+        }
     }
     let _ = to.shutdown().await;
+    Ok(())
 }
