@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use client::{Client, Error};
 use load::processes::state_of;
-use proto::crib::placement::v1::StoreState;
+use proto::crib::placement::v1::{Store, StoreState};
 use serde::Serialize;
 
 use crate::regions::{Region, Regions};
@@ -22,6 +22,9 @@ const ASKED_MAX: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Leaders that one fault moves.
 const MOVES_MAX: usize = 4;
+/// How long a cluster without faults may take to be well: a store that was away may first have to
+/// be caught up. Far above what it takes.
+const WELL_MAX: Duration = Duration::from_secs(120);
 
 /// The processes of a cluster, by number from zero. Calls may block for as long as a process takes.
 pub trait Nodes: Send + Sync {
@@ -82,6 +85,17 @@ pub struct Harm {
     pub marks: Vec<Mark>,
     /// What could not be put right: then the run shows nothing.
     pub broken: Vec<String>,
+    /// What the cluster did wrong, as who did the harm has seen.
+    pub wrong: Vec<String>,
+}
+
+impl Harm {
+    /// With what came of something else that was done.
+    pub fn add(&mut self, other: Harm) {
+        self.marks.extend(other.marks);
+        self.broken.extend(other.broken);
+        self.wrong.extend(other.wrong);
+    }
 }
 
 /// Where faults are done: a cluster under load.
@@ -99,6 +113,35 @@ impl Stage {
     #[must_use]
     pub fn client(&self) -> &Client {
         self.regions.client()
+    }
+
+    /// Carries out a script on these processes; `said` hears of each fault as it ends.
+    pub async fn play(
+        &self,
+        script: &[Planned],
+        nodes: Arc<dyn Nodes>,
+        said: &(dyn Fn(&Mark) + Sync),
+    ) -> Harm {
+        Nemesis::new(self, Some(nodes)).run(script, said).await
+    }
+
+    /// Waits until the cluster says that all is well; whether it came to that.
+    pub async fn until_well(&self) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < WELL_MAX {
+            if is_well(self.client()).await {
+                return true;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        false
+    }
+
+    /// Regions of the load that the store at this address leads.
+    pub async fn led_by(&self, address: &str) -> usize {
+        let stores = self.client().admin().list_stores(false).await.unwrap_or_default();
+        let regions = self.regions.list().await.unwrap_or_default();
+        led_by(address, &stores, &regions)
     }
 
     /// The time since the load began, in milliseconds.
@@ -137,7 +180,7 @@ impl<'a> Nemesis<'a> {
             said(&mark);
             marks.push(mark);
         }
-        Harm { marks, broken: self.heal().await.err().into_iter().collect() }
+        Harm { marks, broken: self.heal().await.err().into_iter().collect(), wrong: Vec::new() }
     }
 
     async fn one(&self, planned: &Planned) -> Mark {
@@ -149,9 +192,7 @@ impl<'a> Nemesis<'a> {
             Fault::Transfer => self.transfer(planned).await,
             Fault::Split => self.split(planned).await,
             Fault::Drain => self.drain(planned).await,
-            Fault::Cut | Fault::Fill | Fault::Power => {
-                Err(("nothing".to_owned(), "no script does this".to_owned()))
-            }
+            _ => Err(("nothing".to_owned(), "no script does this".to_owned())),
         };
         let to_ms = self.stage.now_ms();
         if seen.is_err() && planned.fault.needs_processes() {
@@ -187,11 +228,7 @@ impl<'a> Nemesis<'a> {
         let nodes = self.nodes()?;
         let stores = self.stage.client().admin().list_stores(false).await.unwrap_or_default();
         let regions = self.stage.regions.list().await.unwrap_or_default();
-        let leads = |at: usize| {
-            let address = nodes.address(at);
-            let store = stores.iter().find(|store| store.address == address);
-            store.map_or(0, |store| regions.iter().filter(|it| it.leader == store.id).count())
-        };
+        let leads = |at: usize| led_by(&nodes.address(at), &stores, &regions);
         let leading: Vec<usize> = (0..nodes.count()).filter(|&at| leads(at) > 0).collect();
         let at = match leading.is_empty() {
             true => pick % nodes.count(),
@@ -345,6 +382,11 @@ impl<'a> Nemesis<'a> {
         })
         .await
     }
+}
+
+fn led_by(address: &str, stores: &[Store], regions: &[Region]) -> usize {
+    let store = stores.iter().find(|store| store.address == address);
+    store.map_or(0, |store| regions.iter().filter(|it| it.leader == store.id).count())
 }
 
 /// Whether the cluster says that all is well.

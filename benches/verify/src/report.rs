@@ -57,6 +57,8 @@ pub struct Setup {
     pub load_end: u64,
     /// What broke on our side.
     pub broken: Vec<String>,
+    /// What the cluster did wrong, as who did the harm has seen.
+    pub wrong: Vec<String>,
 }
 
 /// What was found in the end.
@@ -166,7 +168,7 @@ impl Report {
             faults,
             errors,
         };
-        let (bad, invalid) = (report.bad(end), report.invalid(&setup));
+        let (bad, invalid) = (report.bad(end, &setup), report.invalid(&setup));
         report.verdict = match (bad.is_empty(), invalid.is_empty()) {
             (false, _) => Verdict::Bad,
             (true, false) => Verdict::Invalid,
@@ -176,8 +178,8 @@ impl Report {
         report
     }
 
-    fn bad(&self, end: Option<&End>) -> Vec<String> {
-        let mut reasons = Vec::new();
+    fn bad(&self, end: Option<&End>, setup: &Setup) -> Vec<String> {
+        let mut reasons: Vec<String> = setup.wrong.clone();
         let mut note = |count: u64, what: &str| {
             if count > 0 {
                 reasons.push(format!("{} {what}", grouped(count)));

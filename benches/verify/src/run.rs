@@ -110,7 +110,7 @@ pub async fn run_under(
     let begun = Instant::now();
     let shared = Arc::new(Shared::new(begun, prefix.clone(), settings.value_bytes));
     let tasks = start(settings, &shared).await?;
-    let Harm { marks, mut broken } = harm(Stage::new(regions, begun)).await;
+    let Harm { marks, mut broken, wrong } = harm(Stage::new(regions, begun)).await;
     tokio::time::sleep(settings.duration.saturating_sub(begun.elapsed())).await;
     let load_end = shared.now();
     shared.end();
@@ -131,6 +131,7 @@ pub async fn run_under(
         wanted: settings.faults.clone(),
         load_end,
         broken,
+        wrong,
     };
     let errors = shared.errors();
     let judged = tokio::task::spawn_blocking(move || {

@@ -39,6 +39,31 @@ pub enum Fault {
     Fill,
     /// Power is lost on all nodes. Not in scripts: it needs disks of its own.
     Power,
+    /// Packets of a node are lost, doubled, late and out of order. Not in scripts, as all that
+    /// follow: each needs something between the process and its machine.
+    Packets,
+    /// A snapshot is cut off on its way.
+    Snapshot,
+    /// A sync of the log fails once.
+    FailSync,
+    /// A write to the log fails once.
+    FailWrite,
+    /// Reads of tables fail for a while.
+    FailRead,
+    /// Syncs take long for a while.
+    Slow,
+    /// A sync does not come to its end.
+    Hang,
+    /// A bit of a log of a store that does not run is flipped.
+    RotLog,
+    /// A bit of a table of such a store.
+    RotTable,
+    /// The clocks of a node jump.
+    Jump,
+    /// The clocks of all nodes run at different rates.
+    Drift,
+    /// A store joins.
+    Join,
 }
 
 /// All kinds that a script may have.
@@ -80,6 +105,18 @@ impl Fault {
             Fault::Cut => "cut",
             Fault::Fill => "fill",
             Fault::Power => "power",
+            Fault::Packets => "packets",
+            Fault::Snapshot => "snapshot",
+            Fault::FailSync => "fail-sync",
+            Fault::FailWrite => "fail-write",
+            Fault::FailRead => "fail-read",
+            Fault::Slow => "slow",
+            Fault::Hang => "hang",
+            Fault::RotLog => "rot-log",
+            Fault::RotTable => "rot-table",
+            Fault::Jump => "jump",
+            Fault::Drift => "drift",
+            Fault::Join => "join",
         }
     }
 

@@ -138,9 +138,12 @@ fn colour(fault: Fault) -> &'static str {
         Fault::Restart => "#e8a400",
         Fault::Transfer => "#2f9e44",
         Fault::Split => "#1098ad",
-        Fault::Drain => "#868e96",
-        Fault::Cut => "#364fc7",
-        Fault::Fill => "#5f3dc4",
+        Fault::Drain | Fault::Join => "#868e96",
+        Fault::Cut | Fault::Packets | Fault::Snapshot => "#364fc7",
+        Fault::Fill | Fault::Slow | Fault::Hang => "#5f3dc4",
+        Fault::FailSync | Fault::FailWrite | Fault::FailRead => "#c2255c",
+        Fault::RotLog | Fault::RotTable => "#5c940d",
+        Fault::Jump | Fault::Drift => "#0b7285",
     }
 }
 

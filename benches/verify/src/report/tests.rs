@@ -71,6 +71,14 @@ fn good_run_is_told_in_three_lines_and_its_faults() {
 }
 
 #[test]
+fn what_was_seen_to_be_wrong_makes_it_bad() {
+    let wrong = vec!["a store went on".to_owned()];
+    let setup = Setup { wrong: wrong.clone(), load_end: 1_000 * MS, ..Setup::default() };
+    let report = Report::of(setup, &good(), Some(&end(&[2])), Vec::new(), BTreeMap::new());
+    assert_eq!((report.verdict, report.reasons), (Verdict::Bad, wrong));
+}
+
+#[test]
 fn what_is_wrong_makes_it_bad() {
     let verdict = |records: &[Record], end: Option<&End>| {
         let report = report(records, end, &[], Vec::new());
