@@ -40,11 +40,13 @@ mod strays;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use kv::Edge;
 use kv::split::SplitConfig;
 use placement::Driver;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use types::ClusterId;
 
 use self::link::Link;
@@ -56,6 +58,9 @@ use crate::errors::Failure;
 use crate::http;
 use crate::run::Shutdown;
 use crate::service::Data;
+
+/// How long the threads of a store that cannot go on may take to end.
+const FAILED_STOP_MAX: Duration = Duration::from_secs(2);
 
 /// What the tasks of a node share.
 pub(crate) struct Parts {
@@ -115,6 +120,15 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Failure> {
     for task in tasks {
         task.abort();
     }
-    running.stop().await;
+    match &ended {
+        Ok(()) => running.stop().await,
+        Err(_) => {
+            // Nothing is acknowledged any more, so there is nothing to wait for; and a thread that
+            // waits for a disk that hangs may do so for ever.
+            if timeout(FAILED_STOP_MAX, running.stop()).await.is_err() {
+                tracing::warn!("not stopped in time: ending at once");
+            }
+        }
+    }
     ended
 }
