@@ -3,10 +3,18 @@
 
 use std::time::Duration;
 
-use cluster::crib::Cluster;
+use cluster::crib::{Cluster, Options};
 use cluster::disks::{self, Disk};
 use verify::faults::{Harm, Mark, Stage};
 use verify::script::Fault;
+
+/// It is full for longer than a disk may hang, and the engine has little room of its own.
+pub(crate) fn equip(options: &mut Options) {
+    let set = ["raft.disk-hang-after=15s", "storage.log-size-max=2MiB"];
+    options.set.extend(set.map(str::to_owned));
+    let set = ["memory-size-max=4MiB", "raft-memory-size=1MiB", "data-memory-size=1MiB"];
+    options.set.extend(set.map(|set| format!("storage.{set}")));
+}
 
 /// The first disk is filled for a while, and emptied.
 pub(crate) async fn fill(stage: &Stage, disks: &[Disk], until_ms: u64) -> Harm {

@@ -9,6 +9,9 @@
 //! is proven to have happened by something that was counted or seen outside of what caused it.
 //! Without the last a scenario would be invalid, and that is not good either.
 //!
+//! What stands between processes and their machine to make it fail is in `gear`, one for all
+//! scenarios: disks, a network, a layer before the C library.
+//!
 //! For how long nothing succeeded is printed, and nothing is asserted about it: it depends on the
 //! machine.
 //!
@@ -16,9 +19,17 @@
 
 #![forbid(unsafe_code)]
 
+mod clocks;
 mod cuts;
 mod disks;
+mod everything;
+mod files;
+mod gear;
 mod nodes;
+mod packets;
+mod rot;
 pub mod scenario;
+mod scene;
+mod snapshots;
 
 pub use scenario::{ALL, Scenario};

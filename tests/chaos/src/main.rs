@@ -60,10 +60,10 @@ async fn all(args: &Args) -> ExitCode {
             return ExitCode::from(2);
         }
     }
-    let chosen: Vec<&Scenario> = ALL
-        .iter()
-        .filter(|it| args.only.is_empty() || args.only.iter().any(|name| name == it.name))
-        .collect();
+    let chosen: Vec<&Scenario> = match args.only.is_empty() {
+        true => ALL.iter().collect(),
+        false => args.only.iter().filter_map(|name| scenario::find(name)).collect(),
+    };
     let program = std::env::current_exe().expect("this program is a file");
     let program = program.display().to_string();
     let end = Instant::now() + Duration::from_secs(args.minutes.unwrap_or(0) * 60);

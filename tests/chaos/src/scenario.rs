@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::crib::{Cluster, Options};
-use cluster::disks::{self, Disk};
-use verify::faults::{Mark, Nodes};
+use verify::faults::{Harm, Stage};
 use verify::run::{self, Outcome, Settings};
-use verify::script::Fault;
+use verify::script::{self, Fault};
 
-use crate::cuts;
-use crate::disks::{fill, power};
+use crate::gear::Gear;
 use crate::nodes::Processes;
+use crate::scene::Scene;
+use crate::{clocks, cuts, disks, everything, files, packets, rot, snapshots};
 
 /// A scenario by its name.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,37 @@ pub struct Scenario {
     pub faults: &'static [Fault],
     /// How long the load goes on at least, for every fault to have its turn.
     pub seconds: u64,
+    /// How.
+    pub does: Does,
+}
+
+/// How harm is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Does {
+    /// By the script of a seed, to processes and regions.
+    Script,
+    /// To ways between nodes.
+    Cuts,
+    /// To a disk, which is full.
+    Fill,
+    /// To all disks.
+    Power,
+    /// To packets.
+    Packets,
+    /// To snapshots on their way.
+    Snapshots,
+    /// To files of a store.
+    Files,
+    /// To its disk, which hangs.
+    Hang,
+    /// To files of a store that does not run.
+    Rot,
+    /// To clocks.
+    Clocks,
+    /// To clocks of processes that stand still, which do not show it.
+    HiddenPauses,
+    /// To packets, files, clocks, processes and regions.
+    Everything,
 }
 
 /// All of them.
@@ -36,6 +67,7 @@ pub const ALL: &[Scenario] = &[
         nodes: 3,
         faults: &[Fault::Kill],
         seconds: 20,
+        does: Does::Script,
     },
     Scenario {
         name: "kill-all",
@@ -43,6 +75,7 @@ pub const ALL: &[Scenario] = &[
         nodes: 3,
         faults: &[Fault::KillAll],
         seconds: 20,
+        does: Does::Script,
     },
     Scenario {
         name: "pause",
@@ -50,6 +83,7 @@ pub const ALL: &[Scenario] = &[
         nodes: 3,
         faults: &[Fault::Pause],
         seconds: 25,
+        does: Does::Script,
     },
     Scenario {
         name: "restart",
@@ -57,6 +91,7 @@ pub const ALL: &[Scenario] = &[
         nodes: 3,
         faults: &[Fault::Restart],
         seconds: 20,
+        does: Does::Script,
     },
     Scenario {
         name: "regions",
@@ -64,6 +99,7 @@ pub const ALL: &[Scenario] = &[
         nodes: 3,
         faults: &[Fault::Split, Fault::Transfer],
         seconds: 20,
+        does: Does::Script,
     },
     Scenario {
         name: "drain",
@@ -71,6 +107,7 @@ pub const ALL: &[Scenario] = &[
         nodes: 4,
         faults: &[Fault::Drain, Fault::Transfer, Fault::Kill],
         seconds: 40,
+        does: Does::Script,
     },
     Scenario {
         name: "cut",
@@ -78,6 +115,7 @@ pub const ALL: &[Scenario] = &[
         nodes: 3,
         faults: &[Fault::Cut],
         seconds: 25,
+        does: Does::Cuts,
     },
     Scenario {
         name: "mixed",
@@ -92,6 +130,7 @@ pub const ALL: &[Scenario] = &[
             Fault::Transfer,
         ],
         seconds: 60,
+        does: Does::Script,
     },
     Scenario {
         name: "full",
@@ -99,6 +138,7 @@ pub const ALL: &[Scenario] = &[
         nodes: 3,
         faults: &[Fault::Fill],
         seconds: 30,
+        does: Does::Fill,
     },
     Scenario {
         name: "power",
@@ -106,40 +146,107 @@ pub const ALL: &[Scenario] = &[
         nodes: 3,
         faults: &[Fault::Power],
         seconds: 30,
+        does: Does::Power,
+    },
+    Scenario {
+        name: "packets",
+        about: "packets are lost, doubled, late and out of order; needs root",
+        nodes: 3,
+        faults: &[Fault::Packets],
+        seconds: 30,
+        does: Does::Packets,
+    },
+    Scenario {
+        name: "snapshots",
+        about: "snapshots to a store that joins are cut off on their way",
+        nodes: 3,
+        faults: &[Fault::Snapshot],
+        seconds: 30,
+        does: Does::Snapshots,
+    },
+    Scenario {
+        name: "files",
+        about: "writes, syncs and reads of a store fail; its disk is slow",
+        nodes: 3,
+        faults: &[Fault::FailSync, Fault::FailWrite, Fault::FailRead, Fault::Slow],
+        seconds: 60,
+        does: Does::Files,
+    },
+    Scenario {
+        name: "hang",
+        about: "a sync of a store does not come to its end",
+        nodes: 3,
+        faults: &[Fault::Hang],
+        seconds: 30,
+        does: Does::Hang,
+    },
+    Scenario {
+        name: "rot",
+        about: "a bit of a store that does not run is flipped, in a log or a table",
+        nodes: 3,
+        faults: &[Fault::RotLog, Fault::RotTable],
+        seconds: 60,
+        does: Does::Rot,
+    },
+    Scenario {
+        name: "clocks",
+        about: "clocks jump, and run at different rates",
+        nodes: 3,
+        faults: &[Fault::Jump, Fault::Drift],
+        seconds: 40,
+        does: Does::Clocks,
+    },
+    Scenario {
+        name: "everything",
+        about: "stores join and drain while packets, disks, clocks and processes fail; needs root",
+        nodes: 4,
+        faults: &[
+            Fault::Join,
+            Fault::Drain,
+            Fault::Split,
+            Fault::Transfer,
+            Fault::Kill,
+            Fault::Pause,
+            Fault::Packets,
+            Fault::Slow,
+            Fault::Jump,
+        ],
+        seconds: 90,
+        does: Does::Everything,
     },
 ];
+
+/// Against which nothing is promised, and which must turn out bad: that something is seen.
+pub const BEYOND: Scenario = Scenario {
+    name: "hidden-pause",
+    about: "a process stands still and its clock with it, which no lease survives: must be bad",
+    nodes: 3,
+    faults: &[Fault::Jump],
+    seconds: 30,
+    does: Does::HiddenPauses,
+};
 
 /// The scenario with this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Scenario> {
-    ALL.iter().find(|scenario| scenario.name == name)
+    ALL.iter().chain([&BEYOND]).find(|scenario| scenario.name == name)
 }
 
 impl Scenario {
-    fn has(&self, fault: Fault) -> bool {
-        self.faults.contains(&fault)
-    }
-
-    /// The disks that it needs; none if it cannot have them here.
-    fn disks(&self) -> Option<Vec<Disk>> {
-        match (self.has(Fault::Fill), self.has(Fault::Power)) {
-            (true, _) => disks::or_skip(self.name, &[256 << 20]),
-            (_, true) => disks::or_skip(self.name, &[512 << 20; 3]),
-            _ => Some(Vec::new()),
-        }
-    }
-
-    fn options(&self, program: &str, disks: &[Disk]) -> Options {
+    fn options(&self, program: &str, gear: &Gear) -> Options {
         let mut options = Options::new(program, self.name);
-        options.is_proxied = self.has(Fault::Cut);
-        options.dirs = disks.iter().map(|disk| disk.path().join("data")).collect();
-        if self.has(Fault::Fill) {
-            // It is full for longer than a disk may hang, and the engine has little room of its
-            // own.
-            let set = ["raft.disk-hang-after=15s", "storage.log-size-max=2MiB"];
-            options.set.extend(set.map(str::to_owned));
-            let set = ["memory-size-max=4MiB", "raft-memory-size=1MiB", "data-memory-size=1MiB"];
-            options.set.extend(set.map(|set| format!("storage.{set}")));
+        gear.equip(&mut options);
+        match self.does {
+            Does::Cuts | Does::HiddenPauses => options.is_proxied = true,
+            Does::Snapshots => snapshots::equip(&mut options),
+            Does::Fill => disks::equip(&mut options),
+            Does::Files => rot::equip_with_small_tables(&mut options),
+            Does::Hang => options.set.push("raft.disk-hang-after=5s".to_owned()),
+            Does::Rot => rot::equip(&mut options),
+            Does::Clocks => {
+                options.set.push(format!("raft.clock-drift-ppm={}", clocks::DRIFT_PPM));
+            }
+            Does::Script | Does::Power | Does::Packets | Does::Everything => {}
         }
         options
     }
@@ -150,12 +257,17 @@ impl Scenario {
     /// # Panics
     /// If there is no cluster to begin with.
     pub async fn run(&self, program: &str, seed: u64, seconds: u64) -> Option<Outcome> {
-        let mut disks = self.disks()?;
-        let cluster = Cluster::start(self.options(program, &disks)).await;
-        for _ in cluster.options.stores..self.nodes {
-            cluster.add_joining().start();
+        let mut gear = Gear::of(self, seed)?;
+        if let (Does::Clocks, Some(layer)) = (self.does, &gear.layer) {
+            clocks::let_drift(layer, seed);
         }
-        cluster.wait_healthy().await;
+        let cluster = Cluster::start(self.options(program, &gear)).await;
+        if self.does == Does::Script {
+            for _ in cluster.options.stores..self.nodes {
+                cluster.add_joining().start();
+            }
+            cluster.wait_healthy().await;
+        }
         let duration = Duration::from_secs(seconds.max(self.seconds));
         let settings = Settings {
             endpoints: cluster.endpoints(),
@@ -170,23 +282,54 @@ impl Scenario {
             faults: self.faults.to_vec(),
         };
         let until_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let outcome = if self.has(Fault::Cut) {
-            let harm = async |stage| cuts::cuts(&stage, &cluster, seed, until_ms).await;
-            run::run_under(&settings, harm).await
-        } else if self.has(Fault::Fill) {
-            run::run_under(&settings, async |stage| fill(&stage, &disks, until_ms).await).await
-        } else if self.has(Fault::Power) {
-            let disks = &mut disks;
-            let harm = async |stage| power(&stage, &cluster, disks, until_ms).await;
-            run::run_under(&settings, harm).await
-        } else {
-            let nodes: Arc<dyn Nodes> = Arc::new(Processes::of(&cluster));
-            let said = |mark: &Mark| println!("  {mark:?}");
-            run::run(&settings, Some(nodes), &said).await
+        let harm = async |stage| {
+            let mut harm = self.harm(&stage, &cluster, &mut gear, (seed, until_ms)).await;
+            for node in cluster.nodes().iter().filter(|node| !node.runs()) {
+                harm.wrong.push(format!("{} ended by itself", node.address));
+            }
+            harm
         };
-        let outcome = outcome.expect("the cluster was well");
+        let outcome = run::run_under(&settings, harm).await.expect("the cluster was well");
         cluster.assert_all_run();
         Some(outcome)
+    }
+
+    async fn harm(
+        &self,
+        stage: &Stage,
+        cluster: &Cluster,
+        gear: &mut Gear,
+        (seed, until_ms): (u64, u64),
+    ) -> Harm {
+        let mut scene = Scene::new(stage, cluster, seed, until_ms);
+        match (self.does, &gear.wire, &gear.layer) {
+            (Does::Cuts, ..) => return cuts::cuts(stage, cluster, seed, until_ms).await,
+            (Does::Fill, ..) => return disks::fill(stage, &gear.disks, until_ms).await,
+            (Does::Power, ..) => {
+                return disks::power(stage, cluster, &mut gear.disks, until_ms).await;
+            }
+            (Does::Everything, Some(wire), Some(layer)) => {
+                let gear = (wire, layer);
+                return everything::everything(stage, cluster, gear, (seed, until_ms)).await;
+            }
+            (Does::Snapshots, ..) => snapshots::snapshots(&mut scene).await,
+            (Does::Rot, ..) => rot::rot(&mut scene).await,
+            (Does::Packets, Some(wire), _) => packets::packets(&mut scene, wire).await,
+            (Does::Files | Does::Hang, _, Some(layer)) => {
+                files::files(&mut scene, layer, self.faults).await;
+            }
+            (Does::Clocks, _, Some(layer)) => clocks::clocks(&mut scene, layer).await,
+            (Does::HiddenPauses, _, Some(layer)) => {
+                clocks::hidden_pauses(&mut scene, layer).await;
+            }
+            (Does::Script, ..) => {
+                let script = script::of(seed, self.faults, until_ms);
+                let nodes = Arc::new(Processes::of(cluster));
+                return stage.play(&script, nodes, &|mark| println!("  {mark:?}")).await;
+            }
+            (does, ..) => scene.harm.broken.push(format!("{does:?} without its gear")),
+        }
+        scene.harm
     }
 }
 
