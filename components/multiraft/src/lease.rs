@@ -6,9 +6,10 @@ use types::{Index, Term, Time};
 /// other leader can have been elected before, and the state has everything that was answered under
 /// earlier leaders. What this one answers comes from the state itself.
 ///
-/// It is a promise about an instant, and a leader may take it back (it does when it hands over):
-/// take the lease, look at the state, then ask whether that lease still holds
-/// ([`crate::Handle::still_leased`]). If so, what was seen is linearizable.
+/// A read that finds one after it was asked for, and then looks at the state, is linearizable,
+/// however long it takes until it looks: what another leader answers meanwhile is answered while
+/// the read is under way. A lease is good for reads that were asked for before it was found
+/// ([`crate::Handle::lease`]), and for no others: a leader that hands over takes it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// The term of the leader on this store.
@@ -27,33 +28,17 @@ impl Lease {
     pub fn holds(&self, now: Time) -> bool {
         self.said <= now && now < self.until
     }
-
-    /// Whether a state that was looked at between this lease and `later` was read rightly: the same
-    /// leadership, without a break. The term says so: in it nobody else leads, and no majority that
-    /// has helped a later one echoes this leader any more.
-    #[must_use]
-    pub fn is_continued_by(&self, later: Option<Lease>, now: Time) -> bool {
-        later.is_some_and(|later| later.term == self.term && later.holds(now))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn lease(term: u64, said: u64, until: u64) -> Lease {
-        Lease { term: Term(term), said: Time(said), until: Time(until), applied: Index(7) }
-    }
-
     #[test]
-    fn lease_ends_in_time_and_with_its_term() {
-        let taken = lease(2, 10, 20);
-        assert!(taken.holds(Time(10)) && taken.holds(Time(19)));
-        assert!(!taken.holds(Time(20)), "it has ended");
-        assert!(!taken.holds(Time(9)), "the clock went back");
-        assert!(taken.is_continued_by(Some(lease(2, 18, 30)), Time(25)), "it was renewed");
-        assert!(!taken.is_continued_by(Some(lease(2, 10, 20)), Time(25)), "it has ended since");
-        assert!(!taken.is_continued_by(Some(lease(3, 18, 30)), Time(25)), "another leadership");
-        assert!(!taken.is_continued_by(None, Time(12)), "it was taken back");
+    fn lease_ends_in_time_and_when_the_clock_goes_back() {
+        let lease = Lease { term: Term(2), said: Time(10), until: Time(20), applied: Index(7) };
+        assert!(lease.holds(Time(10)) && lease.holds(Time(19)));
+        assert!(!lease.holds(Time(20)), "it has ended");
+        assert!(!lease.holds(Time(9)), "the clock went back");
     }
 }

@@ -90,7 +90,7 @@
 //!   knows; every request ends in one of them, and none waits for ever: a leader that lost its
 //!   place gives up after [`Config::undetermined_after`].
 //! - A read that was granted ([`Outcome::Readable`]) sees everything that was answered before; so
-//!   does one under a [`Lease`] that held before and after it looked, which asks no thread.
+//!   does one that found a [`Lease`], which asks no thread.
 //! - A failed sync stops the store. A full disk makes it wait, and give up what it leads. A disk
 //!   that stands still costs it leadership after [`Config::disk_stall_after`].
 //! - What arrives from other stores is checked; what is nonsense is refused and counted.

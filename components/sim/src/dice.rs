@@ -36,6 +36,8 @@ pub(crate) enum Stream {
     Disk(usize),
     Lane(usize),
     Looks,
+    /// Which reads ask nobody.
+    Leases,
     /// Timers of a process that stood still.
     Timers,
     Callers,
@@ -122,6 +124,7 @@ impl Stream {
             Stream::Sites => (29, 0, 0),
             Stream::Odd(at) => (30, at, 0),
             Stream::OddMoves => (31, 0, 0),
+            Stream::Leases => (32, 0, 0),
         };
         kind << 48 | (one as u64) << 24 | other as u64
     }

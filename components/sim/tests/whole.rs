@@ -36,6 +36,7 @@ fn same_seed_gives_the_same_run() {
 const PLANTED: [(Planted, Range<u64>, &str); Planted::ALL.len()] = [
     (Planted::EpochUnchecked, 0..200, "operations are linearizable"),
     (Planted::NotStill, 0..200, "operations are linearizable"),
+    (Planted::LeaseKept, 0..200, "operations are linearizable"),
     (Planted::ReadUngranted, 0..60, "operations are linearizable"),
     (Planted::ChildWithoutData, 0..60, "replicas are the same"),
     (Planted::CutElsewhere, 0..60, "replicas are the same"),

@@ -1,9 +1,8 @@
 //! Reads and commands of regions: found, checked, led from here, carried out.
 //!
 //! A read is granted first, then takes its view, and is right if the region has not changed its
-//! range when the view was taken. Under a lease it asks nobody, and is right if the lease, too,
-//! still holds then: a key is read without a turn of any other thread. A command carries the epoch
-//! it was made for, and is checked again where it is applied.
+//! range when the view was taken. Under a lease it is granted at once, without a turn of any other
+//! thread. A command carries the epoch it was made for, and is checked again where it is applied.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,7 +11,7 @@ use kv::command::{Action, Command};
 use kv::edge::{Target, check};
 use kv::read::{Found, Reader, get_now};
 use kv::{RegionError, RegionState, Regions, Reply};
-use multiraft::{Handle, Lease, Outcome, Pending, Refusal};
+use multiraft::{Handle, Outcome, Pending, Refusal};
 use storage::{Cf, Engine, View};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
@@ -114,7 +113,7 @@ impl Data {
             let state = self.find(target, keys)?;
             let now = now_seconds();
             let found = get_now(&*self.engine, &state.region, (family, key), now);
-            if self.was_leased(&lease, &state) {
+            if self.regions.check_still(&state).is_ok() {
                 return Ok((found, lease.applied));
             }
         }
@@ -123,11 +122,6 @@ impl Data {
                 .get(family, key)
         };
         self.read_asked(target, keys, look).await
-    }
-
-    /// Whether what was looked at since that lease was taken is right, and that state the region's.
-    fn was_leased(&self, lease: &Lease, state: &RegionState) -> bool {
-        self.regions.check_still(state).is_ok() && self.handle.still_leased(state.region.id, lease)
     }
 
     /// Reads from a region. `look` is given a view that shows everything that was answered before.
@@ -140,7 +134,7 @@ impl Data {
         if let Some(lease) = self.handle.lease(target.region) {
             let state = self.find(target, keys.clone())?;
             let view = self.engine.view();
-            if self.was_leased(&lease, &state) {
+            if self.regions.check_still(&state).is_ok() {
                 return Ok((look(view, state), lease.applied));
             }
         }

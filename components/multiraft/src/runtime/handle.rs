@@ -45,17 +45,13 @@ impl Handle {
         self.ask(group, 0, |token| Event::Read { group, token })
     }
 
-    /// Until when a group that is led from here can be read without asking; `None` if
-    /// [`Handle::read`] has to be asked. See [`Lease`].
+    /// The right to read at once a group that is led from here; `None` if [`Handle::read`] has to
+    /// be asked. For a read that looks at the state afterwards: see [`Lease`].
     #[must_use]
     pub fn lease(&self, group: GroupId) -> Option<Lease> {
-        self.told(group).filter(|lease| lease.holds(clock::now()))
-    }
-
-    /// Whether a state that was looked at since that lease was taken was read rightly.
-    #[must_use]
-    pub fn still_leased(&self, group: GroupId, taken: &Lease) -> bool {
-        taken.is_continued_by(self.told(group), clock::now())
+        let shared = &self.shared;
+        let lease = shared.leases[shared.worker_of(group)].of(group)?;
+        (lease.holds(clock::now()) && !shared.fate.is_over()).then_some(lease)
     }
 
     /// Changes who belongs to a group; newcomers come with their stores. `Done` says that it has
@@ -129,12 +125,6 @@ impl Handle {
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         self.shared.fate.why()
-    }
-
-    fn told(&self, group: GroupId) -> Option<Lease> {
-        let shared = &self.shared;
-        let lease = shared.leases[shared.worker_of(group)].of(group)?;
-        (!shared.fate.is_over()).then_some(lease)
     }
 
     fn ask(&self, group: GroupId, bytes: usize, event: impl FnOnce(Token) -> Event) -> Pending {

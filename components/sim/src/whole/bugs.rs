@@ -18,6 +18,8 @@ pub enum Planted {
     NotStill,
     /// Reads are answered without the right to read.
     ReadUngranted,
+    /// Readers do not hear that a leader has taken its lease back.
+    LeaseKept,
     /// On one store a region that a split makes begins without its data.
     ChildWithoutData,
     /// On one store a split cuts elsewhere.
@@ -56,10 +58,11 @@ pub enum Planted {
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 20] = [
+    pub const ALL: [Planted; 21] = [
         Planted::EpochUnchecked,
         Planted::NotStill,
         Planted::ReadUngranted,
+        Planted::LeaseKept,
         Planted::ChildWithoutData,
         Planted::CutElsewhere,
         Planted::CasAtProposer,

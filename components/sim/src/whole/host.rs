@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kv::Regions;
-use multiraft::{Config, Machines, Standing};
+use multiraft::{Config, Lease, Machines, Standing};
 use parking_lot::Mutex;
 use placement::StateView;
 use placement::table::RegionReport;
@@ -40,6 +40,8 @@ pub(crate) struct Glue {
     pub regions: Arc<Regions>,
     pub view: Arc<StateView>,
     pub standings: BTreeMap<GroupId, Standing>,
+    /// Leases that readers found: what a planted bug goes on believing.
+    pub leases: BTreeMap<GroupId, Lease>,
     /// What was told of regions, and what is to be told.
     pub told: BTreeMap<GroupId, Told>,
     pub reports: BTreeMap<GroupId, RegionReport>,
@@ -120,6 +122,7 @@ impl Host {
             regions,
             view,
             standings: BTreeMap::new(),
+            leases: BTreeMap::new(),
             told: BTreeMap::new(),
             reports: BTreeMap::new(),
             changed: BTreeSet::new(),

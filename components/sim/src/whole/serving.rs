@@ -12,6 +12,7 @@ use kv::{RegionError, RegionState, Reply};
 use multiraft::Outcome;
 use multiraft::shard::Event;
 use storage::{Cf, Direction};
+use types::GroupId;
 
 use super::bugs::Planted;
 use super::glue::Asked;
@@ -72,7 +73,7 @@ impl World<'_> {
         };
         if let Some(standing) = standing
             && !standing.leads()
-            && self.bug != Some(Planted::ReadUngranted)
+            && !matches!(self.bug, Some(Planted::ReadUngranted | Planted::LeaseKept))
         {
             let leader = standing.leader.and_then(|leader| state.region.peer(leader));
             return Err(RegionError::NotLeader { region: id, leader });
@@ -92,8 +93,12 @@ impl World<'_> {
             if self.bug == Some(Planted::ReadUngranted) {
                 return self.look(at, &request, &state);
             }
-            let served = Served { request, state, known: None };
-            let asked = Asked::Serve(Box::new(served));
+            // Some ask all the same: what asking brings is to be seen as well.
+            if self.is_leased(at, group) && self.dice.of(Stream::Leases).chance(700) {
+                self.tally.add(Kind::Leased, 1);
+                return self.look_later(at, request, state);
+            }
+            let asked = Asked::Serve(Box::new(Served { request, state, known: None }));
             return self.ask(at, asked, |token| Event::Read { group, token });
         };
         let mut known = None;
@@ -123,12 +128,7 @@ impl World<'_> {
         let id = request.target.region;
         match outcome {
             Outcome::Readable(_) => match self.find(at, &request.target, &request.ask) {
-                Ok(state) => {
-                    let life = self.hosts[at].node.life;
-                    let wait = self.dice.of(Stream::Looks).between(self.plan.look);
-                    let request = Box::new((request, state));
-                    self.after(wait, Happening::Look { at, life, request });
-                }
+                Ok(state) => self.look_later(at, request, state),
                 Err(error) => self.fail(at, &request, error),
             },
             Outcome::Applied { index, reply } => {
@@ -161,6 +161,26 @@ impl World<'_> {
             }
             _ => self.fail(at, &request, RegionError::Undetermined),
         }
+    }
+
+    /// Whether readers need not ask, on that store's clock.
+    fn is_leased(&mut self, at: usize, group: GroupId) -> bool {
+        let clock = self.hosts[at].node.clock(self.agenda.now());
+        let host = &mut self.hosts[at];
+        let told = host.node.up.as_ref().and_then(|up| up.leases.get(&group).copied());
+        let Some(glue) = &mut host.glue else { return false };
+        let found = glue.leases.get(&group).copied();
+        glue.leases.extend(told.map(|lease| (group, lease)));
+        let is_kept = self.bug == Some(Planted::LeaseKept);
+        let lease = told.or(found.filter(|_| is_kept));
+        lease.is_some_and(|lease| lease.holds(clock))
+    }
+
+    fn look_later(&mut self, at: usize, request: Request, state: Arc<RegionState>) {
+        let life = self.hosts[at].node.life;
+        let wait = self.dice.of(Stream::Looks).between(self.plan.look);
+        let request = Box::new((request, state));
+        self.after(wait, Happening::Look { at, life, request });
     }
 
     /// A read that was granted takes its view, and is right if the region is the same then.

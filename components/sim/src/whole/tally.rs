@@ -32,6 +32,8 @@ pub enum Kind {
     EpochAtApply,
     /// Reads whose region had changed when they had their view.
     NotStill,
+    /// Reads under a lease, which asked nobody.
+    Leased,
     /// Routes that placement gave.
     Route,
     /// Splits that were applied.
@@ -91,7 +93,7 @@ pub enum Kind {
 }
 
 /// How many kinds there are.
-const KINDS: usize = 41;
+const KINDS: usize = 42;
 
 impl Kind {
     /// All of them, with their names.
@@ -109,6 +111,7 @@ impl Kind {
         (Kind::NotLeader, "not leader"),
         (Kind::EpochAtApply, "epochs not matched at apply"),
         (Kind::NotStill, "reads of what had changed"),
+        (Kind::Leased, "reads under leases"),
         (Kind::Route, "routes"),
         (Kind::Split, "splits"),
         (Kind::Snapshot, "snapshots"),

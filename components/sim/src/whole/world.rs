@@ -72,7 +72,7 @@ pub(crate) enum Happening {
         at: usize,
         life: u64,
     },
-    /// A read that was granted takes its view.
+    /// A read that was granted, or is under a lease, takes its view.
     Look {
         at: usize,
         life: u64,
