@@ -4,11 +4,9 @@
 //! further nine is as wide as the one before; throughput, and latency, over time. What is invalid
 //! says so above all else.
 
-mod chart;
-
 use std::fmt::Write as _;
 
-use self::chart::{Chart, Line};
+use crate::chart::{Chart, Line, Marks};
 use crate::summary::{Latencies, Second, Summary};
 use crate::workload::Kind;
 
@@ -80,14 +78,16 @@ fn quantiles(of: &[Latencies]) -> String {
     };
     let chart = Chart {
         lines: of.iter().map(line).collect(),
-        across: |nines| match nines {
-            0 => "0".to_owned(),
-            1 => "p90".to_owned(),
-            2 => "p99".to_owned(),
-            nines => format!("p99.{}", "9".repeat(usize::try_from(nines - 2).unwrap_or(0))),
+        marks: Marks {
+            across: |nines| match nines {
+                0 => "0".to_owned(),
+                1 => "p90".to_owned(),
+                2 => "p99".to_owned(),
+                nines => format!("p99.{}", "9".repeat(usize::try_from(nines - 2).unwrap_or(0))),
+            },
+            up: power_of_ms,
         },
-        up: power_of_ms,
-        has_zero: false,
+        ..Chart::default()
     };
     chart.svg()
 }
@@ -107,9 +107,9 @@ fn throughput(of: &Summary) -> String {
     }
     let chart = Chart {
         lines,
-        across: |seconds| format!("{seconds} s"),
-        up: |per_second| per_second.to_string(),
+        marks: Marks { across: |seconds| format!("{seconds} s"), ..Marks::default() },
         has_zero: true,
+        titles: None,
     };
     chart.svg()
 }
@@ -125,9 +125,8 @@ fn over_time(of: &Summary) -> String {
             line("p99", COLOURS[1], |second| second.p99_us),
             line("max", COLOURS[4], |second| second.max_us),
         ],
-        across: |seconds| format!("{seconds} s"),
-        up: power_of_ms,
-        has_zero: false,
+        marks: Marks { across: |seconds| format!("{seconds} s"), up: power_of_ms },
+        ..Chart::default()
     };
     chart.svg()
 }
@@ -146,7 +145,6 @@ fn colour(kind: Kind) -> &'static str {
     COLOURS[kind as usize]
 }
 
-/// Text without meaning for a browser.
 /// A text as it stands in a page.
 #[must_use]
 pub fn escaped(text: &str) -> String {

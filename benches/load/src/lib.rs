@@ -34,11 +34,12 @@
 //! were written are there.
 //!
 //! Reading order: `workload` with `zipf` and `keys`, `pace` with `schedule`, `target`, `run`,
-//! `tally`, `verdict`, `summary`, `html`.
+//! `tally`, `verdict`, `summary`, `chart`, `html`.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod chart;
 mod dice;
 mod environment;
 mod etcd;
@@ -76,3 +77,4 @@ pub use values::Values;
 pub use verdict::{Errors, reasons};
 pub use words::grouped;
 pub use workload::{Distribution, Kind, Workload, Ycsb};
+pub use zipf::Zipf;

@@ -11,7 +11,7 @@ pub(crate) const EXPONENT: f64 = 0.99;
 
 /// A distribution over a number of ranks.
 #[derive(Clone, Debug)]
-pub(crate) struct Zipf {
+pub struct Zipf {
     count: u64,
     /// The integral at the two ends.
     first: f64,
@@ -22,7 +22,8 @@ pub(crate) struct Zipf {
 
 impl Zipf {
     /// Over so many ranks, at least one.
-    pub(crate) fn new(count: u64) -> Zipf {
+    #[must_use]
+    pub fn new(count: u64) -> Zipf {
         let count = count.max(1);
         Zipf {
             count,
@@ -33,7 +34,7 @@ impl Zipf {
     }
 
     /// The next rank, counted from zero.
-    pub(crate) fn rank(&self, dice: &mut Dice) -> u64 {
+    pub fn rank(&self, dice: &mut Dice) -> u64 {
         loop {
             let area = self.last + dice.unit() * (self.first - self.last);
             let point = inverse(area);
