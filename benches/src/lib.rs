@@ -20,7 +20,8 @@
 //! - `store`      a whole store beside RocksDB (feature `multiraft`)
 //! - `cluster`    a whole cluster beside etcd (feature `kv`)
 //! - `planner`    placement with many regions (feature `placement`)
-//! - `table`, `meters`  of those three: results, and what the system says
+//! - `model`      what more machines would bring, in virtual time (feature `kv`)
+//! - `table`, `meters`  of the last four: results, and what the system says
 //!
 //! Programs: `raft-bench` times, runs `raft-bench-alloc` (which counts) and prints one table. They
 //! are two because a counting allocator slows what it counts, the more the more a core allocates.
@@ -35,6 +36,8 @@ pub mod measure;
 pub mod memory;
 #[cfg(any(feature = "kv", feature = "multiraft", feature = "placement"))]
 pub mod meters;
+#[cfg(feature = "kv")]
+pub mod model;
 pub mod ours;
 pub mod peer;
 #[cfg(feature = "placement")]

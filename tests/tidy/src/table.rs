@@ -230,7 +230,13 @@ pub const TABLE: &[Row] = &[
     test_world("cluster", "tests/cluster", "real processes on loopback"),
     test_world("chaos", "tests/chaos", "named scenarios of faults on real processes"),
     test_world("foreign", "tests/foreign", "clients that are not ours, as they are"),
-    test_world("benches", "benches", "micro and load benchmarks"),
+    Row {
+        name: "benches",
+        path: "benches",
+        about: "micro and load benchmarks, and a model of clusters fed by them",
+        purity: Purity::PureUnder(&["src/model"]),
+        names: Names::TestWorldAny,
+    },
 ];
 
 #[cfg(test)]
