@@ -3,8 +3,8 @@
 //! It is asked as anybody would ask it: by its own command line and client.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use client::{Client, Options, Route};
@@ -14,19 +14,33 @@ use types::StoreId;
 use super::nodes::{self, Node};
 use super::{Result, Settings, turn};
 
+/// Nodes that a cluster is born with.
+const FOUNDERS: usize = 3;
 /// How long anything may take that is not measured.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How much longer with each region that there is.
+const PATIENCE_EACH: Duration = Duration::from_millis(20);
 /// How often is looked whether it has come about.
 const POLL: Duration = Duration::from_millis(100);
 /// How long a caller goes on trying: longer than any outage that is measured.
 const BUDGET: Duration = Duration::from_secs(40);
+/// Keys at which regions are cut by one command; placement takes few more.
+const CUTS_MAX: u64 = 1_000;
+/// Leaders that are asked to move at a time.
+const TRANSFERS_MAX: usize = 64;
+/// What `crib status --exit-code` ends with where not all is well.
+const UNHEALTHY: i32 = 7;
 
-/// Three nodes.
+/// Three nodes, and those that have joined them.
 pub struct Crib<'a> {
     settings: &'a Settings,
+    dir: PathBuf,
+    set: Vec<String>,
     /// Their processes.
     pub nodes: Vec<Node>,
+    /// Where the founders are.
     addresses: Vec<String>,
+    patience: Duration,
 }
 
 impl<'a> Crib<'a> {
@@ -36,36 +50,60 @@ impl<'a> Crib<'a> {
     /// If it does not become so.
     pub fn start(settings: &'a Settings, dir: &Path, set: &[&str]) -> Result<Crib<'a>> {
         fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-        let mut addresses = nodes::free_addresses(6)?;
+        let mut addresses = nodes::free_addresses(2 * FOUNDERS)?;
         // So are stores numbered: see `store_id`.
         addresses.sort();
-        let (grpc, http) = addresses.split_at(3);
-        let founders = grpc.join(",");
-        let node = |nth: usize| {
-            let data = dir.join(format!("node{nth}")).display().to_string();
-            let binary = settings.crib.display().to_string();
-            let words: [&str; 12] = [
-                &binary,
-                "server",
-                "--exit-with-parent",
-                "--data-dir",
-                &data,
-                "--listen",
-                &grpc[nth],
-                "--http",
-                &http[nth],
-                "--founders",
-                &founders,
-                "--cluster-token=bench",
-            ];
-            let mut command = words.map(str::to_owned).to_vec();
-            set.iter().for_each(|set| command.extend(["--set".to_owned(), (*set).to_owned()]));
-            Node::start(&settings.under, &command, dir.join(format!("node{nth}.log")))
+        let http = addresses.split_off(FOUNDERS);
+        let mut crib = Crib {
+            settings,
+            dir: dir.to_owned(),
+            set: set.iter().map(|&set| set.to_owned()).collect(),
+            nodes: Vec::new(),
+            addresses: addresses.clone(),
+            patience: PATIENCE,
         };
-        let nodes = (0..3).map(node).collect::<Result<_>>()?;
-        let mut crib = Crib { settings, nodes, addresses: grpc.to_vec() };
+        let founders = ["--founders".to_owned(), addresses.join(",")];
+        for (grpc, http) in addresses.iter().zip(&http) {
+            crib.node(grpc, http, &founders)?;
+        }
         crib.wait_well()?;
         Ok(crib)
+    }
+
+    /// Starts one more node, which joins.
+    ///
+    /// # Errors
+    /// If it cannot be started. Whether the others take it is seen later.
+    pub fn join(&mut self) -> Result<()> {
+        let addresses = nodes::free_addresses(2)?;
+        let join = ["--join".to_owned(), self.addresses.join(",")];
+        self.node(&addresses[0], &addresses[1], &join)
+    }
+
+    /// Starts a node, of which `birth` says to whom it belongs.
+    fn node(&mut self, grpc: &str, http: &str, birth: &[String; 2]) -> Result<()> {
+        let nth = self.nodes.len();
+        let data = self.dir.join(format!("node{nth}")).display().to_string();
+        let binary = self.settings.crib.display().to_string();
+        let words: [&str; 12] = [
+            &binary,
+            "server",
+            "--exit-with-parent",
+            "--data-dir",
+            &data,
+            "--listen",
+            grpc,
+            "--http",
+            http,
+            &birth[0],
+            &birth[1],
+            "--cluster-token=bench",
+        ];
+        let mut command = words.map(str::to_owned).to_vec();
+        self.set.iter().for_each(|set| command.extend(["--set".to_owned(), set.clone()]));
+        let log = self.dir.join(format!("node{nth}.log"));
+        self.nodes.push(Node::start(&self.settings.under, &command, log)?);
+        Ok(())
     }
 
     /// A client of this cluster.
@@ -77,16 +115,23 @@ impl<'a> Crib<'a> {
         runtime.block_on(Client::connect(&self.addresses, options)).map_err(|e| e.to_string())
     }
 
-    fn ask(&self, args: &[&str]) -> Result<String> {
-        let output = Command::new(&self.settings.crib)
+    fn ask(&self, args: &[&str]) -> Result<Output> {
+        Command::new(&self.settings.crib)
             .args(["--endpoints", &self.addresses.join(",")])
             .args(args)
             .output()
-            .map_err(|error| format!("{}: {error}", self.settings.crib.display()))?;
+            .map_err(|error| format!("{}: {error}", self.settings.crib.display()))
+    }
+
+    /// Does what a command says.
+    fn tell(&self, args: &[&str]) -> Result<()> {
+        let output = self.ask(args)?;
         if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+            return Ok(());
         }
-        Err(format!("crib {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr)))
+        // Of a command that cuts at a thousand keys the beginning says enough.
+        let command = args.iter().take(4).copied().collect::<Vec<&str>>().join(" ");
+        Err(format!("crib {command}: {}", String::from_utf8_lossy(&output.stderr)))
     }
 
     /// Waits until the cluster says that it is well.
@@ -94,8 +139,36 @@ impl<'a> Crib<'a> {
     /// # Errors
     /// If it does not, or a node has ended.
     pub fn wait_well(&mut self) -> Result<()> {
-        self.ask(&["status", "--exit-when-healthy", "--timeout", "60s"])?;
+        let timeout = format!("{}s", self.patience.as_secs());
+        self.tell(&["status", "--exit-when-healthy", "--timeout", &timeout])?;
         nodes::check_alive(&mut self.nodes)
+    }
+
+    /// Waits until the cluster says that it is not well, as after a node was killed.
+    ///
+    /// # Errors
+    /// If it does not, or cannot be asked.
+    pub fn wait_unwell(&self) -> Result<()> {
+        let args = ["status", "--exit-code"];
+        let until = Instant::now() + self.patience;
+        loop {
+            let output = self.ask(&args)?;
+            match output.status.code() {
+                Some(UNHEALTHY) => return Ok(()),
+                Some(0) if Instant::now() < until => std::thread::sleep(POLL),
+                Some(0) => return Err("nobody noticed that a node is gone".to_owned()),
+                _ => return self.tell(&args),
+            }
+        }
+    }
+
+    /// Why a store is as it is, in placement's words, each sentence behind the other.
+    pub fn explained(&self, store: u64) -> String {
+        let said = self.ask(&["explain", "store", &store.to_string()]);
+        said.map_or_else(
+            |why| why,
+            |output| String::from_utf8_lossy(&output.stdout).replace('\n', "; "),
+        )
     }
 
     /// Complains if the cluster is not well now.
@@ -104,11 +177,11 @@ impl<'a> Crib<'a> {
     /// With what is wrong.
     pub fn check_well(&mut self) -> Result<()> {
         nodes::check_alive(&mut self.nodes)?;
-        self.ask(&["status", "--exit-code"]).map(drop)
+        self.tell(&["status", "--exit-code"])
     }
 
     /// Cuts the keys of a bench into so many regions of the same number of keys, and deals their
-    /// leaders out over the stores.
+    /// leaders out over the founders. Returns how long each of both took.
     ///
     /// # Errors
     /// If that does not come about.
@@ -118,51 +191,66 @@ impl<'a> Crib<'a> {
         client: &Client,
         regions: usize,
         keys: u64,
-    ) -> Result<()> {
-        let key_of = |nth: u64| turn::keys(keys).key_of(keys * nth / regions as u64);
-        let cuts: Vec<String> = (1..regions as u64)
-            .map(|nth| String::from_utf8_lossy(&key_of(nth)).into_owned())
-            .collect();
-        if cuts.is_empty() {
-            return Ok(());
+    ) -> Result<[Duration; 2]> {
+        let begun = Instant::now();
+        let count = regions as u64;
+        if count < 2 {
+            return Ok([Duration::ZERO; 2]);
         }
-        let mut args = vec!["region", "split"];
-        cuts.iter().for_each(|cut| args.extend(["--at", cut]));
-        self.ask(&args)?;
-        let until = Instant::now() + PATIENCE;
-        while led(runtime, client)?.is_none_or(|routes| routes.len() < regions) {
-            if Instant::now() > until {
-                return Err("a split did not come about".to_owned());
+        self.patience = PATIENCE + PATIENCE_EACH * u32::try_from(count).unwrap_or(u32::MAX);
+        let mut first = 1;
+        while first < count {
+            let next = (first + CUTS_MAX).min(count);
+            let cut = |nth| turn::keys(keys).key_of(keys * nth / count);
+            let cuts: Vec<String> =
+                (first..next).map(|nth| String::from_utf8_lossy(&cut(nth)).into_owned()).collect();
+            let mut args = vec!["region", "split"];
+            cuts.iter().for_each(|cut| args.extend(["--at", cut]));
+            self.tell(&args)?;
+            // The next ones cut the last region of these: it must be known.
+            let until = Instant::now() + self.patience;
+            while led(runtime, client)?.is_none_or(|routes| (routes.len() as u64) < next) {
+                if Instant::now() > until {
+                    return Err(format!("a split did not come about: {first} of {count} regions"));
+                }
+                std::thread::sleep(POLL);
             }
-            std::thread::sleep(POLL);
+            first = next;
         }
-        self.deal(runtime, client)
+        let cut = begun.elapsed();
+        self.deal(runtime, client)?;
+        Ok([cut, begun.elapsed() - cut])
     }
 
-    /// Deals the leaders of all regions of the bench out over the stores.
+    /// Deals the leaders of all regions of the bench out over the founders.
     ///
     /// # Errors
     /// If that does not come about.
     pub fn deal(&mut self, runtime: &Handle, client: &Client) -> Result<()> {
-        let until = Instant::now() + PATIENCE;
-        let admin = client.admin();
+        let until = Instant::now() + self.patience;
         loop {
             let routes = led(runtime, client)?.unwrap_or_default();
-            let mut is_dealt = !routes.is_empty();
-            for (nth, route) in routes.iter().enumerate() {
-                let store = store_id(nth % 3);
-                if route.leader.is_none_or(|leader| leader.store != store) {
-                    is_dealt = false;
-                    // Whether it has come about is seen in the next round.
-                    let ask = admin.transfer_leader(route.region.id.get(), store.get());
-                    let _ = runtime.block_on(ask);
-                }
-            }
-            if is_dealt {
+            let wanted = routes.iter().enumerate().map(|(nth, of)| (of, store_id(nth % FOUNDERS)));
+            let elsewhere: Vec<(u64, u64)> = wanted
+                .filter(|(of, store)| of.leader.is_none_or(|leader| leader.store != *store))
+                .map(|(of, store)| (of.region.id.get(), store.get()))
+                .collect();
+            if elsewhere.is_empty() && !routes.is_empty() {
                 return Ok(());
             }
+            for some in elsewhere.chunks(TRANSFERS_MAX) {
+                let ask = |&(region, store): &(u64, u64)| {
+                    let admin = client.admin();
+                    runtime.spawn(async move { admin.transfer_leader(region, store).await })
+                };
+                for asked in some.iter().map(ask).collect::<Vec<_>>() {
+                    // Whether it has come about is seen in the next round.
+                    let _ = runtime.block_on(asked);
+                }
+            }
             if Instant::now() > until {
-                return Err("leaders could not be dealt out".to_owned());
+                let (left, of) = (elsewhere.len(), routes.len());
+                return Err(format!("leaders could not be dealt out: {left} of {of} elsewhere"));
             }
             std::thread::sleep(5 * POLL);
         }
@@ -182,4 +270,14 @@ pub fn led(runtime: &Handle, client: &Client) -> Result<Option<Vec<Route>>> {
     let range = turn::keys(0).from(0);
     let routes = runtime.block_on(client.regions(&range)).map_err(|error| error.to_string())?;
     Ok(routes.iter().all(|route| route.leader.is_some()).then_some(routes))
+}
+
+/// The region that all keys lie in, and the store that leads it.
+///
+/// # Errors
+/// If none is known.
+pub fn only_leader(runtime: &Handle, client: &Client) -> Result<(u64, u64)> {
+    let route = led(runtime, client)?.and_then(|mut routes| routes.pop());
+    let leader = route.and_then(|route| Some((route.region.id.get(), route.leader?.store.get())));
+    leader.ok_or_else(|| "no leader is known".to_owned())
 }

@@ -3,18 +3,15 @@
 //! A *gap* is the longest time between two successes that callers of one region have seen around an
 //! event. It is at most one call longer than the time from the event to the first success.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use client::Client;
 use hdrhistogram::Histogram;
-use load::{Dice, Target, Values, Workload, quantile_us};
+use load::{Target, Workload, quantile_us};
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 
-use super::crib::{self, Crib};
-use super::turn::{self, Turn, VALUE_BYTES};
+use super::crib::{self, Crib, only_leader};
+use super::turn::{self, Turn};
+use super::watch::{Watch, ms};
 use super::{Result, Settings};
 use crate::meters::quantile;
 use crate::report::Better;
@@ -94,13 +91,6 @@ pub fn split(settings: &Settings, runtime: &Handle, show: &mut dyn FnMut(Row)) -
     Ok(())
 }
 
-/// The region that all keys lie in, and the store that leads it.
-fn only_leader(runtime: &Handle, client: &Client) -> Result<(u64, u64)> {
-    let route = crib::led(runtime, client)?.and_then(|mut routes| routes.pop());
-    let leader = route.and_then(|route| Some((route.region.id.get(), route.leader?.store.get())));
-    leader.ok_or_else(|| "no leader is known".to_owned())
-}
-
 /// The longest gap when the leader of a region hands over, beside a span without.
 ///
 /// # Errors
@@ -113,7 +103,7 @@ pub fn transfer(settings: &Settings, runtime: &Handle, show: &mut dyn FnMut(Row)
     let dir = tempfile::tempdir_in(&settings.dir).map_err(|error| error.to_string())?;
     let mut crib = Crib::start(settings, dir.path(), &[])?;
     let client = crib.client(runtime, true)?;
-    let watch = Watch::start(runtime, &client, 1, 16);
+    let watch = Watch::start(runtime, &client, (1, 16), KEYS);
     let span = Duration::from_millis(1_500);
     let (mut calm, mut gaps) = (Vec::new(), Vec::new());
     std::thread::sleep(CALM);
@@ -164,7 +154,7 @@ pub fn kill(settings: &Settings, runtime: &Handle, show: &mut dyn FnMut(Row)) ->
     let mut crib = Crib::start(settings, dir.path(), &[])?;
     let client = crib.client(runtime, true)?;
     crib.cut(runtime, &client, REGIONS, KEYS)?;
-    let watch = Watch::start(runtime, &client, REGIONS, CALLERS);
+    let watch = Watch::start(runtime, &client, (REGIONS, CALLERS), KEYS);
     let mut gaps_ms = Vec::new();
     for nth in 0..kills {
         crib.deal(runtime, &client)?;
@@ -199,76 +189,4 @@ pub fn kill(settings: &Settings, runtime: &Handle, show: &mut dyn FnMut(Row)) ->
         show(Row::alone(name, "ms", quantile(&gaps_ms, per_mille)));
     }
     Ok(())
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
-/// Callers of each region in a closed loop, and when they succeeded.
-struct Watch {
-    /// Of each region, ascending or nearly so.
-    successes: Vec<Arc<Mutex<Vec<Instant>>>>,
-    is_over: Arc<AtomicBool>,
-    callers: Vec<JoinHandle<Result<()>>>,
-}
-
-impl Watch {
-    fn start(runtime: &Handle, client: &Client, regions: usize, callers: usize) -> Watch {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let mut watch = Watch { successes: Vec::new(), is_over, callers: Vec::new() };
-        let values = Values::new(VALUE_BYTES, 1);
-        let keys = turn::keys(KEYS);
-        let each = KEYS / regions as u64;
-        for region in 0..regions {
-            let successes = Arc::new(Mutex::new(Vec::new()));
-            watch.successes.push(Arc::clone(&successes));
-            for caller in 0..callers {
-                let (successes, is_over) = (Arc::clone(&successes), Arc::clone(&watch.is_over));
-                let (target, values) = (Target::Crib(client.clone()), values.clone());
-                let keys = keys.clone();
-                watch.callers.push(runtime.spawn(async move {
-                    let mut dice = Dice::new(region as u64, caller as u64);
-                    while !is_over.load(Ordering::Relaxed) {
-                        let key = keys.key_of(region as u64 * each + dice.below(each));
-                        let put = target.put(caller, key, values.any(&mut dice)).await;
-                        put.map_err(|failed| failed.to_string())?;
-                        locked(&successes).push(Instant::now());
-                        // Enough to see gaps, and not so much that the machine makes them.
-                        tokio::time::sleep(Duration::from_millis(2)).await;
-                    }
-                    Ok(())
-                }));
-            }
-        }
-        watch
-    }
-
-    fn has_success_since(&self, region: usize, since: Instant) -> bool {
-        locked(&self.successes[region]).last().is_some_and(|&at| at > since)
-    }
-
-    /// The longest time between two successes, of which the later one is after `from`.
-    fn gap(&self, region: usize, from: Instant) -> Duration {
-        let successes = locked(&self.successes[region]);
-        let mut longest = Duration::ZERO;
-        let pairs = successes.iter().zip(successes.iter().skip(1));
-        for (earlier, later) in pairs.rev().take_while(|(_, later)| **later > from) {
-            longest = longest.max(later.saturating_duration_since(*earlier));
-        }
-        let last = successes.last().copied().unwrap_or(from);
-        longest.max(last.elapsed())
-    }
-
-    fn stop(self, runtime: &Handle) -> Result<()> {
-        self.is_over.store(true, Ordering::Relaxed);
-        for caller in self.callers {
-            runtime.block_on(caller).map_err(|error| error.to_string())??;
-        }
-        Ok(())
-    }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

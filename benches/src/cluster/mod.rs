@@ -11,6 +11,7 @@
 //! - `rates`     puts, gets and both by few and many callers, beside etcd
 //! - `events`    what callers notice when regions split, leaders change, or a store is killed
 //! - `turn`      the callers, for a while: those of `crib bench`, in crate `load`
+//! - `watch`     few callers that notice what happens
 //! - `crib`      our cluster; `etcd` the other; `nodes` their processes
 //!
 //! Not here: machines apart from each other, networks that lose messages, transactions.
@@ -21,6 +22,7 @@ pub mod events;
 pub mod nodes;
 pub mod rates;
 pub mod turn;
+pub mod watch;
 
 use std::path::PathBuf;
 
