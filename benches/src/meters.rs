@@ -42,8 +42,16 @@ fn written_bytes() -> f64 {
 
 /// Bytes of memory in use.
 pub fn resident_bytes() -> f64 {
-    field("/proc/self/status", "VmRSS:").map_or(f64::NAN, |kib| kib * 1024.0)
+    field("/proc/self/status", RESIDENT).map_or(f64::NAN, |kib| kib * 1024.0)
 }
+
+/// Bytes of memory that another process has in use; none if there is no such process.
+pub fn resident_bytes_of(pid: u32) -> Option<f64> {
+    field(&format!("/proc/{pid}/status"), RESIDENT).map(|kib| kib * 1024.0)
+}
+
+/// Memory in use, in the words of the kernel.
+const RESIDENT: &str = "VmRSS:";
 
 fn field(file: &str, name: &str) -> Option<f64> {
     let text = fs::read_to_string(file).ok()?;

@@ -1,5 +1,5 @@
 //! `kv-bench [NAME…] [--quick] [--only PATTERN] [--json FILE] [--dir DIR] [--regions N]
-//! [--crib FILE] [--etcd FILE] [--under COMMAND]`: a whole cluster, beside etcd.
+//! [--crib FILE] [--etcd FILE] [--under COMMAND] [--plot FILE]`: a whole cluster, beside etcd.
 //!
 //! Prints a line about the machine, then rows as soon as they are known. Ends with 1, and without
 //! the row, where a cluster was not well or a call failed; the file then says that it is invalid.
@@ -17,9 +17,9 @@ use tokio::runtime::Runtime;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-const USAGE: &str = "usage: kv-bench [rates|split|transfer|kill]... [--quick] [--only PATTERN] \
-                     [--json FILE] [--dir DIR] [--regions N] [--crib FILE] [--etcd FILE] \
-                     [--under COMMAND]";
+const USAGE: &str = "usage: kv-bench [rates|split|transfer|kill|scale]... [--quick] \
+                     [--only PATTERN] [--json FILE] [--dir DIR] [--regions N] [--crib FILE] \
+                     [--etcd FILE] [--under COMMAND] [--plot FILE]";
 
 struct Options {
     settings: Settings,
@@ -51,6 +51,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Option<Options> {
         etcd: None,
         under: Vec::new(),
         regions: 1,
+        plot: None,
     };
     let mut options = Options { settings, json: None, benches: Vec::new() };
     while let Some(arg) = args.next() {
@@ -62,6 +63,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Option<Options> {
             "--crib" => options.settings.crib = PathBuf::from(args.next()?),
             "--etcd" => options.settings.etcd = Some(PathBuf::from(args.next()?)),
             "--regions" => options.settings.regions = args.next()?.parse().ok()?,
+            "--plot" => options.settings.plot = Some(PathBuf::from(args.next()?)),
             "--under" => {
                 options.settings.under =
                     args.next()?.split_whitespace().map(str::to_owned).collect();
@@ -82,7 +84,7 @@ fn run(options: &Options) -> Result<(), String> {
         .map_err(|error| format!("no directory {}: {error}", settings.dir.display()))?;
     let machine = machine(&settings.dir);
     println!("{machine}");
-    if settings.etcd.is_none() {
+    if settings.etcd.is_none() && options.benches.iter().any(|bench| bench.name == "rates") {
         println!("no etcd was named: the comparison is absent");
     }
     println!("{}", table::head());

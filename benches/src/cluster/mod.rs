@@ -10,6 +10,7 @@
 //! Modules
 //! - `rates`     puts, gets and both by few and many callers, beside etcd
 //! - `events`    what callers notice when regions split, leaders change, or a store is killed
+//! - `scale`     thousands of regions beside ten, a fourth store, and a model of more of them
 //! - `turn`      the callers, for a while: those of `crib bench`, in crate `load`
 //! - `watch`     few callers that notice what happens
 //! - `crib`      our cluster; `etcd` the other; `nodes` their processes
@@ -21,6 +22,7 @@ pub mod etcd;
 pub mod events;
 pub mod nodes;
 pub mod rates;
+pub mod scale;
 pub mod turn;
 pub mod watch;
 
@@ -50,6 +52,8 @@ pub struct Settings {
     pub under: Vec<String>,
     /// Regions that the keys of `rates` lie in.
     pub regions: usize,
+    /// Where `scale` is to draw its curves.
+    pub plot: Option<PathBuf>,
 }
 
 impl Settings {
@@ -76,4 +80,5 @@ pub const BENCHES: &[Bench] = &[
     Bench { name: "split", run: events::split },
     Bench { name: "transfer", run: events::transfer },
     Bench { name: "kill", run: events::kill },
+    Bench { name: "scale", run: scale::run },
 ];
