@@ -68,9 +68,6 @@ pub(super) fn run(
     watch.stop(runtime)?;
     crib.check_well()?;
     let shares = Shares::of(runtime, &client)?;
-    if shares.replicas.len() <= founders || !shares.are_even() {
-        return Err(format!("placement stopped before stores had their shares: {shares:?}"));
-    }
     let lower = |name: &str, unit, ours: Vec<f64>, peer: Vec<f64>| Row {
         name: format!("{part}/{name}"),
         unit,
@@ -107,7 +104,7 @@ fn until_quiet(
             quiet_since = None;
         } else {
             let quiet = *quiet_since.get_or_insert(asked);
-            if quiet.elapsed() > QUIET {
+            if quiet.elapsed() > QUIET && Shares::of(runtime, client)?.are_even(founders) {
                 return Ok((quiet.duration_since(begun), moves.len()));
             }
         }
@@ -126,7 +123,7 @@ struct Way {
     stores: usize,
     /// The one that it has known for the shortest time: ids are given in order.
     newest: u64,
-    /// Whether anything is under way.
+    /// Whether anything is under way, or placement has a new leader that is still gathering.
     is_busy: bool,
     /// Moves that have come to their end, as far as it remembers them.
     ended: Vec<u64>,
@@ -140,7 +137,7 @@ fn way(runtime: &Handle, client: &Client) -> Result<Way> {
     Ok(Way {
         stores: status.stores.len(),
         newest: status.stores.iter().map(|store| store.id).max().unwrap_or(0),
-        is_busy: status.operators > 0,
+        is_busy: status.operators > 0 || !status.is_prepared,
         ended: moves.map(|of| of.id).collect(),
     })
 }
@@ -167,8 +164,9 @@ impl Shares {
         Ok(shares)
     }
 
-    fn are_even(&self) -> bool {
-        is_even(&self.replicas) && is_even(&self.leaders)
+    /// Whether more stores than the founders have a share, and none too large a one.
+    fn are_even(&self, founders: usize) -> bool {
+        [&self.replicas, &self.leaders].iter().all(|of| of.len() > founders && is_even(of))
     }
 }
 
