@@ -214,4 +214,8 @@ fn nothing_is_planned_before_enough_is_known() {
     assert_eq!(why, "only 80 of 100 regions are known yet");
     assert!(at(None, MINUTE).is_some() && at(Some(88), MINUTE).is_none());
     assert!(at(Some(100), 5 * MINUTE).is_none());
+    // That is enough for planning, and not for a cluster to be well.
+    let (now, expected) = (since.after(5 * MINUTE), Some(80));
+    let unknown = Cluster { table, stores, config, now, since, expected }.unknown();
+    assert_eq!(unknown.expect("a hole"), "some keys are in no region that is known");
 }

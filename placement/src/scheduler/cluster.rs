@@ -183,6 +183,16 @@ impl Cluster<'_> {
         }
     }
 
+    /// What is not known of the regions; `None` if every key has one. Planning begins earlier: what
+    /// stores say that they lead may be less than there is, as where regions have just begun.
+    #[must_use]
+    pub fn unknown(&self) -> Option<String> {
+        self.unprepared().or_else(|| {
+            let why = || "some keys are in no region that is known".to_owned();
+            (!self.table.is_whole()).then(why)
+        })
+    }
+
     /// A store, if it is known.
     #[must_use]
     pub fn store(&self, id: StoreId) -> Option<&StoreInfo> {

@@ -91,10 +91,11 @@ impl Admin for Service {
         let lead = self.lead(request.get_ref().cluster_id)?;
         let state = self.driver.view.get();
         let stores = stores(&self.driver, &lead, false);
-        let (operators, held) = lead.with_cluster(|controller, cluster| {
-            (controller.running().count() as u64, cluster.unprepared())
+        let (operators, is_prepared, unknown) = lead.with_cluster(|controller, cluster| {
+            let operators = controller.running().count() as u64;
+            (operators, cluster.unprepared().is_none(), cluster.unknown())
         });
-        let mut problems: Vec<String> = held.iter().cloned().collect();
+        let mut problems: Vec<String> = unknown.into_iter().collect();
         for (id, info) in lead.stores().iter() {
             if matches!(info.state, StoreState::Disconnected | StoreState::Down) {
                 let silent = info.silent.as_secs();
@@ -133,7 +134,7 @@ impl Admin for Service {
             regions_without_leader: dark,
             regions_under_replicated: under,
             operators,
-            is_prepared: held.is_none(),
+            is_prepared,
             problems,
         }))
     }
