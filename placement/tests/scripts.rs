@@ -42,11 +42,39 @@ mod script_runner {
     pub(crate) mod story;
 }
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
 test_each_file::test_each_path! { in "./placement/scripts" as scripts => run }
 
 fn run(path: &Path) {
     goldenscript::run(&mut script_runner::runner::Runner::default(), path)
         .expect("the script runs");
+}
+
+/// The tests above are listed when this file is compiled; a script added since would not run.
+#[test]
+fn every_script_is_listed() {
+    let myself = std::env::current_exe().expect("a test runs from a file");
+    let listed = Command::new(myself).arg("--list").output().expect("a test lists its tests");
+    let listed = String::from_utf8(listed.stdout).expect("names are text");
+    let listed: BTreeSet<&str> = listed
+        .lines()
+        .filter_map(|line| line.strip_prefix("scripts::")?.strip_suffix(": test"))
+        .collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    let mut found = BTreeSet::new();
+    let folders = std::fs::read_dir(&root).expect("the folder of the scripts");
+    for folder in folders.map(|folder| folder.expect("a folder").path()) {
+        for script in std::fs::read_dir(&folder).expect("scripts lie in folders") {
+            let script = script.expect("a script").path();
+            let parts =
+                [&folder, &script].map(|path| path.file_name().and_then(|name| name.to_str()));
+            found.insert(parts.map(|part| part.expect("a plain name")).join("::"));
+        }
+    }
+    let found: BTreeSet<&str> = found.iter().map(String::as_str).collect();
+    let stale: Vec<&&str> = listed.symmetric_difference(&found).collect();
+    assert!(stale.is_empty(), "touch placement/tests/scripts.rs and run again: {stale:?}");
 }
