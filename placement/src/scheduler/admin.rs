@@ -132,12 +132,20 @@ pub fn drain_check(cluster: &Cluster, store: StoreId) -> Result<DrainPlan, Strin
             stores_told(replicas - left.len()),
         ));
     }
+    let tally = cluster.table.tally_of(store);
+    // One that is stopping takes no replicas either, but it is for another reason than room.
+    if tally.leaders > 0 && !left.iter().any(|other| other.takes_leaders()) {
+        return Err(format!(
+            "no other store could lead the {} regions that store {named} leads: wait until they \
+             are no longer stopping",
+            tally.leaders,
+        ));
+    }
     let roomy: Vec<&StoreInfo> = left
         .iter()
         .copied()
         .filter(|other| other.refuses_replicas(cluster.config).is_none())
         .collect();
-    let tally = cluster.table.tally_of(store);
     if roomy.is_empty() && tally.regions > 0 {
         return Err(format!(
             "none of the other stores has room for the {} regions of store {named}: add a store, \
@@ -150,14 +158,6 @@ pub fn drain_check(cluster: &Cluster, store: StoreId) -> Result<DrainPlan, Strin
             "region {} could go nowhere: the other stores that have room have a replica of it \
              already: add a store, or free space",
             region.get()
-        ));
-    }
-    if !left.iter().any(|other| other.takes_leaders()) {
-        return Err(format!(
-            "no other store could lead the {} regions that store {named} leads: wait until {} no \
-             longer stopping",
-            tally.leaders,
-            if left.len() == 1 { "it is" } else { "they are" },
         ));
     }
     let free: u64 = roomy.iter().map(|other| other.available).fold(0, u64::saturating_add);
