@@ -57,10 +57,9 @@ impl RegionTable {
             && known.region().range == entry.region().range
         {
             let changes = known.changes(&entry);
-            // By far the most frequent case is a heartbeat with new figures: no index moves.
+            // By far the most frequent case is a heartbeat with new figures: no set is touched.
             if !changes.is_empty() || !known.weighs_as(&entry) {
-                self.index.untally(known);
-                self.index.tally(&entry);
+                self.index.retally(known, &entry);
             }
             *known = entry;
             return Reported::Taken { changes, removed: Vec::new() };
