@@ -4,9 +4,9 @@ use types::{Epoch, GroupId, KeyRange, PeerId, PeerRole, Region, RegionPeer, Stor
 
 use super::Settings;
 
-/// The store of number `at`, from 0.
-pub(super) fn store(at: u64) -> StoreId {
-    StoreId::new(at + 1).expect("not zero")
+/// Stores 1, 2 and so on, where nobody else names them.
+pub(super) fn stores(settings: &Settings) -> Vec<StoreId> {
+    (1..=settings.stores).map(|id| StoreId::new(id).expect("not zero")).collect()
 }
 
 /// A key inside the region of number `at`, and its first one but for the first region.
@@ -14,11 +14,12 @@ pub(super) fn key(at: u64) -> Vec<u8> {
     at.to_be_bytes().to_vec()
 }
 
-/// The region of number `at`, from 0. Its first peer leads.
-pub(super) fn region(settings: &Settings, at: u64) -> Region {
+/// The region of number `at`, from 0, on these stores. Its first peer leads.
+pub(super) fn region(settings: &Settings, stores: &[StoreId], at: u64) -> Region {
+    let store = |at: u64| stores[usize::try_from(at % settings.stores).expect("few")];
     let peer = |nth: u64| RegionPeer {
         id: PeerId::new(1_000_000 + at * 3 + nth).expect("not zero"),
-        store: store((at + nth) % settings.stores),
+        store: store(at + nth),
         role: PeerRole::Voter,
     };
     let bound = |at: u64| if at == 0 || at == settings.regions { Vec::new() } else { key(at) };

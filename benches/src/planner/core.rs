@@ -9,7 +9,7 @@ use placement::table::{RegionReport, RegionTable};
 use types::{StoreId, Term, Time};
 
 use super::Settings;
-use super::cluster::{region, scattered, store};
+use super::cluster::{region, scattered, stores};
 use crate::meters::resident_bytes;
 use crate::report::Better;
 use crate::table::Row;
@@ -20,20 +20,21 @@ const REPORTS: usize = 200_000;
 const TICKS: u64 = 200;
 
 pub(super) fn run(settings: &Settings) -> Vec<Row> {
+    let ids = stores(settings);
     let before = resident_bytes();
     let begun = ThreadTime::now();
     let mut table = RegionTable::new();
     for at in 0..settings.regions {
-        table.report(Time::ZERO, report(settings, at, 1));
+        table.report(Time::ZERO, report(settings, &ids, (at, 1)));
     }
     let regions = settings.regions as f64;
     let filled = begun.elapsed().as_secs_f64() * 1e6 / regions;
     let bytes = (resident_bytes() - before) / regions;
 
-    let stores: BTreeMap<StoreId, StoreInfo> = (0..settings.stores)
-        .map(|at| (store(at), StoreInfo::new(store(at), StoreState::Up)))
-        .collect();
-    let mut bench = Core { settings, stores, controller: Controller::new(), now: Time::ZERO };
+    let stores: BTreeMap<StoreId, StoreInfo> =
+        ids.iter().map(|id| (*id, StoreInfo::new(*id, StoreState::Up))).collect();
+    let controller = Controller::new();
+    let mut bench = Core { settings, ids, stores, controller, now: Time::ZERO };
     let (mut alone, mut planned, mut ticks) = (Vec::new(), Vec::new(), Vec::new());
     let mut which = scattered(settings);
     for turn in 0..settings.turns as u64 {
@@ -56,6 +57,7 @@ pub(super) fn run(settings: &Settings) -> Vec<Row> {
 
 struct Core<'a> {
     settings: &'a Settings,
+    ids: Vec<StoreId>,
     stores: BTreeMap<StoreId, StoreInfo>,
     controller: Controller,
     now: Time,
@@ -70,8 +72,8 @@ impl Core<'_> {
         (turn, is_planned): (u64, bool),
     ) -> f64 {
         // Made before the clock runs: on a store they come from the network.
-        let reports: Vec<RegionReport> =
-            which.take(REPORTS).map(|at| report(self.settings, at, turn + 2)).collect();
+        let new = |at| report(self.settings, &self.ids, (at, turn + 2));
+        let reports: Vec<RegionReport> = which.take(REPORTS).map(new).collect();
         let begun = ThreadTime::now();
         for report in reports {
             let id = report.region.id;
@@ -109,15 +111,15 @@ fn cluster<'a>(
     Cluster { table, stores, config, now, since: Time::ZERO, expected: None }
 }
 
-fn report(settings: &Settings, at: u64, figure: u64) -> RegionReport {
-    let region = region(settings, at);
+fn report(settings: &Settings, stores: &[StoreId], (at, figure): (u64, u64)) -> RegionReport {
+    let region = region(settings, stores, at);
     RegionReport {
         leader: region.peers[0],
         region,
         term: Term(1),
         down: Vec::new(),
         pending: Vec::new(),
-        bytes: 64 << 20,
+        bytes: (64 << 20) + figure,
         keys: figure,
         written_per_second: figure,
         read_per_second: figure,

@@ -17,6 +17,8 @@ use types::{ClusterId, EntryId, GroupId, Index, PeerId, StoreId, Term};
 
 /// The cluster's number.
 pub(super) const CLUSTER: u64 = 7;
+/// The store that is there from the beginning.
+pub(super) const FOUNDER: StoreId = StoreId::new(1).expect("not zero");
 
 /// A member that leads.
 pub(super) struct Placement {
@@ -64,7 +66,7 @@ impl Placement {
 }
 
 async fn lead(address: SocketAddr) -> (Store, Arc<Driver>) {
-    let me = StoreId::new(1).expect("not zero");
+    let me = FOUNDER;
     let founder = Member {
         id: Some(me),
         nonce: 0,

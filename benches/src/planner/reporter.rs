@@ -9,10 +9,11 @@ use proto::crib::placement::v1::placement_client::PlacementClient;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
+use types::StoreId;
 
 use super::Settings;
 use super::cluster::region;
-use super::member::CLUSTER;
+use super::member::{CLUSTER, FOUNDER};
 
 /// Regions of one message, as stores send them.
 const REGIONS_MAX: u64 = 250;
@@ -20,6 +21,8 @@ const REGIONS_MAX: u64 = 250;
 const WAITING_MAX: usize = 4;
 /// How often each store is heard of.
 const HEARD_EVERY: Duration = Duration::from_secs(4);
+/// Stores that share a connection: each has its own in a cluster, and here fewer files would do.
+const STORES_A_CONNECTION: usize = 100;
 /// Between two looks at what is due.
 const PACE: Duration = Duration::from_millis(5);
 
@@ -35,7 +38,10 @@ pub(super) struct Dial {
 /// Stores that report.
 pub(super) struct Reporter {
     settings: Settings,
-    client: PlacementClient<Channel>,
+    /// The first is also for what is asked for all of them.
+    clients: Vec<PlacementClient<Channel>>,
+    /// As placement named them.
+    stores: Vec<StoreId>,
     streams: Vec<mpsc::Sender<v1::ReportRequest>>,
     /// By store, which of the regions that it leads is next, and the figure that they tell.
     next: Vec<u64>,
@@ -44,16 +50,17 @@ pub(super) struct Reporter {
 
 impl Reporter {
     /// Lets all stores join, and report all that they lead.
-    pub(super) async fn start(settings: &Settings, channel: Channel) -> Reporter {
-        let mut client = PlacementClient::new(channel).max_encoding_message_size(16 << 20);
-        let mut streams = Vec::new();
+    pub(super) async fn start(settings: &Settings, connect: impl Fn() -> Channel) -> Reporter {
+        let client = || PlacementClient::new(connect()).max_encoding_message_size(16 << 20);
+        let (mut clients, mut stores, mut streams) = (vec![client()], Vec::new(), Vec::new());
         for at in 0..settings.stores {
-            if at > 0 {
-                join(&mut client, at).await;
+            stores.push(if at == 0 { FOUNDER } else { join(&mut clients[0], at).await });
+            if stores.len().is_multiple_of(STORES_A_CONNECTION) {
+                clients.push(client());
             }
             let (sender, messages) = mpsc::channel(WAITING_MAX);
             streams.push(sender);
-            let mut client = client.clone();
+            let mut client = clients[clients.len() - 1].clone();
             tokio::spawn(async move {
                 let answers = client.report(ReceiverStream::new(messages)).await;
                 let mut orders = answers.expect("it is heard").into_inner();
@@ -62,7 +69,7 @@ impl Reporter {
         }
         let next = vec![0; streams.len()];
         let mut reporter =
-            Reporter { settings: settings.clone(), client, streams, next, figure: 1 };
+            Reporter { settings: settings.clone(), clients, stores, streams, next, figure: 1 };
         reporter.be_heard().await;
         let rounds = settings.regions.div_ceil(settings.stores * REGIONS_MAX);
         for _ in 0..rounds {
@@ -107,19 +114,19 @@ impl Reporter {
         self.figure += u64::from(store == 0);
         self.next[slot] = if until == leads { 0 } else { until };
         let report = |nth: u64| {
-            let region = region(&self.settings, nth * stores + store);
+            let region = region(&self.settings, &self.stores, nth * stores + store);
             v1::RegionReport {
                 leader: Some(region.peers[0].into()),
                 region: Some((&region).into()),
                 term: 1,
-                approximate_bytes: 64 << 20,
+                approximate_bytes: (64 << 20) + self.figure,
                 approximate_keys: self.figure,
                 ..v1::RegionReport::default()
             }
         };
         let message = v1::ReportRequest {
             cluster_id: CLUSTER,
-            store_id: store + 1,
+            store_id: self.stores[slot].get(),
             regions: (from..until).map(report).collect(),
             ..v1::ReportRequest::default()
         };
@@ -128,8 +135,8 @@ impl Reporter {
     }
 
     async fn be_heard(&mut self) {
-        for store in 0..self.settings.stores {
-            let leaders = self.settings.regions / self.settings.stores;
+        let leaders = self.settings.regions / self.settings.stores;
+        for (at, store) in (0..).zip(&self.stores) {
             let stats = v1::StoreStats {
                 capacity_bytes: 4 << 40,
                 available_bytes: 3 << 40,
@@ -138,20 +145,20 @@ impl Reporter {
             };
             let heartbeat = v1::StoreHeartbeatRequest {
                 cluster_id: CLUSTER,
-                store_id: store + 1,
-                address: address(store),
+                store_id: store.get(),
+                address: address(at),
                 version: "1".to_owned(),
                 stats: Some(stats),
                 // It has the newest book: this is of no interest here.
                 book_version: u64::MAX,
                 ..v1::StoreHeartbeatRequest::default()
             };
-            self.client.store_heartbeat(heartbeat).await.expect("it is heard");
+            self.clients[0].store_heartbeat(heartbeat).await.expect("it is heard");
         }
     }
 }
 
-async fn join(client: &mut PlacementClient<Channel>, at: u64) {
+async fn join(client: &mut PlacementClient<Channel>, at: u64) -> StoreId {
     let request = v1::JoinRequest {
         cluster_id: CLUSTER,
         nonce: at,
@@ -159,7 +166,8 @@ async fn join(client: &mut PlacementClient<Channel>, at: u64) {
         version: "1".to_owned(),
         ..v1::JoinRequest::default()
     };
-    client.join(request).await.expect("it joins");
+    let answer = client.join(request).await.expect("it joins").into_inner();
+    StoreId::new(answer.store_id).expect("not zero")
 }
 
 fn address(at: u64) -> String {

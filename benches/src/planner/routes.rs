@@ -53,8 +53,7 @@ pub(super) fn run(settings: &Settings) -> Vec<Row> {
         Endpoint::from_shared(url).expect("a URL").connect_lazy()
     };
     let (dial, reporting) = (Arc::new(Dial::default()), runtime());
-    let channel = reporting.block_on(async { connect() });
-    let reporter = reporting.block_on(Reporter::start(settings, channel));
+    let reporter = reporting.block_on(Reporter::start(settings, connect));
     let told = Arc::clone(&dial);
     std::thread::spawn(move || reporting.block_on(reporter.run(told)));
 
@@ -167,9 +166,12 @@ async fn ask(asked: &mut Asked, question: Question, at: u64) -> bool {
     }
 }
 
-/// Until the last region that was reported is known.
+/// Until the last region that each store reported is known, so all are.
 fn wait_until_known(asking: &Runtime, settings: &Settings, asked: &mut Asked) {
-    while !asking.block_on(ask(asked, Question::Get, settings.regions - 1)) {
-        std::thread::sleep(Duration::from_millis(50));
+    let told = settings.regions / settings.stores * settings.stores;
+    for at in told - settings.stores..told {
+        while !asking.block_on(ask(asked, Question::Get, at)) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
