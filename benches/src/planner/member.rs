@@ -12,6 +12,7 @@ use placement::state::{Life, Store as Member};
 use placement::{Config, Driver, GROUP, Service, StateView};
 use storage::{Engine, MemoryDisk, MemoryEngine};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::TcpListenerStream;
 use types::{ClusterId, EntryId, GroupId, Index, PeerId, StoreId, Term};
 
@@ -116,7 +117,10 @@ fn serve(listener: std::net::TcpListener, service: Service) -> Handle {
         let server = tonic::transport::Server::builder()
             .add_service(services.pd)
             .add_service(services.placement);
-        let ended = server.serve_with_incoming(TcpListenerStream::new(listener)).await;
+        // As the network of a server does it: an answer does not wait for the last one's receipt.
+        let incoming = TcpListenerStream::new(listener)
+            .map(|accepted| accepted.and_then(|stream| stream.set_nodelay(true).map(|()| stream)));
+        let ended = server.serve_with_incoming(incoming).await;
         panic!("serving ended by itself: {ended:?}");
     };
     std::thread::spawn(move || runtime.block_on(work));

@@ -81,7 +81,9 @@ pub(super) fn run(settings: &Settings) -> Vec<Row> {
         quiet.push(latencies);
         let (used, told, span, latencies) = half(settings.reports_per_second);
         busy.push(latencies);
-        rates.push(told / span.as_secs_f64());
+        let (rate, wanted) = (told / span.as_secs_f64(), settings.reports_per_second as f64);
+        assert!(rate >= 0.9 * wanted, "invalid: {rate:.0} reports a second, and not {wanted:.0}");
+        rates.push(rate);
         let idle = used_quiet * span.as_secs_f64() / span_quiet.as_secs_f64();
         costs.push((used - idle) * 1e6 / told);
     }
