@@ -38,6 +38,7 @@ mod ranges;
 mod report;
 mod retire;
 mod run;
+mod settings;
 mod spawns;
 mod spoiled;
 mod trim;

@@ -177,7 +177,7 @@ impl Plan {
         }
         self.stores = trim.size(Size::Stores, self.stores);
         self.groups = trim.size(Size::Groups, self.groups);
-        for (class, rate) in [
+        trim.cut_rates([
             (Class::Crashes, &mut self.crashes),
             (Class::Cuts, &mut self.cuts),
             (Class::Stalls, &mut self.stalls),
@@ -193,19 +193,13 @@ impl Plan {
             (Class::Drift, &mut self.drift_ppm),
             (Class::Ends, &mut self.retires),
             (Class::Spawns, &mut self.spawns),
-        ] {
-            *rate = trim.rate(class, *rate);
-        }
-        for (class, bounds, quick) in [
+        ]);
+        trim.bound([
             (Class::SlowLinks, &mut self.delay, MS),
             (Class::SlowDisks, &mut self.disk, 4 * MS),
             (Class::SlowLanes, &mut self.apply, 3 * MS),
             (Class::LargeCommands, &mut self.command, 60),
-        ] {
-            if !trim.has(class) {
-                bounds.1 = bounds.1.min(quick);
-            }
-        }
+        ]);
         self.small &= trim.has(Class::SmallLimits);
     }
 

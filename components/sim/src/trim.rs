@@ -240,6 +240,23 @@ impl Trim {
         if self.has(class) { rate } else { 0 }
     }
 
+    /// Leaves the rates of classes that are left out at none.
+    pub(crate) fn cut_rates<const N: usize>(&self, rates: [(Class, &mut u64); N]) {
+        for (class, rate) in rates {
+            *rate = self.rate(class, *rate);
+        }
+    }
+
+    /// Bounds the times and sizes whose classes are left out: each comes with what it is then at
+    /// most.
+    pub(crate) fn bound<const N: usize>(&self, spans: [(Class, &mut (u64, u64), u64); N]) {
+        for (class, span, most) in spans {
+            if !self.has(class) {
+                span.1 = span.1.min(most);
+            }
+        }
+    }
+
     /// A number that was drawn, or fewer.
     pub(crate) fn size(&self, size: Size, drawn: u64) -> u64 {
         self.most.get(&size).map_or(drawn, |&most| most.min(drawn))

@@ -14,11 +14,12 @@ use crate::callers::Callers;
 use crate::check::{Checks, Violation};
 use crate::dice::{Dice, Stream};
 use crate::fate::Fate;
-use crate::node::{Died, Node, Wants, config};
+use crate::node::{Died, Node, Wants};
 use crate::odd::{Odd, Sites};
 use crate::plan::{MS, Plan};
 use crate::report::{Count, Failure, Report};
 use crate::run::Run;
+use crate::settings;
 use crate::trim::Trim;
 
 /// Something that happens at an instant, to a store in one of its lives.
@@ -102,7 +103,7 @@ impl<'a> World<'a> {
         let nodes = nodes.collect();
         let mut world = World {
             nodes,
-            config: Arc::new(config(plan.small)),
+            config: Arc::new(settings::config(plan.small)),
             cut: vec![vec![false; stores]; stores],
             arrives: vec![vec![Time::ZERO; stores]; stores],
             agenda: Agenda::new(),

@@ -160,7 +160,7 @@ impl Plan {
         let clients = trim.size(Size::Clients, self.clients as u64);
         self.clients = usize::try_from(clients).expect("fewer than were drawn");
         self.keys = trim.size(Size::Keys, self.keys);
-        for (class, rate) in [
+        trim.cut_rates([
             (Class::Crashes, &mut self.crashes),
             (Class::Cuts, &mut self.cuts),
             (Class::Stalls, &mut self.stalls),
@@ -170,19 +170,13 @@ impl Plan {
             (Class::Twice, &mut self.twice),
             (Class::Overtakes, &mut self.overtakes),
             (Class::Drift, &mut self.drift_ppm),
-        ] {
-            *rate = trim.rate(class, *rate);
-        }
-        for (class, bounds, quick) in [
+        ]);
+        trim.bound([
             (Class::SlowLinks, &mut self.delay, MS),
             (Class::SlowDisks, &mut self.disk, 3 * MS),
             (Class::SlowLanes, &mut self.apply, 2 * MS),
             (Class::SlowLooks, &mut self.look, 3 * MS),
-        ] {
-            if !trim.has(class) {
-                bounds.1 = bounds.1.min(quick);
-            }
-        }
+        ]);
         self.loses_at.take_if(|_| !trim.has(Class::Absence));
         self.drains_at.take_if(|_| !trim.has(Class::Drains));
         if !trim.has(Class::Joins) {

@@ -24,11 +24,12 @@ use super::words::{Message, Place, Request};
 use crate::agenda::Agenda;
 use crate::check::Violation;
 use crate::dice::{Dice, Stream};
-use crate::node::{Died, Node, Running, Wants, config};
+use crate::node::{Died, Node, Running, Wants};
 use crate::odd::Sites;
 use crate::plan::MS;
 use crate::report::Failure;
 use crate::run::Run;
+use crate::settings;
 use crate::trim::Trim;
 
 /// Something that happens at an instant; to a store in one of its lives.
@@ -158,7 +159,7 @@ impl<'a> World<'a> {
             clients,
             config: Arc::new(Config {
                 undetermined_after: Duration::from_secs(1),
-                ..config(plan.small)
+                ..settings::config(plan.small)
             }),
             cluster: ClusterId::new(7).expect("not zero"),
             cut: vec![vec![false; count]; count],
