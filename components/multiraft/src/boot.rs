@@ -22,6 +22,7 @@ use crate::disk::{self, ReadError, decode};
 use crate::entry::Payload;
 use crate::keys::{self, Meta, RaftKey};
 use crate::message::SnapshotOffer;
+use crate::pledges::Pledges;
 use crate::shard::Shard;
 use crate::shard::life::Stored;
 use crate::shard::liveness::Remembered;
@@ -45,6 +46,8 @@ pub struct Opened {
     pub damaged: Vec<(GroupId, String)>,
     /// All stores that peers live on.
     pub stores: Vec<StoreId>,
+    /// For whoever tells the store of others, and for readers; the shards have it.
+    pub pledges: Arc<Pledges>,
 }
 
 /// Why a store does not open. Nothing was changed.
@@ -99,7 +102,9 @@ pub fn open(
     drop(view);
     let (_, store) = identity;
     let seed = store.get().wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ life;
-    let shards = (0..config.workers).map(|_| Shard::new(Arc::clone(config), store, seed, now));
+    let pledges = Arc::new(Pledges::new(life, &config.raft));
+    let shards = (0..config.workers)
+        .map(|_| Shard::new(Arc::clone(config), (store, seed), Arc::clone(&pledges), now));
     let applier =
         || Applier::new(Arc::clone(engine), Arc::clone(machines), config.apply_slice_bytes);
     let mut opened = Opened {
@@ -109,6 +114,7 @@ pub fn open(
         appliers: (0..config.appliers).map(|_| applier()).collect(),
         damaged: Vec::new(),
         stores: Vec::new(),
+        pledges,
     };
     for (group, mut record) in found.groups {
         let at = shard_of(group, config.workers);

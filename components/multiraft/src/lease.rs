@@ -1,6 +1,9 @@
 //! Reads without a turn of a worker.
 
-use types::{Index, Term, Time};
+use raft::Pledge;
+use types::{Index, StoreId, Term, Time};
+
+use crate::pledges::Pledges;
 
 /// Until when a group's state can be read on this store without asking anyone (thesis §6.4.1): no
 /// other leader can have been elected before, and the state has everything that was answered under
@@ -16,7 +19,7 @@ pub struct Lease {
     pub term: Term,
     /// When this was said.
     pub said: Time,
-    /// When it ends.
+    /// When it ends, unless it is prolonged ([`Grant`]).
     pub until: Time,
     /// A slot that the state has: at least the last one of which a caller was answered.
     pub applied: Index,
@@ -30,9 +33,90 @@ impl Lease {
     }
 }
 
+/// Voters whose pledges are kept in mind; a majority of a group of seven is three others.
+const PLEDGES_MAX: usize = 4;
+
+/// What readers are told: a lease, and by whose pledges it goes on for as long as they are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    lease: Lease,
+    /// How many of the pledges must be kept.
+    wanted: usize,
+    by: [(StoreId, Pledge); PLEDGES_MAX],
+    count: usize,
+}
+
+impl Grant {
+    /// `wanted` of the pledges prolong the lease, or none do.
+    pub(crate) fn new(
+        lease: Lease,
+        wanted: Option<usize>,
+        pledges: impl Iterator<Item = (StoreId, Pledge)>,
+    ) -> Grant {
+        let nobody = (StoreId::new(u64::MAX).expect("not zero"), Pledge(0));
+        let mut grant = Grant { lease, wanted: 0, by: [nobody; PLEDGES_MAX], count: 0 };
+        let Some(wanted @ 1..) = wanted else { return grant };
+        grant.wanted = wanted;
+        for (slot, given) in grant.by.iter_mut().zip(pledges.filter(|by| by.1 != Pledge(0))) {
+            *slot = given;
+            grant.count += 1;
+        }
+        grant
+    }
+
+    /// Whether it may be prolonged at all.
+    pub(crate) fn has_pledges(&self) -> bool {
+        self.wanted > 0 && self.count >= self.wanted
+    }
+
+    /// Whether it needs no pledge at this instant.
+    #[must_use]
+    pub fn is_held_by_itself(&self, now: Time) -> bool {
+        self.lease.holds(now)
+    }
+
+    /// The lease as it is now.
+    #[must_use]
+    pub fn lease(&self, pledges: &Pledges) -> Lease {
+        let mut lease = self.lease;
+        if self.has_pledges()
+            && let Some(until) = pledges.until(&self.by[..self.count], self.wanted)
+        {
+            lease.until = lease.until.max(until);
+        }
+        lease
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(ms: u64) -> Time {
+        Time(ms * 1_000_000)
+    }
+
+    fn grant(wanted: Option<usize>, pledges: &[(u64, u64)]) -> Grant {
+        let lease = Lease { term: Term(2), said: at(1), until: at(20), applied: Index(7) };
+        let given = |&(store, pledge)| (StoreId::new(store).unwrap(), Pledge(pledge));
+        Grant::new(lease, wanted, pledges.iter().map(given))
+    }
+
+    #[test]
+    fn pledges_of_enough_voters_prolong_a_lease_and_fewer_do_not() {
+        let here = Pledges::new(1, &raft::Config::default());
+        for (store, sent) in [(2, 5_000), (3, 4_000)] {
+            here.heard(StoreId::new(store).unwrap(), Pledge(9), at(sent));
+        }
+        let until = |grant: Grant| grant.lease(&here).until;
+        assert_eq!(until(grant(Some(1), &[(2, 9), (3, 9)])), at(5_999));
+        assert_eq!(until(grant(Some(2), &[(2, 9), (3, 9)])), at(4_999));
+        assert_eq!(until(grant(Some(2), &[(2, 9), (3, 8)])), at(20), "one was made void");
+        assert_eq!(until(grant(Some(2), &[(2, 9), (3, 0)])), at(20), "one pledged nothing");
+        assert_eq!(until(grant(None, &[(2, 9), (3, 9)])), at(20), "none may count");
+        assert!(!grant(Some(2), &[(2, 9)]).has_pledges());
+        assert_eq!(until(grant(Some(3), &[(4, 9), (5, 9), (2, 9), (3, 9), (6, 9)])), at(20));
+    }
 
     #[test]
     fn lease_ends_in_time_and_when_the_clock_goes_back() {

@@ -134,6 +134,7 @@ mod log;
 mod message;
 mod observer;
 mod outcome;
+mod pledges;
 mod runtime;
 pub mod shard;
 mod state_machine;
@@ -144,7 +145,7 @@ pub use boot::{OpenError, Opened, open, shard_of};
 pub use config::Config;
 pub use entry::{Entry, Payload, Roster};
 pub use fetch::fetch;
-pub use lease::Lease;
+pub use lease::{Grant, Lease};
 pub use local::LocalNetwork;
 pub use message::{
     Body, Envelope, Liveness, Parcel, RemovedPeer, SnapshotBody, SnapshotChunk, SnapshotFrame,
@@ -152,6 +153,7 @@ pub use message::{
 };
 pub use observer::{Observer, Standing};
 pub use outcome::{GroupStatus, Outcome, Refusal};
+pub use pledges::Pledges;
 pub use raft::{Change, Seat};
 pub use runtime::{
     Awaited, BOUNDS, Counts, Handle, Histogram, OnFatal, Parts, Pending, Store, Times,

@@ -1,6 +1,7 @@
 //! What stores say to each other. Plain values; `wire` turns them into bytes and back.
 
 use bytes::Bytes;
+use raft::Pledge;
 use types::{EntryId, GroupId, Index, PeerId, StoreId, Term};
 
 use crate::entry::{Entry, Roster};
@@ -61,6 +62,25 @@ pub struct Liveness {
     pub at_least: u64,
     /// `sent_at` of the receiver's newest message that this one takes into account; 0 for none.
     pub echo: u64,
+    /// What was pledged under this token to leaders on the receiver's store was renewed when that
+    /// message came (see `pledges`); 0 for none.
+    pub promise: Pledge,
+    /// It answers at once, and does not ask for support: the sender's disk was not asked for it.
+    pub answers: bool,
+}
+
+impl Liveness {
+    /// Takes the place of an older message that has not been sent. What that one asked for is asked
+    /// still.
+    #[must_use]
+    pub fn in_place_of(self, older: Option<Liveness>) -> Liveness {
+        match older {
+            Some(older) if self.answers && !older.answers && older.epoch == self.epoch => {
+                Liveness { answers: false, sent_at: older.sent_at, ..self }
+            }
+            _ => self,
+        }
+    }
 }
 
 /// One frame of a snapshot on its way from a leader to a peer.

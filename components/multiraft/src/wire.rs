@@ -22,6 +22,7 @@ mod envelope;
 mod snapshot;
 
 use proto::crib::raft::v1;
+use raft::Pledge;
 
 pub use bad::{BadMessage, Why};
 pub use entry::{entry_from, entry_value};
@@ -99,7 +100,7 @@ pub fn bundle(parcel: Parcel) -> v1::Bundle {
 }
 
 /// Adds a parcel to a bundle. Envelopes go behind those in it; of liveness only the newest counts,
-/// so it takes the place of an older one.
+/// so it takes the place of an older one ([`Liveness::in_place_of`]).
 ///
 /// # Panics
 /// If the bundle has a snapshot frame and the parcel is another; if an append does not come with
@@ -110,7 +111,10 @@ pub fn put(bundle: &mut v1::Bundle, parcel: Parcel) {
         Parcel::Groups(envelopes) => {
             bundle.envelopes.extend(envelopes.into_iter().map(envelope::to_proto));
         }
-        Parcel::Liveness(liveness) => bundle.liveness = Some(liveness_to_proto(liveness)),
+        Parcel::Liveness(liveness) => {
+            let older = bundle.liveness.take().map(liveness_from_proto);
+            bundle.liveness = Some(liveness_to_proto(liveness.in_place_of(older)));
+        }
         Parcel::Snapshot(frame) => {
             assert!(bundle.snapshot.is_none(), "one snapshot frame per bundle");
             bundle.snapshot = Some(snapshot::frame_to_proto(frame));
@@ -147,7 +151,7 @@ pub fn parcels(bundle: v1::Bundle, limits: &Limits) -> Result<Vec<Parcel>, BadMe
 pub fn bytes_max(parcel: &Parcel) -> usize {
     match parcel {
         Parcel::Groups(envelopes) => envelopes.iter().map(envelope_bytes_max).sum(),
-        Parcel::Liveness(_) => 64,
+        Parcel::Liveness(_) => 96,
         Parcel::Snapshot(frame) => {
             128 + match &frame.body {
                 SnapshotBody::Offer(offer) => {
@@ -170,11 +174,11 @@ pub fn envelope_bytes_max(envelope: &crate::Envelope) -> usize {
 }
 
 fn liveness_to_proto(liveness: Liveness) -> v1::Liveness {
-    let Liveness { epoch, sent_at, supports, at_least, echo } = liveness;
-    v1::Liveness { epoch, sent_at, supports, at_least, echo }
+    let Liveness { epoch, sent_at, supports, at_least, echo, promise, answers } = liveness;
+    v1::Liveness { epoch, sent_at, supports, at_least, echo, promise: promise.0, answers }
 }
 
 fn liveness_from_proto(liveness: v1::Liveness) -> Liveness {
-    let v1::Liveness { epoch, sent_at, supports, at_least, echo } = liveness;
-    Liveness { epoch, sent_at, supports, at_least, echo }
+    let v1::Liveness { epoch, sent_at, supports, at_least, echo, promise, answers } = liveness;
+    Liveness { epoch, sent_at, supports, at_least, echo, promise: Pledge(promise), answers }
 }

@@ -17,6 +17,8 @@ mod limits;
 mod observer;
 #[path = "scenarios/places.rs"]
 mod places;
+#[path = "scenarios/pledges.rs"]
+mod pledges;
 #[path = "scenarios/requests.rs"]
 mod requests;
 #[path = "scenarios/snapshots.rs"]

@@ -162,7 +162,8 @@ impl Config {
     /// The echoing peers protect the leader for `election_timeout` on theirs. If the leader's clock
     /// runs slow by d and theirs fast by d, that is `election_timeout · (1 − d)/(1 + d)` on the
     /// leader's, which is more than `election_timeout · (1 − 2d)`.
-    pub(crate) fn lease_span(&self) -> Option<Duration> {
+    #[must_use]
+    pub fn lease_span(&self) -> Option<Duration> {
         match self.lease {
             Lease::Off => None,
             Lease::On { drift_ppm } => {

@@ -58,7 +58,13 @@ impl Peer {
         if self.is_leader() {
             self.tick_leader(now, out);
         } else if self.deadline().is_some() && now >= self.election_at {
-            self.start_pre_vote(now);
+            if self.keeps_promise(now).is_err() {
+                // The host goes on protecting a leader that this peer does not hear.
+                self.election_at = self.promised_until.after(self.campaign_wait());
+                self.flags.set(Flags::LET_GO);
+            } else {
+                self.start_pre_vote(now);
+            }
         } else if let Role::PreCandidate(poll) | Role::Candidate(poll) = &mut self.role
             && poll.ask_at.is_some_and(|at| now >= at)
         {
@@ -187,6 +193,13 @@ impl Peer {
         let turn = (place as u64 + first) % turns;
         let few = |count: u64| u32::try_from(count).expect("a group has few members");
         (few(turn), few(turns))
+    }
+
+    /// The host protects the leader until then, whatever this peer has heard itself: as if it had
+    /// promised that. Say it before the inputs that it is to be true of. A peer whose own timer
+    /// runs out meanwhile asks to be let go ([`crate::Event::LetGo`]).
+    pub fn protect(&mut self, until: Time) {
+        self.promised_until = self.promised_until.max(until);
     }
 
     /// Protects the leader from now on, and waits for it.
@@ -451,8 +464,12 @@ impl Peer {
     }
 
     pub(crate) fn reset_election_timer(&mut self, now: Time) {
-        let spread = self.rng.below(self.config.campaign_spread);
+        let spread = self.campaign_wait();
         self.election_at = now.after(self.config.campaign_after).after(spread);
+    }
+
+    fn campaign_wait(&mut self) -> Duration {
+        self.rng.below(self.config.campaign_spread)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::election::INDEX_MAX;
 use crate::flags::Flags;
 use crate::input::{Foreign, Placed, Refused};
 use crate::membership::Membership;
-use crate::message::{Body, Message, Run, Stamp};
+use crate::message::{Body, Message, Pledge, Run, Stamp};
 use crate::outbox::Outbox;
 use crate::peer::{Peer, Role};
 
@@ -189,7 +189,8 @@ impl Peer {
         let ack_now = self.flags.take(Flags::ACK_NOW);
         if ack_now || self.flags.has(Flags::ACK_OWED) && (is_all_durable || moved) {
             let (matched, verified) = (self.verified.min(stable), self.verified);
-            say(leader, Body::Ack { matched, verified, stamp: self.seen });
+            let (stamp, pledge) = (self.seen, Pledge::default());
+            say(leader, Body::Ack { matched, verified, stamp, pledge });
             self.flags.put(Flags::ACK_OWED, !is_all_durable);
         }
     }

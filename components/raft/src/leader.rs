@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::input::{Foreign, ReadToken, Refused};
 use crate::log::Log;
 use crate::membership::Membership;
-use crate::message::{Body, Message, Stamp};
+use crate::message::{Body, Message, Pledge, Stamp};
 use crate::outbox::{Outbox, SnapshotWanted};
 use crate::progress::{Mode, Progress};
 use crate::quorum;
@@ -165,12 +165,18 @@ impl Leader {
     /// Until when no other leader can have been elected; `None` if that cannot be said.
     pub(crate) fn lease(&self, ctx: &Ctx<'_>, now: Time) -> Option<Time> {
         let span = ctx.config.lease_span()?.saturating_sub(CLOCK_SLACK);
-        if self.is_lease_void || self.is_clock_back(now) || ctx.commit < self.first_own {
+        if !self.can_lease(ctx, now) {
             return None;
         }
         let from = Time(self.confirmed(ctx).0).min(now);
         let until = from.after(span);
         (now < until).then_some(until)
+    }
+
+    /// Whether there is a lease whenever a majority protects this leader.
+    pub(crate) fn can_lease(&self, ctx: &Ctx<'_>, now: Time) -> bool {
+        let is_void = self.is_lease_void || self.is_clock_back(now);
+        !is_void && ctx.commit >= self.first_own && ctx.config.lease_span().is_some()
     }
 
     fn is_clock_back(&self, now: Time) -> bool {
@@ -189,13 +195,16 @@ impl Leader {
         ctx: &Ctx<'_>,
         from: PeerId,
         (matched, verified): (Index, Index),
-        stamp: Stamp,
+        (stamp, pledge): (Stamp, Pledge),
     ) -> Result<bool, Refused> {
         let Some(slot) = ctx.membership.slot(from) else { return Ok(false) };
         if verified > ctx.log.last().index || matched > verified || stamp > self.stamp {
             return Err(Refused::Foreign(Foreign::NeverSent));
         }
         let repeats = stamp <= self.progress[slot].acked;
+        if stamp >= self.progress[slot].acked {
+            self.progress[slot].pledge = pledge;
+        }
         self.progress[slot].on_ack(matched, verified, stamp, ctx.log);
         Ok(repeats)
     }

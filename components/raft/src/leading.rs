@@ -12,7 +12,7 @@ use crate::flags::Flags;
 use crate::input::{Own, Placed, ReadToken, Refused};
 use crate::leader::{Beats, LogSizes, Transfer};
 use crate::membership::{Change, Membership};
-use crate::message::{Body, Message, Stamp};
+use crate::message::{Body, Message, Pledge, Stamp};
 use crate::outbox::{Event, Outbox};
 use crate::peer::Peer;
 
@@ -83,10 +83,10 @@ impl Peer {
         now: Time,
         from: PeerId,
         positions: (Index, Index),
-        stamp: Stamp,
+        (stamp, pledge): (Stamp, Pledge),
     ) -> Result<Placed, Refused> {
         let Some((leader, ctx)) = self.leading() else { return Ok(Placed::Nothing) };
-        if leader.on_ack(&ctx, from, positions, stamp)? && leader.beats == Beats::Asleep {
+        if leader.on_ack(&ctx, from, positions, (stamp, pledge))? && leader.beats == Beats::Asleep {
             // It has nothing new to say, so it asks: someone contests our leadership.
             leader.wake(now);
         }

@@ -160,7 +160,7 @@ pub use input::{Content, Foreign, Input, Own, Placed, ReadToken, Refused};
 pub use leader::LogSizes;
 pub use log::Log;
 pub use membership::{BadChange, Change, MEMBERS_MAX, Member, Membership, Seat};
-pub use message::{Body, Message, Run, Stamp};
+pub use message::{Body, Message, Pledge, Run, Stamp};
 pub use outbox::{Event, LogMark, Outbox, Receipt, SnapshotWanted, Write};
 pub use peer::Peer;
 pub use progress::{Mode, PeerStatus, Progress};

@@ -28,6 +28,12 @@ pub struct Message {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(pub u64);
 
+/// A name under which the host of a follower goes on protecting its leader, for as long as hosts
+/// say so to each other ([`crate::Peer::protect`]). Opaque to the core, which keeps the one that
+/// came with a member's newest answer ([`crate::Progress::pledge`]); 0 is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pledge(pub u64);
+
 /// The kinds of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
@@ -75,6 +81,8 @@ pub enum Body {
         verified: Index,
         /// The newest stamp received.
         stamp: Stamp,
+        /// What the sender's host has the leader rely on beyond it. The core leaves it empty.
+        pledge: Pledge,
     },
     /// "I do not have your `prev`."
     Nack {

@@ -100,6 +100,8 @@ pub enum Event {
     Membership(Index),
     /// The transfer under way was given up; proposals are taken again.
     TransferEnded,
+    /// This peer would campaign, but for what [`crate::Peer::protect`] was told: go on no longer.
+    LetGo,
 }
 
 impl Outbox {

@@ -196,6 +196,9 @@ impl Peer {
         if self.flags.take(Flags::TELL_LEADER) {
             out.events.push(Event::Leader { term: self.term, leader: self.leader });
         }
+        if self.flags.take(Flags::LET_GO) {
+            out.events.push(Event::LetGo);
+        }
         if self.flags.take(Flags::TELL_MEMBERSHIP) {
             out.events.push(Event::Membership(self.membership_at));
         }
@@ -244,9 +247,9 @@ impl Peer {
             Body::VoteReply { granted } => {
                 return Ok(self.on_vote_reply(now, from, term, granted, out));
             }
-            Body::Ack { matched, verified, stamp } => {
+            Body::Ack { matched, verified, stamp, pledge } => {
                 if self.is_answer(now, from, term, out) {
-                    return self.on_ack(now, from, (matched, verified), stamp);
+                    return self.on_ack(now, from, (matched, verified), (stamp, pledge));
                 }
             }
             Body::Nack { at, hint, stamp } => {

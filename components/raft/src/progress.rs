@@ -22,7 +22,7 @@
 use types::{EntryId, Index, PeerId};
 
 use crate::log::Log;
-use crate::message::Stamp;
+use crate::message::{Pledge, Stamp};
 
 /// How a leader sends to a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct Progress {
     pub matched: Index,
     /// Newest stamp it echoed; 0 until it answers for the first time.
     pub acked: Stamp,
+    /// What came with that.
+    pub pledge: Pledge,
     /// Stamp of the last append, snapshot or hand-over sent to it.
     pub sent: Stamp,
     /// Newest commit index sent to it.
@@ -64,6 +66,7 @@ impl Progress {
             next,
             matched: Index(0),
             acked: Stamp(0),
+            pledge: Pledge(0),
             sent: Stamp(0),
             commit_sent: Index(0),
             mode: Mode::Probe,

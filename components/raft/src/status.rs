@@ -100,6 +100,18 @@ impl Peer {
         leader.lease(&self.ctx(), now)
     }
 
+    /// How many other voters' pledges ([`crate::Progress::pledge`]) make a lease: for as long as
+    /// their hosts keep so many, no other leader can have been elected. `None` if no pledges do,
+    /// in the cases in which there is no lease either, and while two memberships are in force.
+    /// Ask for every drain: a transfer takes back what was said before.
+    #[must_use]
+    pub fn pledges_wanted(&self, now: Time) -> Option<usize> {
+        let Role::Leader(leader) = &self.role else { return None };
+        let is_in = !self.membership.is_joint() && self.membership.is_voter(self.id);
+        let voters = || self.membership.iter().filter(|member| self.membership.is_voter(member.id));
+        (is_in && leader.can_lease(&self.ctx(), now)).then(|| voters().count() / 2)
+    }
+
     /// The slot of the first entry of this leader's term; `None` if this peer does not lead. A
     /// state that has applied it has everything that was answered under earlier leaders.
     #[must_use]

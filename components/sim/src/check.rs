@@ -4,6 +4,7 @@ mod answers;
 pub(crate) mod births;
 mod graves;
 mod leaders;
+pub(crate) mod leases;
 mod promises;
 mod states;
 mod support;

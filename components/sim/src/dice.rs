@@ -22,6 +22,10 @@ pub(crate) enum Stream {
     /// What of its unsynced writes a store loses.
     PowerLoss(usize),
     Cuts,
+    /// Which of those let the stores hear each other, and not their groups.
+    Hushes,
+    /// Which cuts break connections, and when that is noticed.
+    Connections,
     /// When cut links heal, and disks do.
     Healing,
     Stalls,
@@ -125,6 +129,8 @@ impl Stream {
             Stream::Odd(at) => (30, at, 0),
             Stream::OddMoves => (31, 0, 0),
             Stream::Leases => (32, 0, 0),
+            Stream::Hushes => (33, 0, 0),
+            Stream::Connections => (34, 0, 0),
         };
         kind << 48 | (one as u64) << 24 | other as u64
     }

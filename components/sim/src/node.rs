@@ -8,7 +8,7 @@ use multiraft::courier::{Courier, CourierCounts, CourierEffects};
 use multiraft::shard::liveness::{Detector, LivenessEffects};
 use multiraft::shard::{Effects, Event, Fetch, Shard, ShardWrite, SnapshotEffect, Token};
 use multiraft::{
-    Config, Lease, Machines, Opened, Outcome, Parcel, Payload, SnapshotBody, Standing,
+    Config, Grant, Machines, Opened, Outcome, Parcel, Payload, Pledges, SnapshotBody, Standing,
 };
 use parking_lot::Mutex;
 use storage::{Batch, Cf, Durability, Engine, MemoryDisk, MemoryEngine};
@@ -63,7 +63,8 @@ pub(crate) struct Running {
     held: LivenessEffects,
     effects: Effects,
     /// What readers were told.
-    pub leases: BTreeMap<GroupId, Lease>,
+    pub leases: BTreeMap<GroupId, Grant>,
+    pub pledges: Arc<Pledges>,
     writes: VecDeque<ShardWrite>,
     /// What is scheduled already.
     pub disk_is_busy: bool,
@@ -179,8 +180,9 @@ impl Running {
         clock: Time,
         (bug, odd): (Option<Bug>, Odd),
     ) -> Running {
-        let (interval, span) = (config.liveness_interval, config.support_span);
-        let mut detector = Detector::new(&opened.remembered, interval, span, clock);
+        let times = (config.liveness_interval, config.support_span);
+        let pledges = Arc::clone(&opened.pledges);
+        let mut detector = Detector::new(&opened.remembered, times, Arc::clone(&pledges), clock);
         opened.stores.iter().for_each(|&store| detector.watch(store));
         let (life, lent) = (opened.life << 32, Arc::clone(&engine));
         Running {
@@ -192,6 +194,7 @@ impl Running {
             engine,
             effects: Effects::new(),
             leases: BTreeMap::new(),
+            pledges,
             writes: VecDeque::new(),
             disk_is_busy: false,
             apply_is_due: false,
@@ -404,9 +407,9 @@ impl Running {
                 self.effects = effects;
                 return Ok(());
             }
-            for (group, lease) in effects.leases.drain(..) {
-                match lease {
-                    Some(lease) => self.leases.insert(group, lease),
+            for (group, grant) in effects.leases.drain(..) {
+                match grant {
+                    Some(grant) => self.leases.insert(group, grant),
                     None => self.leases.remove(&group),
                 };
             }

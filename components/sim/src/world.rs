@@ -11,7 +11,7 @@ use types::{StoreId, Time};
 use crate::agenda::Agenda;
 use crate::bugs::Bug;
 use crate::callers::Callers;
-use crate::check::{Checks, Violation};
+use crate::check::{Checks, Violation, leases};
 use crate::dice::{Dice, Stream};
 use crate::fate::Fate;
 use crate::node::{Died, Node, Wants};
@@ -292,6 +292,10 @@ impl<'a> World<'a> {
         self.overhear(at, &wants.sends);
         for (to, parcel) in wants.sends {
             self.send(at, to, parcel);
+        }
+        for (group, standing) in wants.standings {
+            let found = leases::exclusive(group, standing, self.nodes.iter(), self.agenda.now());
+            self.checks.lock().report(found);
         }
         let life = self.nodes[at].life;
         for fetch in wants.fetches {

@@ -79,7 +79,7 @@ impl Queue {
                 self.push(bytes, Element::Envelope(envelope)) && kept
             }),
             Parcel::Liveness(liveness) => {
-                self.liveness = Some(liveness);
+                self.liveness = Some(liveness.in_place_of(self.liveness.take()));
                 true
             }
             Parcel::Snapshot(frame) => {

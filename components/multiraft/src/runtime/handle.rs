@@ -50,7 +50,7 @@ impl Handle {
     #[must_use]
     pub fn lease(&self, group: GroupId) -> Option<Lease> {
         let shared = &self.shared;
-        let lease = shared.leases[shared.worker_of(group)].of(group)?;
+        let lease = shared.leases[shared.worker_of(group)].of(group, &shared.pledges)?;
         (lease.holds(clock::now()) && !shared.fate.is_over()).then_some(lease)
     }
 

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use types::{GroupId, Index};
 
-use crate::lease::Lease;
+use crate::lease::{Grant, Lease};
 use crate::observer::Standing;
+use crate::pledges::Pledges;
 
 /// What readers were told last. A worker tells it before it sends or answers anything that came of
 /// the same turn: who sees a lease here knows that it was not taken back.
@@ -15,7 +16,7 @@ pub(crate) struct Leases(Mutex<HashMap<GroupId, Led>>);
 
 #[derive(Debug, Default)]
 struct Led {
-    lease: Option<Lease>,
+    grant: Option<Grant>,
     /// The last slot of which a caller was answered, which a worker may not have heard of yet.
     answered: Index,
 }
@@ -25,7 +26,7 @@ impl Leases {
     pub(crate) fn tell(
         &self,
         standings: &[(GroupId, Option<Standing>)],
-        leases: impl ExactSizeIterator<Item = (GroupId, Option<Lease>)>,
+        leases: impl ExactSizeIterator<Item = (GroupId, Option<Grant>)>,
     ) {
         if standings.is_empty() && leases.len() == 0 {
             return;
@@ -38,10 +39,10 @@ impl Leases {
                 groups.remove(group);
             }
         }
-        for (group, lease) in leases {
+        for (group, grant) in leases {
             // One that does not lead any more has none either.
             if let Some(led) = groups.get_mut(&group) {
-                led.lease = lease;
+                led.grant = grant;
             }
         }
     }
@@ -56,11 +57,14 @@ impl Leases {
         }
     }
 
-    pub(crate) fn of(&self, group: GroupId) -> Option<Lease> {
-        let groups = self.0.lock();
-        let led = groups.get(&group)?;
-        let lease = led.lease?;
-        Some(Lease { applied: lease.applied.max(led.answered), ..lease })
+    pub(crate) fn of(&self, group: GroupId, pledges: &Pledges) -> Option<Lease> {
+        let (grant, answered) = {
+            let groups = self.0.lock();
+            let led = groups.get(&group)?;
+            (led.grant?, led.answered)
+        };
+        let lease = grant.lease(pledges);
+        Some(Lease { applied: lease.applied.max(answered), ..lease })
     }
 }
 
@@ -79,13 +83,15 @@ mod tests {
         (group(), Some(Standing { peer, term: Term(2), leader: PeerId::new(leader) }))
     }
 
-    fn lease(applied: u64) -> (GroupId, Option<Lease>) {
+    fn lease(applied: u64) -> (GroupId, Option<Grant>) {
         let (said, until) = (Time(10), Time(20));
-        (group(), Some(Lease { term: Term(2), said, until, applied: Index(applied) }))
+        let lease = Lease { term: Term(2), said, until, applied: Index(applied) };
+        (group(), Some(Grant::new(lease, None, [].into_iter())))
     }
 
     fn applied(leases: &Leases) -> Option<u64> {
-        leases.of(group()).map(|lease| lease.applied.0)
+        let pledges = Pledges::new(1, &raft::Config::default());
+        leases.of(group(), &pledges).map(|lease| lease.applied.0)
     }
 
     #[test]

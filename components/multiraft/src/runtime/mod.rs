@@ -50,6 +50,7 @@ use crate::apply::ApplyTask;
 use crate::boot::{self, OpenError, Opened};
 use crate::config::Config;
 use crate::observer::Observer;
+use crate::pledges::Pledges;
 use crate::shard::{Event, SnapshotEffect};
 use crate::state_machine::Machines;
 use crate::transport::{Inbox, Transport};
@@ -110,6 +111,7 @@ pub(crate) struct Shared {
     waiters: Vec<Waiters>,
     /// Those of each worker's groups.
     leases: Vec<Leases>,
+    pledges: Arc<Pledges>,
     log: Sender<Submitted>,
     appliers: Vec<Sender<Vec<ApplyTask>>>,
     carrier: Sender<Cargo>,
@@ -177,7 +179,7 @@ impl Store {
     pub fn open(parts: Parts) -> Result<Store, OpenError> {
         let config = Arc::new(parts.config);
         let now = clock::now();
-        let Opened { life, remembered, shards, appliers, damaged, stores } =
+        let Opened { life, remembered, shards, appliers, damaged, stores, pledges } =
             boot::open(&config, &parts.engine, &parts.machines, parts.identity, now)?;
         for (group, why) in &damaged {
             tracing::error!(group = %group, why, "group set aside");
@@ -203,6 +205,7 @@ impl Store {
             workers,
             waiters,
             leases,
+            pledges,
             log,
             appliers: lanes,
             carrier,

@@ -3,6 +3,8 @@
 //! It has a thread of its own since it waits for the disk on purpose: a store whose disk stands
 //! still asks nobody for support.
 
+use std::sync::Arc;
+
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use storage::{Batch, Durability};
 use types::StoreId;
@@ -30,8 +32,9 @@ pub(crate) fn run(
     beats: &Receiver<Beat>,
 ) {
     let config = &shared.config;
-    let (interval, span) = (config.liveness_interval, config.support_span);
-    let mut detector = Detector::new(remembered, interval, span, clock::now());
+    let times = (config.liveness_interval, config.support_span);
+    let pledges = Arc::clone(&shared.pledges);
+    let mut detector = Detector::new(remembered, times, pledges, clock::now());
     stores.iter().for_each(|&store| detector.watch(store));
     let mut out = LivenessEffects::default();
     loop {

@@ -189,6 +189,13 @@ impl Shard {
     /// Tells the core what the failure detector says, afresh after each change.
     fn on_news(&mut self, now: Time, id: GroupId, news: News) {
         let group = self.groups.get_mut(&id).expect("looked up by the caller");
+        if news == News::LetGo {
+            if let Some(pledged) = group.pledged.take() {
+                tracing::info!(group = %id, store = %pledged.store, "pledges broken off");
+                self.pledges.break_off(pledged.store);
+            }
+            return;
+        }
         let status = group.core.status();
         let own = status.id;
         let leads = status.role == RoleStatus::Leader;
@@ -282,10 +289,10 @@ impl Shard {
     fn tell_lease(&mut self, now: Time, id: GroupId) {
         let Shard { groups, pending, .. } = self;
         let Some(group) = groups.get_mut(&id).filter(|group| group.is_live()) else { return };
-        let lease = group.lease(now);
-        if lease.is_some() || group.is_leased {
-            group.is_leased = lease.is_some();
-            pending.leases.push((id, lease));
+        let grant = group.grant(now);
+        if grant.is_some() || group.is_leased {
+            group.is_leased = grant.is_some();
+            pending.leases.push((id, grant));
         }
     }
 
@@ -339,13 +346,16 @@ impl Shard {
         }
     }
 
-    fn send(&mut self, id: GroupId, to: PeerId, message: Message) {
+    fn send(&mut self, id: GroupId, to: PeerId, mut message: Message) {
         let group = self.groups.get_mut(&id).expect("looked up by the caller");
         let Some(store) = group.home(to) else {
             tracing::debug!(group = %id, peer = %to, "nobody knows where it lives");
             return;
         };
         let from = group.core.status().id;
+        if let RaftBody::Ack { pledge, .. } = &mut message.body {
+            *pledge = group.pledge(to, &self.pledges);
+        }
         let RaftBody::Append { prev, last, .. } = message.body else {
             let body = Body::Raft(message, Vec::new());
             self.pending.send(store, Envelope { group: id, from, to, body });

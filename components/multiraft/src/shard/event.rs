@@ -9,7 +9,7 @@ use types::{EntryId, GroupId, Index, PeerId, StoreId};
 
 use crate::apply::{Applied, ApplyTask};
 use crate::entry::{Entry, Roster};
-use crate::lease::Lease;
+use crate::lease::Grant;
 use crate::message::{Envelope, SnapshotFrame, SnapshotOffer};
 use crate::observer::Standing;
 use crate::outcome::Outcome;
@@ -198,7 +198,7 @@ pub struct Effects {
     pub standings: Vec<(GroupId, Option<Standing>)>,
     /// Tell readers how far they need not ask, or that they have to: before anything is sent or
     /// answered.
-    pub leases: Vec<(GroupId, Option<Lease>)>,
+    pub leases: Vec<(GroupId, Option<Grant>)>,
 }
 
 /// A write of one shard: what all of its groups have for the disk.

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use raft::{Membership, Peer, RoleStatus};
+use raft::{Body, Input, Membership, Message, Peer, Pledge, RoleStatus};
 use types::{EntryId, GroupId, Index, PeerId, StoreId, Term, Time};
 
 use super::event::{Beginning, Token};
 use super::stray::Stranger;
 use crate::apply::AppliedRoster;
 use crate::entry::Roster;
-use crate::lease::Lease;
+use crate::lease::{Grant, Lease};
 use crate::log::GroupLog;
 use crate::message::SnapshotOffer;
 use crate::outcome::{GroupStatus, Outcome, Refusal};
+use crate::pledges::Pledges;
 
 /// A group hosted by this store.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub(crate) struct Group {
     pub told: (Term, Option<PeerId>),
     /// Whether readers were told a lease last.
     pub is_leased: bool,
+    /// What this peer pledged last.
+    pub pledged: Option<Pledged>,
     /// Members whose replica is not there, though their stores are.
     pub absent: Vec<PeerId>,
     /// Removed peers to be told, and when next.
@@ -67,6 +70,15 @@ pub(crate) struct Group {
     pub is_dirty: bool,
     /// Bytes of its log, as the shard has counted them.
     pub counted: u64,
+}
+
+/// What a follower pledged to its leader.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pledged {
+    pub term: Term,
+    pub leader: PeerId,
+    pub store: StoreId,
+    pub pledge: Pledge,
 }
 
 /// A snapshot on its way into a group.
@@ -110,6 +122,7 @@ impl Group {
             begins: None,
             told: (Term(0), None),
             is_leased: false,
+            pledged: None,
             absent: Vec::new(),
             applied_roster: None,
             tell_removed_at: Time::ZERO,
@@ -144,12 +157,51 @@ impl Group {
 
     /// What readers need not ask for. The state has the first entry of the term, and so everything
     /// that was answered before it.
-    pub(crate) fn lease(&self, now: Time) -> Option<Lease> {
-        let until = self.core.lease(now)?;
+    pub(crate) fn grant(&self, now: Time) -> Option<Grant> {
         let first = self.core.first_own()?;
-        let term = self.core.status().term;
-        let applied = self.applied;
-        (first <= applied).then_some(Lease { term, said: now, until, applied })
+        if first > self.applied {
+            return None;
+        }
+        let until = self.core.lease(now);
+        let status = self.core.status();
+        let (term, applied) = (status.term, self.applied);
+        let lease = Lease { term, said: now, until: until.unwrap_or(now), applied };
+        let wanted = self.core.pledges_wanted(now);
+        let pledged = status.peers().filter(|peer| status.membership.1.is_voter(peer.id));
+        let by = pledged.filter_map(|peer| Some((self.home(peer.id)?, peer.progress.pledge)));
+        let grant = Grant::new(lease, wanted, by);
+        (until.is_some() || grant.has_pledges()).then_some(grant)
+    }
+
+    /// What this peer says to its leader with an answer: it is bound by it from now on.
+    pub(crate) fn pledge(&mut self, to: PeerId, pledges: &Pledges) -> Pledge {
+        let status = self.core.status();
+        let (term, leader) = (status.term, status.leader.filter(|&leader| leader == to));
+        self.pledged = leader.and_then(|leader| {
+            let store = self.home(leader)?;
+            let pledge = pledges.offer(store);
+            (pledge != Pledge(0)).then_some(Pledged { term, leader, store, pledge })
+        });
+        self.pledged.map_or(Pledge(0), |pledged| pledged.pledge)
+    }
+
+    /// Has the core keep what was pledged, before an input in which it might not.
+    ///
+    /// A peer that follows someone else, or in another term, does so since the leader it pledged
+    /// itself to has no lease any more: it asked for that election, or a majority that was free to
+    /// vote held it. Nor has one that a membership leaves out: it was the first to follow that.
+    pub(crate) fn keep_pledge(&mut self, now: Time, pledges: &Pledges, input: &Input<'_>) {
+        let Some(Pledged { term, leader, store, pledge }) = self.pledged else { return };
+        if !may_elect(input) {
+            return;
+        }
+        let status = self.core.status();
+        let is_due = status.term == term && status.leader == Some(leader);
+        let is_due = is_due && status.membership.1.is_voter(leader);
+        match pledges.bound(now, store, pledge).filter(|_| is_due) {
+            Some(until) => self.core.protect(until),
+            None => self.pledged = None,
+        }
     }
 
     pub(crate) fn is_installing(&self) -> bool {
@@ -291,5 +343,20 @@ impl Group {
         }
         let term: Term = status.log.term(upto)?;
         (upto > status.log.base().index).then_some(EntryId::new(term, upto))
+    }
+}
+
+/// Whether a peer may campaign, or vote, or decide when it will, because of this.
+fn may_elect(input: &Input<'_>) -> bool {
+    match input {
+        Input::Message { message: Message { body, .. }, .. } => {
+            matches!(body, Body::PreVote { .. } | Body::Vote { .. })
+        }
+        Input::Timer
+        | Input::Campaign
+        | Input::ForgetLeader
+        | Input::Lost(_)
+        | Input::Support { .. } => true,
+        _ => false,
     }
 }

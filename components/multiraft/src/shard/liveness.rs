@@ -28,16 +28,20 @@
 //!
 //! Invariant: of one store's epochs, a supporter supports at most one, and they rise.
 //!
-//! Nothing here grants a lease or decides an election: being wrong costs time.
+//! Support grants no lease and decides no election: being wrong costs time. The same messages renew
+//! what leases rest on, see `pledges`; for their sake each that asks is answered at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use raft::Pledge;
 use storage::Batch;
 use types::{StoreId, Time};
 
 use crate::disk;
 use crate::message::Liveness;
+use crate::pledges::Pledges;
 
 /// How long support that was lent counts short of its span, for clocks that drift: one part in
 /// this many.
@@ -80,6 +84,8 @@ struct Pair {
     supported_until: Time,
     /// Its newest message that we know.
     echo: u64,
+    /// What that renewed.
+    promise: Pledge,
     /// What the shards were told last.
     told: bool,
 }
@@ -94,12 +100,18 @@ pub struct Detector {
     next_beat: Time,
     /// Our epoch rose and is not written yet.
     epoch_rose: bool,
+    pledges: Arc<Pledges>,
 }
 
 impl Detector {
     /// What is remembered was read after the epoch of this life was written.
     #[must_use]
-    pub fn new(remembered: &Remembered, interval: Duration, span: Duration, now: Time) -> Detector {
+    pub fn new(
+        remembered: &Remembered,
+        (interval, span): (Duration, Duration),
+        pledges: Arc<Pledges>,
+        now: Time,
+    ) -> Detector {
         let pairs = (remembered.support.iter()).map(|(&store, &(epoch, withdrawn))| {
             let pair = Pair {
                 supports: if withdrawn { 0 } else { epoch },
@@ -117,6 +129,7 @@ impl Detector {
             pairs: pairs.collect(),
             next_beat: now,
             epoch_rose: false,
+            pledges,
         }
     }
 
@@ -172,16 +185,8 @@ impl Detector {
             }
             out.sync = true;
             let epoch = self.epoch;
-            out.sends.extend(self.pairs.iter().map(|(&store, pair)| {
-                let message = Liveness {
-                    epoch,
-                    sent_at: now.0,
-                    supports: pair.supports,
-                    at_least: pair.at_least,
-                    echo: pair.echo,
-                };
-                (store, message)
-            }));
+            out.sends
+                .extend(self.pairs.iter().map(|(&store, pair)| (store, pair.says(epoch, now))));
         }
         self.tell(now, out);
     }
@@ -200,8 +205,10 @@ impl Detector {
             // Overtaken by a newer one of the same life.
             return;
         }
-        if message.epoch >= pair.at_least.max(1) && message.epoch >= pair.supports {
+        let counts = message.epoch >= pair.at_least.max(1) && message.epoch >= pair.supports;
+        if counts && !message.answers {
             if message.epoch > pair.supports {
+                self.pledges.break_off(from);
                 // Another life: what was vouched for is over, even if this one is at once.
                 if pair.told {
                     pair.told = false;
@@ -214,6 +221,11 @@ impl Detector {
             }
             pair.until = pair.until.max(now.after(span));
             pair.echo = message.sent_at;
+            pair.promise = self.pledges.renew(now, from);
+            // An epoch that is not written yet is not used.
+            if !self.epoch_rose && message.at_least <= epoch {
+                out.sends.push((from, Liveness { answers: true, ..pair.says(epoch, now) }));
+            }
         }
         if message.at_least > epoch {
             // Our epoch was withdrawn: ask for support as another.
@@ -227,6 +239,7 @@ impl Detector {
             // It promised when it got our message, so not before we sent it.
             let lasts = span.saturating_sub(span / DRIFT_PART);
             pair.supported_until = pair.supported_until.max(Time(message.echo).after(lasts));
+            self.pledges.heard(from, message.promise, Time(message.echo));
         }
         self.tell(now, out);
     }
@@ -250,7 +263,20 @@ impl Pair {
             until: Time::ZERO,
             supported_until: Time::ZERO,
             echo: 0,
+            promise: Pledge(0),
             told: false,
+        }
+    }
+
+    fn says(&self, epoch: u64, now: Time) -> Liveness {
+        Liveness {
+            epoch,
+            sent_at: now.0,
+            supports: self.supports,
+            at_least: self.at_least,
+            echo: self.echo,
+            promise: self.promise,
+            answers: false,
         }
     }
 

@@ -44,6 +44,7 @@ use crate::apply::{Applied, Done};
 use crate::config::Config;
 use crate::entry::{Entry, own_payload};
 use crate::outcome::{Outcome, Refusal};
+use crate::pledges::Pledges;
 use group::{Group, Installing, Life};
 use wheel::Wheel;
 
@@ -51,6 +52,7 @@ use wheel::Wheel;
 #[derive(Debug)]
 pub struct Shard {
     config: Arc<Config>,
+    pledges: Arc<Pledges>,
     store: StoreId,
     /// Seed of the groups' random timeouts; another in each life of the store.
     seed: u64,
@@ -99,9 +101,15 @@ enum Owed {
 impl Shard {
     /// A shard without groups.
     #[must_use]
-    pub fn new(config: Arc<Config>, store: StoreId, seed: u64, now: Time) -> Shard {
+    pub fn new(
+        config: Arc<Config>,
+        (store, seed): (StoreId, u64),
+        pledges: Arc<Pledges>,
+        now: Time,
+    ) -> Shard {
         Shard {
             config,
+            pledges,
             store,
             seed,
             groups: BTreeMap::new(),
@@ -276,8 +284,9 @@ impl Shard {
     }
 
     fn step(&mut self, now: Time, id: GroupId, input: Input<'_>) -> Result<Placed, Refused> {
-        let Shard { groups, out, .. } = self;
+        let Shard { groups, out, pledges, .. } = self;
         let group = groups.get_mut(&id).expect("the caller has looked it up");
+        group.keep_pledge(now, pledges, &input);
         let placed = group.core.step(now, input, out);
         if let Ok(Placed::Own(entry_id, own)) = &placed {
             let payload = own_payload(own.clone(), |peer| group.home(peer))

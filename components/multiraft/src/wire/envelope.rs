@@ -2,7 +2,7 @@
 
 use proto::crib::raft::v1;
 use proto::crib::raft::v1::envelope::Body as Wire;
-use raft::{Body as Say, Message, Stamp};
+use raft::{Body as Say, Message, Pledge, Stamp};
 use types::{EntryId, Index, Term};
 
 use super::Limits;
@@ -51,9 +51,12 @@ fn message_to_proto(message: Message, entries: Vec<Entry>) -> Wire {
                 entries: entries.into_iter().map(entry_to_proto).collect(),
             })
         }
-        Say::Ack { matched, verified, stamp } => {
-            Wire::Ack(v1::Ack { matched: matched.0, verified: verified.0, stamp: stamp.0 })
-        }
+        Say::Ack { matched, verified, stamp, pledge } => Wire::Ack(v1::Ack {
+            matched: matched.0,
+            verified: verified.0,
+            stamp: stamp.0,
+            pledge: pledge.0,
+        }),
         Say::Nack { at, hint, stamp } => {
             Wire::Nack(v1::Nack { at: at.0, hint: Some(id_to_proto(hint)), stamp: stamp.0 })
         }
@@ -89,9 +92,12 @@ fn body_from_proto(term: Term, body: Wire, limits: &Limits) -> Result<Body, BadM
             let (body, entries) = append_from_proto(term, append, limits)?;
             return Ok(Body::Raft(Message { term, body }, entries));
         }
-        Wire::Ack(v1::Ack { matched, verified, stamp }) => {
-            Say::Ack { matched: Index(matched), verified: Index(verified), stamp: Stamp(stamp) }
-        }
+        Wire::Ack(v1::Ack { matched, verified, stamp, pledge }) => Say::Ack {
+            matched: Index(matched),
+            verified: Index(verified),
+            stamp: Stamp(stamp),
+            pledge: Pledge(pledge),
+        },
         Wire::Nack(v1::Nack { at, hint, stamp }) => Say::Nack {
             at: Index(at),
             hint: id_from_proto(bad::required("Nack.hint", hint)?),

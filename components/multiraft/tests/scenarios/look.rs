@@ -116,10 +116,21 @@ impl World {
         here.map(|told| told.2).collect()
     }
 
+    /// Every store vouches for every other.
+    pub(crate) fn vouch(&mut self) {
+        let ids: Vec<u64> = self.nodes.keys().copied().collect();
+        for (id, other) in ids.iter().flat_map(|id| ids.iter().map(move |other| (*id, *other))) {
+            if id != other {
+                self.handle(id, Event::Support { store: store(other), held: true });
+            }
+        }
+    }
+
     /// What may be read on a store without asking, at this instant.
     pub(crate) fn lease(&self, id: u64) -> Option<Lease> {
         let told = self.leases.get(&(id, group(GROUP))).copied().flatten();
-        told.filter(|lease| lease.holds(self.now))
+        let lease = told?.lease(&self.nodes[&id].up.as_ref()?.pledges);
+        lease.holds(self.now).then_some(lease)
     }
 
     /// What the snapshots cover that were offered to a store.

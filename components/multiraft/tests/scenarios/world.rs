@@ -13,7 +13,8 @@ use multiraft::apply::{Applier, ApplyOutput};
 use multiraft::courier::{Courier, CourierEffects};
 use multiraft::shard::{Effects, Event, Fetch, Shard, ShardWrite, SnapshotEffect, Token};
 use multiraft::{
-    Beginning, Config, Lease, Machines, Opened, Outcome, Parcel, Roster, SnapshotBody, Standing,
+    Beginning, Config, Grant, Machines, Opened, Outcome, Parcel, Pledges, Roster, SnapshotBody,
+    Standing,
 };
 use storage::{Crash, Durability, Engine, MemoryDisk, MemoryEngine};
 use types::{ClusterId, EntryId, GroupId, Index, PeerId, StoreId, Term, Time};
@@ -37,6 +38,8 @@ pub(crate) fn store(id: u64) -> StoreId {
 
 pub(crate) type Sent = (u64, u64, Parcel);
 
+const BEAT_EVERY: Duration = Duration::from_millis(100);
+
 /// Some stores, and the network between them.
 pub(crate) struct World {
     now: Time,
@@ -53,12 +56,14 @@ pub(crate) struct World {
     pub corrupts_next: bool,
     /// All parcels arrive twice, and the later ones first.
     pub is_wild: bool,
+    /// When stores that hear each other exchange beats next, which renew what is pledged.
+    pub beats_at: Option<Time>,
     answers: BTreeMap<u64, Vec<Outcome>>,
     next_token: u64,
     /// What each store told of who leads which group, in order; `None` if the group is gone.
     pub standings: Vec<(u64, GroupId, Option<Standing>)>,
     /// What readers of each store's groups were told last.
-    pub leases: BTreeMap<(u64, GroupId), Option<Lease>>,
+    pub leases: BTreeMap<(u64, GroupId), Option<Grant>>,
 }
 
 pub(crate) struct Node {
@@ -80,6 +85,7 @@ struct Running {
     courier: Courier,
     writes: VecDeque<ShardWrite>,
     fetches: Vec<Fetch>,
+    pledges: Arc<Pledges>,
 }
 
 fn config() -> Config {
@@ -141,6 +147,7 @@ impl World {
             loses_frames: false,
             corrupts_next: false,
             is_wild: false,
+            beats_at: None,
             answers: BTreeMap::new(),
             next_token: 1,
             standings: Vec::new(),
@@ -210,6 +217,7 @@ impl World {
             courier,
             writes: VecDeque::new(),
             fetches: Vec::new(),
+            pledges: opened.pledges,
         });
         opened.damaged
     }
@@ -271,6 +279,26 @@ impl World {
                 self.turn(id);
             }
             self.settle();
+            if self.beats_at.is_some_and(|at| self.now >= at) {
+                self.beats_at = Some(self.now.after(BEAT_EVERY));
+                self.beat();
+            }
+        }
+    }
+
+    fn beat(&mut self) {
+        let up: Vec<(u64, Arc<Pledges>)> = (self.nodes.iter())
+            .filter_map(|(&id, node)| Some((id, Arc::clone(&node.up.as_ref()?.pledges))))
+            .collect();
+        for (from, here) in &up {
+            for (to, there) in up.iter().filter(|(to, _)| to != from) {
+                if !self.cut.contains(&(*from, *to)) {
+                    let pledge = there.renew(self.now, store(*from));
+                    if !self.cut.contains(&(*to, *from)) {
+                        here.heard(store(*to), pledge, self.now);
+                    }
+                }
+            }
         }
     }
 
@@ -346,7 +374,7 @@ impl World {
 
     fn carry_out(&mut self, id: u64, effects: Effects) {
         let now = self.now;
-        self.leases.extend(effects.leases.into_iter().map(|(group, lease)| ((id, group), lease)));
+        self.leases.extend(effects.leases.into_iter().map(|(group, grant)| ((id, group), grant)));
         for (to, envelopes) in effects.sends {
             self.send(id, to.get(), Parcel::Groups(envelopes));
         }

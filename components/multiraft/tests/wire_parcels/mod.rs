@@ -94,10 +94,8 @@ fn any_say() -> impl Strategy<Value = raft::Body> {
             .prop_map(|(ask, granted)| raft::Body::PreVoteReply { ask: Term(ask), granted }),
         (any_id(), any::<bool>()).prop_map(|(last, transfer)| raft::Body::Vote { last, transfer }),
         any::<bool>().prop_map(|granted| raft::Body::VoteReply { granted }),
-        (index(), index(), stamp()).prop_map(|(matched, verified, stamp)| raft::Body::Ack {
-            matched,
-            verified,
-            stamp
+        (index(), index(), stamp(), any::<u64>()).prop_map(|(matched, verified, stamp, pledge)| {
+            raft::Body::Ack { matched, verified, stamp, pledge: raft::Pledge(pledge) }
         }),
         (index(), any_id(), stamp()).prop_map(|(at, hint, stamp)| raft::Body::Nack {
             at,
@@ -165,9 +163,20 @@ fn any_snapshot_body() -> impl Strategy<Value = SnapshotBody> {
 
 /// Any parcel that a store may send.
 pub(crate) fn any_parcel() -> impl Strategy<Value = Parcel> {
-    let liveness = any::<[u64; 5]>().prop_map(|[epoch, sent_at, supports, at_least, echo]| {
-        Parcel::Liveness(Liveness { epoch, sent_at, supports, at_least, echo })
-    });
+    let liveness = any::<([u64; 6], bool)>().prop_map(
+        |([epoch, sent_at, supports, at_least, echo, promise], answers)| {
+            let promise = raft::Pledge(promise);
+            Parcel::Liveness(Liveness {
+                epoch,
+                sent_at,
+                supports,
+                at_least,
+                echo,
+                promise,
+                answers,
+            })
+        },
+    );
     let frame = (any_group(), any_peer(), any_peer(), any::<u64>(), any_snapshot_body()).prop_map(
         |(group, from, to, session, body)| {
             Parcel::Snapshot(SnapshotFrame { group, from, to, session, body })

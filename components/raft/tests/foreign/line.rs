@@ -136,7 +136,7 @@ fn print_body(f: &mut fmt::Formatter<'_>, from: PeerId, message: &Message) -> fm
         Body::Append { prev, last, commit, stamp: Stamp(stamp) } => {
             write!(f, "append {head} prev={prev} last={last} commit={commit} stamp={stamp}")
         }
-        Body::Ack { matched, verified, stamp: Stamp(stamp) } => {
+        Body::Ack { matched, verified, stamp: Stamp(stamp), .. } => {
             write!(f, "ack {head} matched={matched} verified={verified} stamp={stamp}")
         }
         Body::Nack { at, hint, stamp: Stamp(stamp) } => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use raft::{Body, Change, LogMark, Member, Message, Receipt, Run, Seat, Stamp};
+use raft::{Body, Change, LogMark, Member, Message, Pledge, Receipt, Run, Seat, Stamp};
 use types::{EntryId, Index, PeerId, Term};
 
 use crate::line::{Cargo, Op, SIZES};
@@ -76,6 +76,7 @@ fn body(verb: &str, words: &Words<'_>) -> Read<Body> {
             matched: words.index("matched")?,
             verified: words.index("verified")?,
             stamp: stamp()?,
+            pledge: Pledge(0),
         },
         "nack" => {
             Body::Nack { at: words.index("at")?, hint: words.entry("hint")?, stamp: stamp()? }

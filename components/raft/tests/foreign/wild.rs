@@ -5,7 +5,7 @@
 //! first check and meet the log.
 
 use proptest::prelude::*;
-use raft::{Body, Change, LogMark, Member, Message, Receipt, Run, Seat, Stamp};
+use raft::{Body, Change, LogMark, Member, Message, Pledge, Receipt, Run, Seat, Stamp};
 use types::{EntryId, Index, PeerId, Term};
 
 use crate::line::{Cargo, Op, SIZES};
@@ -125,8 +125,9 @@ fn body() -> impl Strategy<Value = Body> {
         flag().prop_map(|granted| Body::VoteReply { granted }),
         (entry(), index(), index(), stamp())
             .prop_map(|(prev, last, commit, stamp)| { Body::Append { prev, last, commit, stamp } }),
-        (index(), index(), stamp())
-            .prop_map(|(matched, verified, stamp)| { Body::Ack { matched, verified, stamp } }),
+        (index(), index(), stamp()).prop_map(|(matched, verified, stamp)| {
+            Body::Ack { matched, verified, stamp, pledge: Pledge(0) }
+        }),
         (index(), entry(), stamp()).prop_map(|(at, hint, stamp)| Body::Nack { at, hint, stamp }),
         (index(), stamp()).prop_map(|(commit, stamp)| Body::Beat { commit, stamp }),
         index().prop_map(|commit| Body::Commit { commit }),

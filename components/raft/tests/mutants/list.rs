@@ -237,8 +237,8 @@ pub(crate) const MUTANTS: [Mutant; 33] = [
     Mutant {
         name: "lease_outlives_a_hand_over",
         file: "src/leader.rs",
-        find: "if self.is_lease_void || self.is_clock_back(now)",
-        replace: "if self.is_clock_back(now)",
+        find: "= self.is_lease_void || self.is_clock_back(now)",
+        replace: "= self.is_clock_back(now)",
         found_by: &["lease is exclusive", "reads are fresh"],
         within_seeds: 20_000,
     },

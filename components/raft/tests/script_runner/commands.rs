@@ -47,8 +47,10 @@ impl World {
 
     /// Commands that only look.
     fn look(&mut self, name: &str, args: &mut Args<'_>) -> Result<bool, Failure> {
-        if !matches!(name, "status" | "progress" | "log" | "lease" | "deadline" | "disk" | "links")
-        {
+        if !matches!(
+            name,
+            "status" | "progress" | "log" | "lease" | "pledges" | "deadline" | "disk" | "links"
+        ) {
             return Ok(false);
         }
         if name == "links" {
@@ -79,6 +81,10 @@ impl World {
                 "lease" => vec![match peer.and_then(|peer| peer.lease(now)) {
                     Some(until) => format!("{id} lease until {}", story::time(until)),
                     None => format!("{id} has no lease"),
+                }],
+                "pledges" => vec![match peer.and_then(|peer| peer.pledges_wanted(now)) {
+                    Some(wanted) => format!("{id} has a lease by the pledges of {wanted} others"),
+                    None => format!("{id} has no lease by pledges"),
                 }],
                 _ => vec![match peer.and_then(raft::Peer::deadline) {
                     Some(at) => format!("{id} deadline {}", story::time(at)),
@@ -124,6 +130,16 @@ impl World {
             "step_down" => {
                 let id = args.peer()?;
                 self.input(id, Input::StepDown);
+            }
+            "protect" => {
+                let id = args.peer()?;
+                let millis: u64 = args.word("milliseconds")?.parse()?;
+                self.act(id, |node, now, _| {
+                    if let Some(peer) = &mut node.peer {
+                        peer.protect(now.after(Duration::from_millis(millis)));
+                    }
+                    Ok(())
+                });
             }
             "forget_leader" => {
                 let id = args.peer()?;

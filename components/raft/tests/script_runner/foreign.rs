@@ -1,6 +1,6 @@
 //! Packets made by hand, from members or strangers, lawful or not.
 
-use raft::{Body, Change, LogMark, Message, Receipt, Stamp};
+use raft::{Body, Change, LogMark, Message, Pledge, Receipt, Stamp};
 use raft_world::{App, Cargo, Entry, Packet, Payload};
 use types::{EntryId, Index, Term};
 
@@ -52,7 +52,7 @@ fn body(
             let body = Body::Append { prev, last, commit, stamp };
             return Ok((body, Cargo::Entries(entries)));
         }
-        "Ack" => Body::Ack { matched, verified, stamp },
+        "Ack" => Body::Ack { matched, verified, stamp, pledge: Pledge(0) },
         "Nack" => Body::Nack { at, hint, stamp },
         "Beat" => Body::Beat { commit, stamp },
         "Commit" => Body::Commit { commit },

@@ -85,10 +85,10 @@ pub(crate) fn message(packet: &Packet, stamps: bool) -> String {
         Body::Append { prev, last, commit, stamp } => {
             (format!("{prev}..{last} commit={commit}{}", memberships(packet)), Some(*stamp))
         }
-        Body::Ack { matched, verified, stamp } if matched == verified => {
+        Body::Ack { matched, verified, stamp, .. } if matched == verified => {
             (format!("{matched}"), Some(*stamp))
         }
-        Body::Ack { matched, verified, stamp } => {
+        Body::Ack { matched, verified, stamp, .. } => {
             (format!("{matched} verified={verified}"), Some(*stamp))
         }
         Body::Nack { at, hint, stamp } => (format!("{at} hint={hint}"), Some(*stamp)),

@@ -165,6 +165,7 @@ impl World {
                 Event::TransferEnded => {
                     self.story.push(format!("{id} gives up the transfer"));
                 }
+                Event::LetGo => self.story.push(format!("{id} asks to be let go")),
             }
         }
         assert_eq!(host.told, after.leader, "{id}: the host was not told of its leader");

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kv::command::{Action, Command};
 use kv::{Reply, encode_record, record_key};
+use multiraft::{Body, Parcel};
+use raft::Pledge;
 use storage::{Batch, Cf, Durability, Engine, View};
-use types::{Region, StoreId};
+use types::{Region, StoreId, Time};
 
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,10 @@ pub enum Planted {
     ReadUngranted,
     /// Readers do not hear that a leader has taken its lease back.
     LeaseKept,
+    /// A store takes what others pledged to it for what they pledge for ever.
+    PledgesNeverVoid,
+    /// A store counts on what others pledged from when it hears of it.
+    PledgesCountedLate,
     /// On one store a region that a split makes begins without its data.
     ChildWithoutData,
     /// On one store a split cuts elsewhere.
@@ -58,11 +64,13 @@ pub enum Planted {
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 21] = [
+    pub const ALL: [Planted; 23] = [
         Planted::EpochUnchecked,
         Planted::NotStill,
         Planted::ReadUngranted,
         Planted::LeaseKept,
+        Planted::PledgesNeverVoid,
+        Planted::PledgesCountedLate,
         Planted::ChildWithoutData,
         Planted::CutElsewhere,
         Planted::CasAtProposer,
@@ -81,6 +89,29 @@ impl Planted {
         Planted::InquiryUnheard,
         Planted::StrangerBelieved,
     ];
+
+    /// What a store makes of what another says.
+    pub(crate) fn heard(self, clock: Time, mut parcel: Parcel) -> Parcel {
+        match (self, &mut parcel) {
+            (Planted::PledgesNeverVoid, Parcel::Liveness(said)) => {
+                said.promise = said.promise.min(Pledge(1));
+            }
+            (Planted::PledgesNeverVoid, Parcel::Groups(envelopes)) => {
+                for envelope in envelopes {
+                    if let Body::Raft(message, _) = &mut envelope.body
+                        && let raft::Body::Ack { pledge, .. } = &mut message.body
+                    {
+                        *pledge = (*pledge).min(Pledge(1));
+                    }
+                }
+            }
+            (Planted::PledgesCountedLate, Parcel::Liveness(said)) if said.echo > 0 => {
+                said.echo = clock.0;
+            }
+            _ => {}
+        }
+        parcel
+    }
 
     /// What becomes of a command before a store applies it.
     pub(crate) fn command(self, store: StoreId, data: &Bytes, region: Option<&Region>) -> Bytes {

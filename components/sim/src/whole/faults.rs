@@ -26,7 +26,7 @@ impl World<'_> {
             self.cut_links(at);
         }
         if self.dice.of(Stream::Healing).chance(15) {
-            self.cut.iter_mut().for_each(|row| row.fill(false));
+            self.heal_links();
         }
         if let Some(at) = self.strikes(Stream::Stalls, self.plan.stalls) {
             self.tally.add(Kind::Stall, 1);
@@ -92,6 +92,8 @@ impl World<'_> {
             self.tally.add(Kind::Kill, 1);
             let all = self.hosts[at].node.disk.unsynced();
             self.hosts[at].node.disk.crash(Crash::Keep(all));
+            // Its system closes what it had open.
+            (0..self.hosts.len()).for_each(|other| self.break_connection(other, at));
         } else {
             self.tally.add(Kind::PowerLoss, 1);
             self.lose_power(at);
@@ -122,6 +124,38 @@ impl World<'_> {
         self.tally.add(Kind::LostWrite, lost as u64);
     }
 
+    /// Some are heard again before their groups are.
+    fn heal_links(&mut self) {
+        let is_hushed = self.dice.of(Stream::Hushes).chance(400);
+        let heal = |link: &mut Link| {
+            *link = if is_hushed && *link == Link::Cut { Link::Hushed } else { Link::Open };
+        };
+        self.links.iter_mut().flatten().for_each(heal);
+    }
+
+    /// A store finds, a little later, that it has no connection to another any more.
+    fn break_connection(&mut self, at: usize, other: usize) {
+        let Some(store) = self.hosts[other].store.filter(|_| at != other) else { return };
+        let wait = self.dice.of(Stream::Connections).between((MS, 300 * MS));
+        self.after(wait, Happening::Lost { at, store });
+    }
+
+    /// Some stores that are cut off are still heard, by all but one other: their groups are not.
+    fn hush(&mut self, at: usize) {
+        if !self.dice.of(Stream::Hushes).chance(400) {
+            return;
+        }
+        self.tally.add(Kind::Hush, 1);
+        let deaf = self.dice.nth(Stream::Hushes, self.hosts.len());
+        for other in (0..self.hosts.len()).filter(|&other| other != deaf) {
+            for (from, to) in [(at, other), (other, at)] {
+                if self.links[from][to] == Link::Cut {
+                    self.links[from][to] = Link::Hushed;
+                }
+            }
+        }
+    }
+
     fn cut_links(&mut self, at: usize) {
         self.tally.add(Kind::Cut, 1);
         let kind = self.dice.of(Stream::Cuts).below(3);
@@ -129,15 +163,25 @@ impl World<'_> {
             match kind {
                 // Alone.
                 0 => {
-                    self.cut[at][other] = true;
-                    self.cut[other][at] = true;
+                    self.links[at][other] = Link::Cut;
+                    self.links[other][at] = Link::Cut;
                 }
                 // Not heard, but hears.
-                1 => self.cut[at][other] = true,
-                _ => self.cut[at][other] = self.dice.of(Stream::Cuts).chance(500),
+                1 => self.links[at][other] = Link::Cut,
+                _ if self.dice.of(Stream::Cuts).chance(500) => self.links[at][other] = Link::Cut,
+                _ => self.links[at][other] = Link::Open,
             }
         }
-        self.cut[at][at] = false;
+        self.links[at][at] = Link::Open;
+        self.hush(at);
+        if self.dice.of(Stream::Connections).chance(500) {
+            for other in 0..self.hosts.len() {
+                if self.links[at][other] == Link::Cut || self.links[other][at] == Link::Cut {
+                    self.break_connection(other, at);
+                    self.break_connection(at, other);
+                }
+            }
+        }
         if kind == 0 && self.dice.of(Stream::Cuts).chance(300) {
             // And it does not notice.
             self.tally.add(Kind::Pause, 1);
@@ -145,4 +189,13 @@ impl World<'_> {
             self.hosts[at].node.paused_until = Time(self.agenda.now().0 + wait);
         }
     }
+}
+
+/// What passes from one host to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    Open,
+    /// All but messages of groups: they were too many, and what Raft may lose was dropped.
+    Hushed,
+    Cut,
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kv::Regions;
-use multiraft::{Config, Lease, Machines, Standing};
+use multiraft::{Config, Grant, Machines, Standing};
 use parking_lot::Mutex;
 use placement::StateView;
 use placement::table::RegionReport;
@@ -41,7 +41,7 @@ pub(crate) struct Glue {
     pub view: Arc<StateView>,
     pub standings: BTreeMap<GroupId, Standing>,
     /// Leases that readers found: what a planted bug goes on believing.
-    pub leases: BTreeMap<GroupId, Lease>,
+    pub leases: BTreeMap<GroupId, Grant>,
     /// What was told of regions, and what is to be told.
     pub told: BTreeMap<GroupId, Told>,
     pub reports: BTreeMap<GroupId, RegionReport>,

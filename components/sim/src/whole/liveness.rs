@@ -7,6 +7,7 @@ use raft::RoleStatus;
 use storage::Faults;
 use types::{GroupId, PeerRole, Region, StoreId, Time};
 
+use super::faults::Link;
 use super::seats::unseated;
 use super::world::World;
 use crate::check::Violation;
@@ -20,7 +21,7 @@ impl World<'_> {
     pub(crate) fn liveness(&mut self) -> Result<(), Violation> {
         self.healed = true;
         self.plan.heal();
-        self.cut.iter_mut().for_each(|row| row.fill(false));
+        self.links.iter_mut().for_each(|row| row.fill(Link::Open));
         for at in 0..self.hosts.len() {
             let host = &mut self.hosts[at];
             host.node.disk.set_faults(Faults::default());

@@ -4,6 +4,7 @@ use multiraft::{Body, Envelope, Parcel};
 use types::{Index, StoreId, Time};
 
 use super::bugs::Planted;
+use super::faults::Link;
 use super::words::{Message, Place};
 use super::world::{Happening, World};
 use crate::dice::Stream;
@@ -42,7 +43,12 @@ impl World<'_> {
         let parcel = &self.without_inquiries(at, to, parcel);
         let Some(to) = self.place_of(to) else { return };
         let fate = self.fate(Place::Host(at), Place::Host(to));
-        if self.cut[at][to] {
+        let is_lost = match self.links[at][to] {
+            Link::Open => false,
+            Link::Hushed => matches!(parcel, Parcel::Groups(_)),
+            Link::Cut => true,
+        };
+        if is_lost {
             return;
         }
         for copy in fate.arrivals() {
@@ -79,7 +85,7 @@ impl World<'_> {
     pub(crate) fn send(&mut self, from: Place, to: Place, message: Message) {
         self.say(|_| format!("{from:?} to {to:?}: {message:?}"));
         let is_cut = match (from, to) {
-            (Place::Host(from), Place::Host(to)) => self.cut[from][to],
+            (Place::Host(from), Place::Host(to)) => self.links[from][to] == Link::Cut,
             _ => false,
         };
         // A stream of messages repeats nothing.

@@ -172,8 +172,14 @@ impl World<'_> {
         let found = glue.leases.get(&group).copied();
         glue.leases.extend(told.map(|lease| (group, lease)));
         let is_kept = self.bug == Some(Planted::LeaseKept);
-        let lease = told.or(found.filter(|_| is_kept));
-        lease.is_some_and(|lease| lease.holds(clock))
+        let (Some(grant), Some(up)) = (told.or(found.filter(|_| is_kept)), &host.node.up) else {
+            return false;
+        };
+        let lease = grant.lease(&up.pledges);
+        if lease.holds(clock) && !grant.is_held_by_itself(clock) {
+            self.tally.add(Kind::Pledged, 1);
+        }
+        lease.holds(clock)
     }
 
     fn look_later(&mut self, at: usize, request: Request, state: Arc<RegionState>) {

@@ -34,6 +34,8 @@ pub enum Kind {
     NotStill,
     /// Reads under a lease, which asked nobody.
     Leased,
+    /// One whose lease would have ended but for pledges.
+    Pledged,
     /// Routes that placement gave.
     Route,
     /// Splits that were applied.
@@ -84,6 +86,8 @@ pub enum Kind {
     Death,
     /// Links cut.
     Cut,
+    /// A cut that stores do not notice of each other, but groups do.
+    Hush,
     /// Disks that stood still.
     Stall,
     /// Processes that stood still.
@@ -93,7 +97,7 @@ pub enum Kind {
 }
 
 /// How many kinds there are.
-const KINDS: usize = 42;
+const KINDS: usize = 44;
 
 impl Kind {
     /// All of them, with their names.
@@ -112,6 +116,7 @@ impl Kind {
         (Kind::EpochAtApply, "epochs not matched at apply"),
         (Kind::NotStill, "reads of what had changed"),
         (Kind::Leased, "reads under leases"),
+        (Kind::Pledged, "reads under leases that pledges prolonged"),
         (Kind::Route, "routes"),
         (Kind::Split, "splits"),
         (Kind::Snapshot, "snapshots"),
@@ -137,6 +142,7 @@ impl Kind {
         (Kind::LostWrite, "lost writes"),
         (Kind::Death, "deaths"),
         (Kind::Cut, "cuts"),
+        (Kind::Hush, "of groups alone"),
         (Kind::Stall, "stalls"),
         (Kind::Pause, "pauses"),
         (Kind::Compared, "regions compared"),

@@ -16,13 +16,14 @@ use types::{ClusterId, StoreId, Time};
 use super::bugs::Planted;
 use super::check::Checks;
 use super::client::Client;
+use super::faults::Link;
 use super::glue::Asked;
 use super::host::Host;
 use super::plan::{Plan, salted};
 use super::tally::{Kind, Tally};
 use super::words::{Message, Place, Request};
 use crate::agenda::Agenda;
-use crate::check::Violation;
+use crate::check::{Violation, leases};
 use crate::dice::{Dice, Stream};
 use crate::node::{Died, Node, Running, Wants};
 use crate::odd::Sites;
@@ -85,6 +86,11 @@ pub(crate) enum Happening {
         life: u64,
         stream: u64,
     },
+    /// A store finds that a connection broke.
+    Lost {
+        at: usize,
+        store: StoreId,
+    },
     Start {
         at: usize,
     },
@@ -112,6 +118,7 @@ impl Happening {
             | Happening::Courier { at, .. }
             | Happening::Chore { at, .. }
             | Happening::Look { at, .. }
+            | Happening::Lost { at, .. }
             | Happening::Broken { at, .. } => Some(at),
             _ => None,
         }
@@ -127,7 +134,7 @@ pub(crate) struct World<'a> {
     pub config: Arc<Config>,
     pub cluster: ClusterId,
     /// `cut[a][b]`: what host `a` sends to host `b` is lost.
-    pub cut: Vec<Vec<bool>>,
+    pub links: Vec<Vec<Link>>,
     pub arrives: BTreeMap<(Place, Place), Time>,
     pub agenda: Agenda<Happening>,
     pub checks: Arc<Mutex<Checks>>,
@@ -162,7 +169,7 @@ impl<'a> World<'a> {
                 ..settings::config(plan.small)
             }),
             cluster: ClusterId::new(7).expect("not zero"),
-            cut: vec![vec![false; count]; count],
+            links: vec![vec![Link::Open; count]; count],
             arrives: BTreeMap::new(),
             agenda: Agenda::new(),
             checks: Arc::default(),
@@ -246,7 +253,11 @@ impl<'a> World<'a> {
         }
         match happening {
             Happening::Parcel { from, to, parcel } => {
-                self.with(to, None, |node, clock, wants| node.deliver(clock, from, parcel, wants));
+                let bug = self.bug;
+                self.with(to, None, |node, clock, wants| {
+                    let parcel = bug.map_or(parcel.clone(), |bug| bug.heard(clock, parcel));
+                    node.deliver(clock, from, parcel, wants)
+                });
             }
             Happening::Message { from, to: Place::Host(to), message } => {
                 self.heard(to, from, *message);
@@ -306,6 +317,10 @@ impl<'a> World<'a> {
             Happening::Broken { at, life, stream } if self.hosts[at].node.life == life => {
                 self.stream_broke(at, stream);
             }
+            Happening::Lost { at, store } => self.with(at, None, |node, clock, _| {
+                node.shard.handle(clock, Event::Lost(store));
+                Ok(())
+            }),
             Happening::Start { at } => self.start(at),
             Happening::Client { client, serial } => self.client_wakes(client, serial),
             Happening::Fault => self.fault(),
@@ -363,6 +378,9 @@ impl<'a> World<'a> {
         }
         self.schedule(at, life, clock);
         for (group, standing) in wants.standings {
+            let others = self.hosts.iter().map(|host| &host.node);
+            let found = leases::exclusive(group, standing, others, self.agenda.now());
+            self.checks.lock().report(found);
             self.on_standing(at, group, standing);
         }
         for (Token(token), outcome) in wants.answers {

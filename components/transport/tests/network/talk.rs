@@ -33,7 +33,8 @@ fn append(bytes: usize) -> Parcel {
 }
 
 fn liveness(epoch: u64) -> Parcel {
-    Parcel::Liveness(Liveness { epoch, sent_at: 5, supports: 1, at_least: 1, echo: 4 })
+    let (sent_at, supports, at_least, echo) = (5, 1, 1, 4);
+    Parcel::Liveness(Liveness { epoch, sent_at, supports, at_least, echo, ..Liveness::default() })
 }
 
 #[test]

@@ -19,6 +19,7 @@ fn at(ms: u64) -> Time {
 struct World {
     now: u64,
     detectors: Vec<Option<Detector>>,
+    pledges: Vec<Option<Arc<Pledges>>>,
     /// What is durable, by store.
     remembered: Vec<Remembered>,
     /// How far each clock is ahead.
@@ -32,6 +33,7 @@ impl World {
         let mut world = World {
             now: 10_000,
             detectors: (0..stores).map(|_| None).collect(),
+            pledges: vec![None; stores],
             remembered: vec![Remembered::default(); stores],
             ahead: (0..stores as u64).map(|nth| nth * 1_000_000).collect(),
             cut: Vec::new(),
@@ -47,7 +49,11 @@ impl World {
 
     fn start(&mut self, nth: usize) {
         self.remembered[nth].epoch += 1;
-        let mut detector = Detector::new(&self.remembered[nth], INTERVAL, SPAN, self.clock(nth));
+        let life = self.remembered[nth].epoch;
+        let pledges = Arc::new(Pledges::new(life, &raft::Config::default()));
+        self.pledges[nth] = Some(Arc::clone(&pledges));
+        let (remembered, now) = (&self.remembered[nth], self.clock(nth));
+        let mut detector = Detector::new(remembered, (INTERVAL, SPAN), pledges, now);
         for other in (0..self.detectors.len()).filter(|&other| other != nth) {
             detector.watch(store(other as u64 + 1));
         }
@@ -86,6 +92,17 @@ impl World {
                 }
             }
         }
+    }
+
+    /// What peers on `who` may pledge to leaders on `whom`.
+    fn offer(&self, who: usize, whom: usize) -> Pledge {
+        self.pledges[who].as_ref().expect("it has run").offer(store(whom as u64 + 1))
+    }
+
+    /// Until when `who` counts on what was pledged to it on `whom`, on its own clock.
+    fn counts(&self, who: usize, whom: usize, pledge: Pledge) -> Option<Time> {
+        let by = [(store(whom as u64 + 1), pledge)];
+        self.pledges[who].as_ref().expect("it has run").until(&by, 1)
     }
 
     fn vouches(&self, who: usize, whom: usize) -> bool {
@@ -184,7 +201,8 @@ fn delayed_message_of_a_dead_store_does_not_revive_it() {
     world.detectors[0] = None;
     world.run(4_000);
     assert!(!world.vouches(1, 0));
-    let late = Liveness { epoch: 1, sent_at: 1, supports: 1, at_least: 1, echo: 1 };
+    let (epoch, sent_at, supports, at_least, echo) = (1, 1, 1, 1, 1);
+    let late = Liveness { epoch, sent_at, supports, at_least, echo, ..Liveness::default() };
     let now = world.clock(1);
     let mut out = LivenessEffects::default();
     world.detectors[1].as_mut().unwrap().on_message(now, store(1), &late, &mut out);
@@ -198,4 +216,72 @@ fn every_request_for_support_waits_for_the_disk() {
     let mut out = LivenessEffects::default();
     world.detectors[0].as_mut().unwrap().tick(now, &mut out);
     assert!(out.sync && !out.sends.is_empty());
+}
+
+#[test]
+fn what_asks_is_answered_at_once_and_an_answer_asks_for_nothing() {
+    let mut world = World::new(2);
+    world.run(1_500);
+    let before = world.detectors[1].as_ref().unwrap().supports(store(1)).unwrap();
+    let (now, mut out) = (world.clock(0), LivenessEffects::default());
+    world.detectors[0].as_mut().unwrap().next_beat = now;
+    world.detectors[0].as_mut().unwrap().tick(now, &mut out);
+    let [(_, asks)] = out.sends.as_slice() else { panic!("one other store") };
+    let (now, mut out) = (world.clock(1), LivenessEffects::default());
+    world.detectors[1].as_mut().unwrap().on_message(now, store(1), asks, &mut out);
+    let [(_, answer)] = out.sends.as_slice() else { panic!("one answer") };
+    assert!(answer.answers && answer.echo == asks.sent_at && !out.sync);
+    assert_eq!(answer.promise, world.offer(1, 0));
+    let supported = world.detectors[0].as_ref().unwrap().supports(store(2));
+    let (now, mut out) = (world.clock(0), LivenessEffects::default());
+    world.detectors[0].as_mut().unwrap().on_message(now, store(2), answer, &mut out);
+    assert!(out.sends.is_empty(), "no answer to an answer");
+    assert_eq!(world.detectors[0].as_ref().unwrap().supports(store(2)), supported);
+    assert!(world.detectors[1].as_ref().unwrap().supports(store(1)).unwrap() >= before);
+}
+
+#[test]
+fn pledges_last_as_long_as_both_hear_each_other_and_no_longer_than_a_life() {
+    let mut world = World::new(2);
+    world.run(1_500);
+    let pledge = world.offer(1, 0);
+    world.run(60_000);
+    assert_eq!(world.offer(1, 0), pledge, "nothing happened");
+    let until = world.counts(0, 1, pledge).expect("it is kept");
+    assert!(until > world.clock(0), "a beat every half second, and a lease of a second");
+    // It hears us, and we do not hear it: we cannot count on what it keeps.
+    world.cut = vec![(1, 0)];
+    world.run(1_100);
+    assert!(world.counts(0, 1, pledge).unwrap() <= world.clock(0));
+    world.cut.clear();
+    world.run(1_000);
+    assert!(world.counts(0, 1, pledge).unwrap() > world.clock(0), "it was kept all the time");
+    // Silence: what it renews later is another.
+    world.cut = vec![(0, 1)];
+    world.run(1_100);
+    world.cut.clear();
+    world.run(1_000);
+    assert_ne!(world.offer(1, 0), pledge);
+    assert_eq!(world.counts(0, 1, pledge), None);
+    // Another life of either store.
+    let pledge = world.offer(1, 0);
+    world.start(0);
+    world.run(600);
+    assert_ne!(world.offer(1, 0), pledge, "who pledged itself did so to leaders that are gone");
+    let pledge = world.offer(1, 0);
+    world.start(1);
+    world.run(600);
+    assert!(world.offer(1, 0) > pledge && world.counts(0, 1, pledge).is_none());
+}
+
+#[test]
+fn answer_does_not_take_the_place_of_what_asks() {
+    let asks = Liveness { epoch: 3, sent_at: 7, supports: 1, ..Liveness::default() };
+    let answer = Liveness { epoch: 3, sent_at: 9, supports: 2, answers: true, ..asks };
+    let both = answer.in_place_of(Some(asks));
+    assert_eq!((both.answers, both.sent_at, both.supports), (false, 7, 2));
+    assert_eq!(asks.in_place_of(Some(answer)), asks);
+    let later = Liveness { epoch: 4, ..answer };
+    assert_eq!(later.in_place_of(Some(asks)), later, "support is not asked for another epoch");
+    assert_eq!(answer.in_place_of(None), answer);
 }
