@@ -21,6 +21,7 @@ use crate::message::{Body, Message, Pledge, Stamp};
 use crate::outbox::{Outbox, SnapshotWanted};
 use crate::progress::{Mode, Progress};
 use crate::quorum;
+use crate::sleep::Beats;
 
 /// How large entries are; answered by the host, which has them.
 pub trait LogSizes {
@@ -54,29 +55,20 @@ pub(crate) struct Leader {
     /// Newest stamp issued.
     stamp: Stamp,
     /// Stamp of the first beat round since which nothing has changed; 0 for none.
-    quiet_since: Stamp,
+    pub quiet_since: Stamp,
     pub beats: Beats,
+    /// It was asleep: beats are due as soon as everything is committed.
+    pub settles: bool,
     /// No lease in this term any more. Someone was told to campaign: it may do so at any time from
     /// now on, with its restart or a slow network between, and voters will not protect us. Or the
     /// clock went back: stamps do not say any more when something was sent.
     is_lease_void: bool,
     /// Bytes of own entries not committed.
     pub uncommitted_bytes: u64,
-    reads: Vec<PendingRead>,
+    pub reads: Vec<PendingRead>,
     pub transfer: Option<Transfer>,
     /// The host is to be told that a transfer was given up.
     pub transfer_ended: bool,
-}
-
-/// When a leader beats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Beats {
-    /// In the next drain.
-    Due,
-    /// At `next_beat`.
-    Timed,
-    /// Never: there is nothing to say, and every follower sits still by itself.
-    Asleep,
 }
 
 /// How far stamps may run ahead of the clock: they differ from drain to drain even when it stands.
@@ -84,7 +76,7 @@ const CLOCK_SLACK: Duration = Duration::from_millis(1);
 
 /// A read that waits for confirmation.
 #[derive(Clone, Copy, Debug)]
-struct PendingRead {
+pub(crate) struct PendingRead {
     token: ReadToken,
     /// Commit index when its round began.
     index: Index,
@@ -110,6 +102,7 @@ impl Leader {
             stamp: Stamp(now.0),
             quiet_since: Stamp(0),
             beats: Beats::Timed,
+            settles: false,
             is_lease_void: false,
             uncommitted_bytes: 0,
             reads: Vec::new(),
@@ -247,59 +240,6 @@ impl Leader {
         }
     }
 
-    /// Something happened: a sleeping leader is awake again, and one that was about to fall asleep
-    /// starts over.
-    pub(crate) fn wake(&mut self, now: Time) {
-        self.quiet_since = Stamp(0);
-        if self.beats == Beats::Asleep {
-            self.beats = Beats::Due;
-            self.next_beat = now;
-            self.patient_from = now;
-        }
-    }
-
-    /// Beats are due: sleep instead, if everyone is known to sit still.
-    pub(crate) fn tick(&mut self, ctx: &Ctx<'_>, now: Time) {
-        if self.can_sleep(ctx) {
-            self.beats = Beats::Asleep;
-        } else {
-            self.beats = Beats::Due;
-            self.next_beat = now.after(ctx.config.heartbeat_interval);
-        }
-    }
-
-    /// Whether nothing is left to say: everything is committed, and every member whose store is
-    /// vouched for has it, and has answered a beat since. Members that are not vouched for are
-    /// down; the failure detector wakes us when they return. The others must be enough to go on
-    /// with, and there must be one, or there may be no failure detector at all.
-    pub(crate) fn can_sleep(&self, ctx: &Ctx<'_>) -> bool {
-        if self.quiet_since == Stamp(0) || !self.is_quiet(ctx) {
-            return false;
-        }
-        let own = ctx.membership.slot(ctx.id);
-        let last = ctx.log.last().index;
-        let others = || {
-            let all = self.progress.iter().enumerate();
-            all.filter(|(slot, _)| Some(*slot) != own).map(|(_, peer)| peer)
-        };
-        let settled = |peer: &Progress| {
-            peer.mode == Mode::Replicate && peer.matched == last && peer.acked >= self.quiet_since
-        };
-        let quorum_supported = quorum::agreed(ctx.membership, |slot| {
-            u64::from(Some(slot) == own || self.progress[slot].supported)
-        });
-        quorum_supported == 1
-            && others().any(|peer| peer.supported)
-            && others().all(|peer| !peer.supported || settled(peer))
-    }
-
-    fn is_quiet(&self, ctx: &Ctx<'_>) -> bool {
-        self.reads.is_empty()
-            && self.transfer.is_none()
-            && !ctx.membership.is_joint()
-            && ctx.commit == ctx.log.last().index
-    }
-
     /// Sends everything that is due.
     pub(crate) fn drain(
         &mut self,
@@ -310,7 +250,12 @@ impl Leader {
     ) {
         self.is_lease_void |= self.is_clock_back(now);
         self.stamp = Stamp(now.0.max(self.stamp.0.saturating_add(1)));
-        let are_due = self.beats == Beats::Due;
+        let settles = self.settles && self.is_quiet(ctx);
+        if settles {
+            self.settles = false;
+            self.next_beat = now.after(ctx.config.heartbeat_interval);
+        }
+        let are_due = self.beats == Beats::Due || settles;
         let reads_ask = self.start_reads(ctx, now, out);
         let own = ctx.membership.slot(ctx.id);
         for slot in (0..self.progress.len()).filter(|&slot| Some(slot) != own) {

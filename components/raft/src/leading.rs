@@ -10,11 +10,12 @@ use types::{EntryId, Index, PeerId, Time};
 use crate::election::INDEX_MAX;
 use crate::flags::Flags;
 use crate::input::{Own, Placed, ReadToken, Refused};
-use crate::leader::{Beats, LogSizes, Transfer};
+use crate::leader::{LogSizes, Transfer};
 use crate::membership::{Change, Membership};
 use crate::message::{Body, Message, Pledge, Stamp};
 use crate::outbox::{Event, Outbox};
 use crate::peer::Peer;
+use crate::sleep::Beats;
 
 impl Peer {
     pub(crate) fn propose(&mut self, now: Time, count: u64, bytes: u64) -> Result<Placed, Refused> {
@@ -29,7 +30,7 @@ impl Peer {
             return Err(Refused::Quota);
         }
         leader.uncommitted_bytes = total;
-        leader.wake(now);
+        leader.wake_to_append(&ctx, now);
         Ok(Placed::Payloads(self.log.append(self.term, count)))
     }
 
@@ -49,7 +50,7 @@ impl Peer {
         let not_leader = Refused::NotLeader(self.leader);
         let Some((leader, ctx)) = self.leading() else { return Err(not_leader) };
         leader.add_read(&ctx, token)?;
-        leader.wake(now);
+        leader.wake_to_read(now);
         Ok(Placed::Nothing)
     }
 

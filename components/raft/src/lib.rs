@@ -152,6 +152,7 @@ mod peer;
 mod progress;
 pub mod quorum;
 mod rng;
+mod sleep;
 mod status;
 
 pub use boot::{Boot, BootError};

@@ -15,12 +15,13 @@ use crate::election::{Poll, TERM_MAX};
 use crate::flags::Flags;
 use crate::follower::{Entries, Fit};
 use crate::input::{Content, Foreign, Input, Placed, Refused};
-use crate::leader::{Beats, Ctx, Leader, LogSizes};
+use crate::leader::{Ctx, Leader, LogSizes};
 use crate::log::Log;
 use crate::membership::Membership;
 use crate::message::{Body, Message, Stamp};
 use crate::outbox::{Event, Outbox, Receipt, Write};
 use crate::rng::Rng;
+use crate::sleep::Beats;
 
 /// One member of one Raft group: a state machine without clock, disk or network.
 ///

@@ -2,11 +2,11 @@
 
 use types::{EntryId, Index, PeerId, Term, Time};
 
-use crate::leader::Beats;
 use crate::log::Log;
 use crate::membership::Membership;
 use crate::peer::{Peer, Role};
 use crate::progress::{PeerStatus, Progress};
+use crate::sleep::Beats;
 
 /// A peer at an instant.
 #[derive(Clone, Debug)]
