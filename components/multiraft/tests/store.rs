@@ -95,6 +95,20 @@ fn full_disk_is_waited_for_and_nothing_is_lost() {
 }
 
 #[test]
+fn store_without_room_gives_up_what_it_leads_though_no_write_of_a_group_is_on_its_way() {
+    let mut cluster = Cluster::start(3);
+    cluster.create_groups(1);
+    cluster.write(1, "before");
+    let leader = cluster.leader(1);
+    cluster.set_room(leader, Some(0));
+    cluster.wait_full(leader);
+    cluster.write(1, "others take over");
+    assert_ne!(cluster.leader(1), leader);
+    cluster.set_room(leader, None);
+    cluster.wait_equal(1, &[1, 2, 3], 2);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_at_once() {
     let mut cluster = Cluster::start(3);
     cluster.create_groups(1);

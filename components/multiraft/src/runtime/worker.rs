@@ -30,18 +30,21 @@ struct Worker<'a> {
     /// The oldest write on its way, and since when; the newest.
     oldest: Option<(u64, Time)>,
     newest: u64,
+    /// Since when somebody waits for room on the disk, or what is led was given up for it last.
+    full_since: Option<Time>,
 }
 
 pub(crate) fn run(shared: &Shared, nth: usize, shard: Shard, mail: &Receiver<Mail>) {
     let effects = Effects::new();
     let watched = BTreeSet::new();
-    let mut worker = Worker { shared, nth, shard, effects, watched, oldest: None, newest: 0 };
+    let (oldest, newest, full_since) = (None, 0, None);
+    let mut worker = Worker { shared, nth, shard, effects, watched, oldest, newest, full_since };
     // What came up while the store was opened.
     worker.turn();
     loop {
-        let look = match worker.oldest {
-            Some(_) => shared.config.disk_stall_after / 2,
-            None => LOOK_EVERY,
+        let look = match (worker.oldest, worker.full_since) {
+            (None, None) => LOOK_EVERY,
+            _ => shared.config.disk_stall_after / 2,
         };
         let wait = worker.shard.deadline().map_or(look, clock::until).min(look);
         let first = match mail.recv_timeout(wait) {
@@ -107,10 +110,25 @@ impl Worker<'_> {
                 self.shard.stand_down(now);
             }
         }
+        self.look_for_room(now);
         let mut effects = std::mem::take(&mut self.effects);
         self.shard.drain(now, &mut effects);
         self.carry_out(now, &mut effects);
         self.effects = effects;
+    }
+
+    /// Nothing is proposed while there is no room, so that no write of ours need be on its way to
+    /// say so: what is led from here takes no writes, and had better be led from elsewhere.
+    fn look_for_room(&mut self, now: Time) {
+        if !self.shared.is_full() {
+            self.full_since = None;
+            return;
+        }
+        let since = *self.full_since.get_or_insert(now);
+        if now >= since.after(self.shared.config.disk_stall_after) {
+            self.shard.stand_down(now);
+            self.full_since = Some(now);
+        }
     }
 
     fn carry_out(&mut self, now: Time, effects: &mut Effects) {

@@ -205,7 +205,12 @@ impl Cluster {
     /// Writes until it is acknowledged. What is undetermined is looked for, not written again.
     pub(crate) fn write(&self, id: u64, command: &str) {
         let bytes = bytes::Bytes::copy_from_slice(command.as_bytes());
-        until("the write", || {
+        let states = || {
+            let status = |at| (at, self.status(at, id));
+            let all: Vec<_> = self.running().into_iter().map(status).collect();
+            format!("the write of {command:?}, with {all:?},")
+        };
+        until_or(states, || {
             let leader = self.leader(id);
             let pending = self.handle(leader).propose(group(id), bytes.clone());
             match pending.wait_for(Duration::from_secs(5)) {
@@ -327,6 +332,14 @@ impl Cluster {
 
     pub(crate) fn wait_failed(&self, id: u64) {
         until("the store to stop", || self.handle(id).failure());
+    }
+
+    /// Waits until a store has found out, by a write that is no group's.
+    pub(crate) fn wait_full(&self, id: u64) {
+        until("the disk of a store is full", || {
+            let asked = self.handle(id).propose(group(u64::MAX), bytes::Bytes::new());
+            (asked.wait() == Outcome::Refused(Refusal::Full)).then_some(())
+        });
     }
 
     pub(crate) fn set_room(&mut self, id: u64, room_bytes: Option<u64>) {
