@@ -225,14 +225,15 @@ impl<'a> Crib<'a> {
         Ok([cut, begun.elapsed() - cut])
     }
 
-    /// Deals the leaders of all regions of the bench out over the founders.
+    /// Deals the leaders of all regions out over the founders: also of those that no key of the
+    /// bench lies in, or placement would level them by others.
     ///
     /// # Errors
     /// If that does not come about.
     pub fn deal(&mut self, runtime: &Handle, client: &Client) -> Result<()> {
         let until = Instant::now() + self.patience;
         loop {
-            let routes = led(runtime, client)?.unwrap_or_default();
+            let routes = runtime.block_on(client.every_region()).map_err(|why| why.to_string())?;
             let wanted = routes.iter().enumerate().map(|(nth, of)| (of, store_id(nth % FOUNDERS)));
             let elsewhere: Vec<(u64, u64)> = wanted
                 .filter(|(of, store)| of.leader.is_none_or(|leader| leader.store != *store))
