@@ -58,7 +58,8 @@ pub struct Config {
     /// store stops.
     /// Default: 60 s. More than `disk_stall_after`.
     pub disk_hang_after: Duration,
-    /// How often a store lets another hear from it; with it goes one sync of the disk.
+    /// How often a store lets another hear from it; with it goes one sync of the disk. Groups at
+    /// rest keep their leases if it is well below the election timeout.
     /// Default: 500 ms. Not zero.
     pub liveness_interval: Duration,
     /// How long support lasts without being renewed. Shorter finds a dead store sooner and suspects

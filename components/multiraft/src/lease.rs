@@ -80,9 +80,10 @@ impl Grant {
     pub fn lease(&self, pledges: &Pledges) -> Lease {
         let mut lease = self.lease;
         if self.has_pledges()
-            && let Some(until) = pledges.until(&self.by[..self.count], self.wanted)
+            && let Some((from, until)) = pledges.kept(&self.by[..self.count], self.wanted)
+            && until > lease.until
         {
-            lease.until = lease.until.max(until);
+            (lease.said, lease.until) = (lease.said.max(from), until);
         }
         lease
     }
@@ -110,6 +111,7 @@ mod tests {
         }
         let until = |grant: Grant| grant.lease(&here).until;
         assert_eq!(until(grant(Some(1), &[(2, 9), (3, 9)])), at(5_999));
+        assert!(!grant(Some(1), &[(2, 9)]).lease(&here).holds(at(4_999)), "the clock went back");
         assert_eq!(until(grant(Some(2), &[(2, 9), (3, 9)])), at(4_999));
         assert_eq!(until(grant(Some(2), &[(2, 9), (3, 8)])), at(20), "one was made void");
         assert_eq!(until(grant(Some(2), &[(2, 9), (3, 0)])), at(20), "one pledged nothing");

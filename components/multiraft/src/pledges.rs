@@ -58,7 +58,8 @@ struct Given {
 #[derive(Debug)]
 struct Held {
     token: u64,
-    until: Time,
+    /// When the beat was sent that renewed it last.
+    sent: Time,
 }
 
 impl Pledges {
@@ -109,13 +110,20 @@ impl Pledges {
         (now < until).then_some(until)
     }
 
-    /// Nothing that was pledged to leaders on that store is renewed any more.
-    pub fn break_off(&self, store: StoreId) {
+    /// What was pledged under this token to leaders on that store is not renewed any more.
+    pub fn break_off(&self, store: StoreId, pledge: Pledge) {
         if let Some(given) = self.given.lock().get_mut(&store)
-            && given.until > Time::ZERO
+            && given.token == pledge.0
         {
-            given.earlier_until = given.earlier_until.max(given.until);
-            given.void();
+            given.break_off();
+        }
+    }
+
+    /// Another life of that store, or of its support: nothing that was pledged to leaders there is
+    /// renewed any more.
+    pub(crate) fn begin_anew(&self, store: StoreId) {
+        if let Some(given) = self.given.lock().get_mut(&store) {
+            given.break_off();
         }
     }
 
@@ -124,32 +132,40 @@ impl Pledges {
         if pledge == Pledge(0) {
             return;
         }
-        let until = sent.after(self.counted);
         let mut held = self.held.lock();
-        let held = held.entry(store).or_insert(Held { token: 0, until: Time::ZERO });
+        let held = held.entry(store).or_insert(Held { token: 0, sent: Time::ZERO });
         if pledge.0 > held.token {
-            *held = Held { token: pledge.0, until };
+            *held = Held { token: pledge.0, sent };
         } else if pledge.0 == held.token {
-            held.until = held.until.max(until);
+            held.sent = held.sent.max(sent);
         }
     }
 
-    /// Until when `wanted` of these keep what they pledged.
+    /// From when and until when `wanted` of these are known to keep what they pledged.
     #[must_use]
-    pub fn until(&self, by: &[(StoreId, Pledge)], wanted: usize) -> Option<Time> {
+    pub fn kept(&self, by: &[(StoreId, Pledge)], wanted: usize) -> Option<(Time, Time)> {
         let held = self.held.lock();
-        let until = by.iter().filter_map(|(store, pledge)| {
-            held.get(store).filter(|held| held.token == pledge.0).map(|held| held.until)
+        let sent = by.iter().filter_map(|(store, pledge)| {
+            held.get(store).filter(|held| held.token == pledge.0).map(|held| held.sent)
         });
-        let mut until: Vec<Time> = until.collect();
-        until.sort_unstable();
-        until.len().checked_sub(wanted.max(1)).map(|nth| until[nth])
+        let mut sent: Vec<Time> = sent.collect();
+        sent.sort_unstable();
+        let from = sent[sent.len().checked_sub(wanted.max(1))?];
+        Some((from, from.after(self.counted)))
     }
 }
 
 impl Given {
     fn lapse(&mut self, now: Time) {
         if self.until > Time::ZERO && now >= self.until {
+            self.void();
+        }
+    }
+
+    /// Those bound by it stay so for as long as they would be without another beat.
+    fn break_off(&mut self) {
+        if self.until > Time::ZERO {
+            self.earlier_until = self.earlier_until.max(self.until);
             self.void();
         }
     }
@@ -174,6 +190,10 @@ mod tests {
     /// An election timeout and so a promise is a second, a lease a millisecond less.
     fn pledges(life: u64) -> Pledges {
         Pledges::new(life, &raft::Config::default())
+    }
+
+    fn until(here: &Pledges, by: &[(StoreId, Pledge)], wanted: usize) -> Option<Time> {
+        here.kept(by, wanted).map(|(_, until)| until)
     }
 
     #[test]
@@ -205,7 +225,7 @@ mod tests {
     fn broken_off_it_binds_for_as_long_as_the_other_may_count_on_it() {
         let here = pledges(1);
         let token = here.renew(at(1_000), A);
-        here.break_off(A);
+        here.break_off(A, token);
         assert_eq!(here.offer(A), Pledge(0), "nothing to pledge before it is heard again");
         assert_eq!(here.bound(at(1_500), A, token), Some(at(2_000)));
         let later = here.renew(at(1_600), A);
@@ -213,7 +233,7 @@ mod tests {
         assert_eq!(here.bound(at(1_700), A, token), Some(at(2_000)), "not renewed");
         assert_eq!(here.bound(at(1_700), A, later), Some(at(2_600)));
         assert_eq!(here.bound(at(2_000), A, token), None);
-        here.break_off(B);
+        here.break_off(B, token);
         assert_eq!(here.bound(at(1_700), B, token), None, "nobody pledged anything there");
     }
 
@@ -224,20 +244,34 @@ mod tests {
     }
 
     #[test]
+    fn what_was_broken_off_once_is_not_broken_off_by_the_next_that_was_bound_by_it() {
+        let here = pledges(1);
+        let token = here.renew(at(1_000), A);
+        here.break_off(A, token);
+        let later = here.renew(at(1_100), A);
+        here.break_off(A, token);
+        assert_eq!(here.bound(at(2_000), A, later), Some(at(2_100)));
+        assert_eq!(here.renew(at(2_000), A), later);
+        here.begin_anew(A);
+        assert_eq!(here.offer(A), Pledge(0), "another life makes any void");
+        assert_eq!(here.bound(at(2_500), A, later), Some(at(3_000)));
+    }
+
+    #[test]
     fn leader_counts_from_when_its_beat_was_sent_and_on_that_token_alone() {
         let here = pledges(1);
         let (token, later) = (Pledge(7), Pledge(8));
         here.heard(B, token, at(1_000));
-        assert_eq!(here.until(&[(B, token)], 1), Some(at(1_999)));
+        assert_eq!(until(&here, &[(B, token)], 1), Some(at(1_999)));
         here.heard(B, token, at(900));
-        assert_eq!(here.until(&[(B, token)], 1), Some(at(1_999)), "an older echo");
+        assert_eq!(until(&here, &[(B, token)], 1), Some(at(1_999)), "an older echo");
         here.heard(B, later, at(1_100));
-        assert_eq!(here.until(&[(B, token)], 1), None, "it was made void there");
+        assert_eq!(until(&here, &[(B, token)], 1), None, "it was made void there");
         here.heard(B, token, at(1_200));
-        assert_eq!(here.until(&[(B, token)], 1), None, "said before, heard after");
-        assert_eq!(here.until(&[(B, later)], 1), Some(at(2_099)));
+        assert_eq!(until(&here, &[(B, token)], 1), None, "said before, heard after");
+        assert_eq!(until(&here, &[(B, later)], 1), Some(at(2_099)));
         here.heard(A, Pledge(0), at(1_000));
-        assert_eq!(here.until(&[(A, Pledge(0))], 1), None, "a store that promises nothing");
+        assert_eq!(until(&here, &[(A, Pledge(0))], 1), None, "a store that promises nothing");
     }
 
     #[test]
@@ -248,11 +282,11 @@ mod tests {
             here.heard(*store, Pledge(7), at(sent));
         }
         let by: Vec<_> = stores.iter().map(|&store| (store, Pledge(7))).collect();
-        assert_eq!(here.until(&by, 1), Some(at(3_999)));
-        assert_eq!(here.until(&by, 2), Some(at(2_999)));
-        assert_eq!(here.until(&by, 3), Some(at(1_999)));
-        assert_eq!(here.until(&by, 4), None, "the fourth was never heard");
-        assert_eq!(here.until(&[], 0), None);
+        assert_eq!(until(&here, &by, 1), Some(at(3_999)));
+        assert_eq!(until(&here, &by, 2), Some(at(2_999)));
+        assert_eq!(until(&here, &by, 3), Some(at(1_999)));
+        assert_eq!(until(&here, &by, 4), None, "the fourth was never heard");
+        assert_eq!(until(&here, &[], 0), None);
     }
 
     #[test]

@@ -112,7 +112,8 @@ pub fn put(bundle: &mut v1::Bundle, parcel: Parcel) {
             bundle.envelopes.extend(envelopes.into_iter().map(envelope::to_proto));
         }
         Parcel::Liveness(liveness) => {
-            let older = bundle.liveness.take().map(liveness_from_proto);
+            let older = bundle.liveness.take();
+            let older = older.map(|older| liveness_from_proto(older).expect("it was put here"));
             bundle.liveness = Some(liveness_to_proto(liveness.in_place_of(older)));
         }
         Parcel::Snapshot(frame) => {
@@ -133,7 +134,9 @@ pub fn parcels(bundle: v1::Bundle, limits: &Limits) -> Result<Vec<Parcel>, BadMe
     }
     bad::bounded("Bundle.envelopes", envelopes.len(), limits.envelopes_max)?;
     let mut parcels = Vec::with_capacity(1);
-    parcels.extend(liveness.map(|liveness| Parcel::Liveness(liveness_from_proto(liveness))));
+    if let Some(liveness) = liveness {
+        parcels.push(Parcel::Liveness(liveness_from_proto(liveness)?));
+    }
     if !envelopes.is_empty() {
         let envelopes: Result<Vec<_>, _> = (envelopes.into_iter())
             .map(|envelope| envelope::from_proto(envelope, limits))
@@ -178,7 +181,21 @@ fn liveness_to_proto(liveness: Liveness) -> v1::Liveness {
     v1::Liveness { epoch, sent_at, supports, at_least, echo, promise: promise.0, answers }
 }
 
-fn liveness_from_proto(liveness: v1::Liveness) -> Liveness {
+/// Epochs, instants and tokens beyond this only come from garbage: counting on never overflows.
+const LIVENESS_MAX: u64 = 1 << 62;
+
+fn liveness_from_proto(liveness: v1::Liveness) -> Result<Liveness, BadMessage> {
     let v1::Liveness { epoch, sent_at, supports, at_least, echo, promise, answers } = liveness;
-    Liveness { epoch, sent_at, supports, at_least, echo, promise: Pledge(promise), answers }
+    for (what, is) in [
+        ("Liveness.epoch", epoch),
+        ("Liveness.sent_at", sent_at),
+        ("Liveness.supports", supports),
+        ("Liveness.at_least", at_least),
+        ("Liveness.echo", echo),
+        ("Liveness.promise", promise),
+    ] {
+        bad::not_above(what, is, LIVENESS_MAX)?;
+    }
+    let promise = Pledge(promise);
+    Ok(Liveness { epoch, sent_at, supports, at_least, echo, promise, answers })
 }

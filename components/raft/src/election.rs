@@ -58,7 +58,7 @@ impl Peer {
         if self.is_leader() {
             self.tick_leader(now, out);
         } else if self.deadline().is_some() && now >= self.election_at {
-            if self.keeps_promise(now).is_err() {
+            if self.flags.take(Flags::PROTECTS) && self.has_promised(now) {
                 // The host goes on protecting a leader that this peer does not hear.
                 self.election_at = self.promised_until.after(self.campaign_wait());
                 self.flags.set(Flags::LET_GO);
@@ -164,6 +164,9 @@ impl Peer {
             self.flags.set(Flags::DOUBT);
             self.flags.set(Flags::ACK_NOW);
             self.promise(now);
+        } else if self.deadline().is_none() && self.flags.take(Flags::PROTECTS) {
+            // It cannot campaign itself, and no timer of its own would ever end this.
+            self.flags.set(Flags::LET_GO);
         }
     }
 
@@ -197,9 +200,11 @@ impl Peer {
 
     /// The host protects the leader until then, whatever this peer has heard itself: as if it had
     /// promised that. Say it before the inputs that it is to be true of. A peer whose own timer
-    /// runs out meanwhile asks to be let go ([`crate::Event::LetGo`]).
+    /// runs out meanwhile asks to be let go ([`crate::Event::LetGo`]), and one that has no timer
+    /// when it is asked for its vote.
     pub fn protect(&mut self, until: Time) {
         self.promised_until = self.promised_until.max(until);
+        self.flags.set(Flags::PROTECTS);
     }
 
     /// Protects the leader from now on, and waits for it.

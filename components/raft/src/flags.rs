@@ -31,6 +31,8 @@ impl Flags {
     pub(crate) const RETIRING: Flags = Flags(1 << 11);
     /// Someone else campaigns: the leader we sit still for is asked whether it still leads.
     pub(crate) const DOUBT: Flags = Flags(1 << 12);
+    /// The host protects the leader.
+    pub(crate) const PROTECTS: Flags = Flags(1 << 14);
     /// The host is to go on protecting the leader no longer.
     pub(crate) const LET_GO: Flags = Flags(1 << 13);
 

@@ -369,7 +369,7 @@ impl Peer {
         } else if self.leader == Some(peer) {
             if !held && self.flags.has(Flags::SUPPORTED) {
                 let wait = self.rng.below(self.config.campaign_spread);
-                self.election_at = now.after(wait).max(self.promised_until);
+                self.election_at = now.max(self.promised_until).after(wait);
             }
             self.flags.put(Flags::SUPPORTED, held);
         }

@@ -294,7 +294,7 @@ impl<'a> World<'a> {
             self.send(at, to, parcel);
         }
         for (group, standing) in wants.standings {
-            let found = leases::exclusive(group, standing, self.nodes.iter(), self.agenda.now());
+            let found = leases::when_led(group, standing, self.nodes.iter(), self.agenda.now());
             self.checks.lock().report(found);
         }
         let life = self.nodes[at].life;

@@ -190,11 +190,7 @@ impl Shard {
     fn on_news(&mut self, now: Time, id: GroupId, news: News) {
         let group = self.groups.get_mut(&id).expect("looked up by the caller");
         if news == News::LetGo {
-            if let Some(pledged) = group.pledged.take() {
-                tracing::info!(group = %id, store = %pledged.store, "pledges broken off");
-                self.pledges.break_off(pledged.store);
-            }
-            return;
+            return group.let_go(&self.pledges);
         }
         let status = group.core.status();
         let own = status.id;

@@ -173,34 +173,49 @@ impl Group {
         (until.is_some() || grant.has_pledges()).then_some(grant)
     }
 
-    /// What this peer says to its leader with an answer: it is bound by it from now on.
+    /// What this peer says to its leader with an answer: it is bound by it from now on. One that
+    /// does not vote says nothing, and one to which the leader is none: it knows too little of the
+    /// group to keep a word.
     pub(crate) fn pledge(&mut self, to: PeerId, pledges: &Pledges) -> Pledge {
         let status = self.core.status();
-        let (term, leader) = (status.term, status.leader.filter(|&leader| leader == to));
-        self.pledged = leader.and_then(|leader| {
-            let store = self.home(leader)?;
-            let pledge = pledges.offer(store);
-            (pledge != Pledge(0)).then_some(Pledged { term, leader, store, pledge })
-        });
-        self.pledged.map_or(Pledge(0), |pledged| pledged.pledge)
+        let (term, membership) = (status.term, status.membership.1);
+        let is_due =
+            status.leader == Some(to) && membership.is_voter(to) && membership.is_voter(status.id);
+        let Some(store) = self.home(to).filter(|_| is_due) else { return Pledge(0) };
+        let pledge = pledges.offer(store);
+        // What was pledged before binds it also while there is nothing to pledge.
+        if pledge != Pledge(0) {
+            self.pledged = Some(Pledged { term, leader: to, store, pledge });
+        }
+        pledge
     }
 
     /// Has the core keep what was pledged, before an input in which it might not.
     ///
     /// A peer that follows someone else, or in another term, does so since the leader it pledged
     /// itself to has no lease any more: it asked for that election, or a majority that was free to
-    /// vote held it. Nor has one that a membership leaves out: it was the first to follow that.
+    /// vote held it. Nor has one that left itself out: it followed that membership first.
     pub(crate) fn keep_pledge(&mut self, now: Time, pledges: &Pledges, input: &Input<'_>) {
         let Some(Pledged { term, leader, store, pledge }) = self.pledged else { return };
         if !may_elect(input) {
             return;
         }
         let status = self.core.status();
-        let is_due = status.term == term && status.leader == Some(leader);
-        let is_due = is_due && status.membership.1.is_voter(leader);
+        let (at, membership) = status.membership;
+        let is_out = !membership.is_voter(leader) && status.log.term(at) == Some(term);
+        let is_due = status.term == term && status.leader == Some(leader) && !is_out;
         match pledges.bound(now, store, pledge).filter(|_| is_due) {
             Some(until) => self.core.protect(until),
             None => self.pledged = None,
+        }
+    }
+
+    /// What this peer pledged is renewed no longer. It is kept for as long as its leader may count
+    /// on it.
+    pub(crate) fn let_go(&self, pledges: &Pledges) {
+        if let Some(Pledged { store, pledge, .. }) = self.pledged {
+            tracing::debug!(group = %self.id, store = %store, "a pledge is broken off");
+            pledges.break_off(store, pledge);
         }
     }
 

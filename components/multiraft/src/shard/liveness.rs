@@ -205,10 +205,11 @@ impl Detector {
             // Overtaken by a newer one of the same life.
             return;
         }
+
         let counts = message.epoch >= pair.at_least.max(1) && message.epoch >= pair.supports;
         if counts && !message.answers {
             if message.epoch > pair.supports {
-                self.pledges.break_off(from);
+                self.pledges.begin_anew(from);
                 // Another life: what was vouched for is over, even if this one is at once.
                 if pair.told {
                     pair.told = false;
@@ -235,7 +236,7 @@ impl Detector {
             for pair in self.pairs.values_mut() {
                 pair.supported_until = Time::ZERO;
             }
-        } else if message.supports == epoch && message.echo > 0 {
+        } else if message.supports == epoch && (1..=now.0).contains(&message.echo) {
             // It promised when it got our message, so not before we sent it.
             let lasts = span.saturating_sub(span / DRIFT_PART);
             pair.supported_until = pair.supported_until.max(Time(message.echo).after(lasts));

@@ -56,6 +56,7 @@ impl Shard {
     pub(super) fn begin_in_place(&mut self, now: Time, id: GroupId) {
         let old = self.groups.remove(&id).expect("looked up by the caller");
         let beginning = old.begins.expect("looked at by the caller");
+        assert!(old.pledged.is_none(), "who knows of no members pledges nothing");
         let (term, vote) = old.hard_state.unwrap_or_default();
         let first = self.boot_of(id, old.core.status().id, &beginning);
         let boot = Boot {

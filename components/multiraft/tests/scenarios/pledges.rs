@@ -61,9 +61,8 @@ fn follower_that_pledged_neither_campaigns_nor_votes() {
     world.run(5_000);
     assert!(world.leads(1) && !leads_elsewhere(&world) && world.lease(1).is_some());
     world.isolate(1);
-    world.run(310);
-    let token = world.ask(3, |group, token| Event::Campaign { group, token });
-    assert!(matches!(world.answers(token), [Outcome::Done]), "{:?}", world.answers(token));
+    world.run(2_000);
+    assert!(leads_elsewhere(&world));
 }
 
 #[test]
@@ -87,4 +86,72 @@ fn pledges_do_not_count_any_more_once_someone_was_told_to_campaign() {
     world.run(3_000);
     assert!(world.leads(1), "it heard of nothing");
     assert_eq!(world.lease(1), None, "it may campaign at any time");
+}
+
+#[test]
+fn follower_that_knows_no_members_pledges_nothing() {
+    let mut world = World::empty(3);
+    world.loses_frames = true;
+    for at in [1, 2] {
+        world.create_on(at, GROUP, &[(11, 1), (12, 2), (13, 3)]);
+    }
+    world.run(50);
+    world.ask(1, |group, token| Event::Campaign { group, token });
+    world.beats_at = Some(Time::ZERO);
+    world.run(500);
+    assert!(world.leads(1) && world.hosts(3), "a message has made the third");
+    world.part(1, 2);
+    world.hush(1, 3);
+    let mut waited = 0;
+    while !world.leads(2) {
+        world.run(10);
+        waited += 1;
+        assert!(waited < 1_000, "the second is elected by the third");
+    }
+    assert_eq!(world.lease(1), None);
+    assert_ne!(world.pledges(3).offer(store(1)), raft::Pledge(0), "their stores hear each other");
+}
+
+#[test]
+fn pledge_that_is_renewed_while_it_is_broken_off_is_kept_as_long_as_it_counts() {
+    let mut world = asleep();
+    let pledge = world.pledges(2).offer(store(1));
+    world.hush(1, 2);
+    world.handle(2, Event::Support { store: store(1), held: false });
+    let mut waited = 0;
+    while world.pledges(2).offer(store(1)) == pledge {
+        world.wake_beside_a_beat(2, 10, 1);
+        waited += 1;
+        assert!(waited < 1_000, "its timer runs out");
+    }
+    world.wake_beside_a_beat(2, 295, 3);
+    let token = world.ask(2, |group, token| Event::Campaign { group, token });
+    let [Outcome::Refused(Refusal::Raft(raft::Refused::Promised(_)))] = world.answers(token) else {
+        panic!("{:?}", world.answers(token))
+    };
+    world.wake_beside_a_beat(2, 6, 3);
+    let token = world.ask(2, |group, token| Event::Campaign { group, token });
+    assert!(matches!(world.answers(token), [Outcome::Done]), "{:?}", world.answers(token));
+}
+
+#[test]
+fn answer_without_a_pledge_takes_none_back() {
+    let mut world = asleep();
+    world.node(2).holds_writes = true;
+    world.propose(1, "x");
+    world.run(10);
+    world.hush(1, 2);
+    world.run(270);
+    let pledge = world.pledges(2).offer(store(1));
+    world.beats_at = None;
+    world.pledges(2).break_off(store(1), pledge);
+    world.node(2).holds_writes = false;
+    world.run(60);
+    let token = world.ask(2, |group, token| Event::Campaign { group, token });
+    let [Outcome::Refused(Refusal::Raft(raft::Refused::Promised(_)))] = world.answers(token) else {
+        panic!("{:?}", world.answers(token))
+    };
+    world.run(300);
+    let token = world.ask(2, |group, token| Event::Campaign { group, token });
+    assert!(matches!(world.answers(token), [Outcome::Done]), "{:?}", world.answers(token));
 }

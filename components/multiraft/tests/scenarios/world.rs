@@ -50,6 +50,8 @@ pub(crate) struct World {
     pub sent: Vec<Sent>,
     /// Pairs of which the first is not heard by the second.
     cut: BTreeSet<(u64, u64)>,
+    /// The same for messages of groups alone.
+    hushed: BTreeSet<(u64, u64)>,
     /// Frames of snapshots, other than offers, are lost.
     pub loses_frames: bool,
     /// The next chunk of a snapshot arrives with a bit turned.
@@ -144,6 +146,7 @@ impl World {
             wire: VecDeque::new(),
             sent: Vec::new(),
             cut: BTreeSet::new(),
+            hushed: BTreeSet::new(),
             loses_frames: false,
             corrupts_next: false,
             is_wild: false,
@@ -244,6 +247,28 @@ impl World {
         self.cut.extend([(one, other), (other, one)]);
     }
 
+    /// Two stores hear each other, but not each other's groups.
+    pub(crate) fn hush(&mut self, one: u64, other: u64) {
+        self.hushed.extend([(one, other), (other, one)]);
+    }
+
+    pub(crate) fn pledges(&mut self, id: u64) -> Arc<Pledges> {
+        Arc::clone(&self.running(id).pledges)
+    }
+
+    /// Time passes at one store alone, whose clock is read before its pulse gets a beat of another
+    /// and whose effects are carried out after that.
+    pub(crate) fn wake_beside_a_beat(&mut self, id: u64, ms: u64, beat_of: u64) {
+        self.now = self.now.after(Duration::from_millis(ms));
+        let now = self.now;
+        let up = self.running(id);
+        if up.shard.deadline().is_some_and(|at| at <= now) {
+            up.shard.wake(now);
+        }
+        let _ = up.pledges.renew(now, store(beat_of));
+        self.turn(id);
+    }
+
     pub(crate) fn heal(&mut self) {
         self.cut.clear();
     }
@@ -328,9 +353,10 @@ impl World {
             data[0] ^= 1;
             chunk.data = data.into();
         }
-        let loses_frames = self.loses_frames;
+        let (loses_frames, is_hushed) = (self.loses_frames, self.hushed.contains(&(from, to)));
         let up = self.running(to);
         match parcel {
+            Parcel::Groups(_) if is_hushed => {}
             Parcel::Groups(envelopes) => {
                 for envelope in envelopes {
                     up.shard.handle(now, Event::Deliver { from: store(from), envelope });

@@ -163,20 +163,12 @@ fn any_snapshot_body() -> impl Strategy<Value = SnapshotBody> {
 
 /// Any parcel that a store may send.
 pub(crate) fn any_parcel() -> impl Strategy<Value = Parcel> {
-    let liveness = any::<([u64; 6], bool)>().prop_map(
-        |([epoch, sent_at, supports, at_least, echo, promise], answers)| {
-            let promise = raft::Pledge(promise);
-            Parcel::Liveness(Liveness {
-                epoch,
-                sent_at,
-                supports,
-                at_least,
-                echo,
-                promise,
-                answers,
-            })
-        },
-    );
+    let liveness = any::<([u64; 6], bool)>().prop_map(|(numbers, answers)| {
+        let numbers = numbers.map(|number: u64| number >> 2);
+        let [epoch, sent_at, supports, at_least, echo, promise] = numbers;
+        let promise = raft::Pledge(promise);
+        Parcel::Liveness(Liveness { epoch, sent_at, supports, at_least, echo, promise, answers })
+    });
     let frame = (any_group(), any_peer(), any_peer(), any::<u64>(), any_snapshot_body()).prop_map(
         |(group, from, to, session, body)| {
             Parcel::Snapshot(SnapshotFrame { group, from, to, session, body })

@@ -133,7 +133,7 @@ pub(crate) struct World<'a> {
     pub clients: Vec<Client>,
     pub config: Arc<Config>,
     pub cluster: ClusterId,
-    /// `cut[a][b]`: what host `a` sends to host `b` is lost.
+    /// `links[a][b]`: what passes from host `a` to host `b`.
     pub links: Vec<Vec<Link>>,
     pub arrives: BTreeMap<(Place, Place), Time>,
     pub agenda: Agenda<Happening>,
@@ -295,6 +295,10 @@ impl<'a> World<'a> {
                     node.pulses_at = None;
                     node.pulse(clock, wants)
                 });
+                let others = self.hosts.iter().map(|host| &host.node);
+                let now = self.agenda.now();
+                let found = leases::of_all_led(&self.hosts[at].node, others, now);
+                self.checks.lock().report(found);
             }
             Happening::Courier { at, life } => {
                 self.with(at, Some(life), |node, clock, wants| {
@@ -379,7 +383,7 @@ impl<'a> World<'a> {
         self.schedule(at, life, clock);
         for (group, standing) in wants.standings {
             let others = self.hosts.iter().map(|host| &host.node);
-            let found = leases::exclusive(group, standing, others, self.agenda.now());
+            let found = leases::when_led(group, standing, others, self.agenda.now());
             self.checks.lock().report(found);
             self.on_standing(at, group, standing);
         }

@@ -102,7 +102,8 @@ impl World {
     /// Until when `who` counts on what was pledged to it on `whom`, on its own clock.
     fn counts(&self, who: usize, whom: usize, pledge: Pledge) -> Option<Time> {
         let by = [(store(whom as u64 + 1), pledge)];
-        self.pledges[who].as_ref().expect("it has run").until(&by, 1)
+        let kept = self.pledges[who].as_ref().expect("it has run").kept(&by, 1);
+        kept.map(|(_, until)| until)
     }
 
     fn vouches(&self, who: usize, whom: usize) -> bool {
@@ -284,4 +285,24 @@ fn answer_does_not_take_the_place_of_what_asks() {
     let later = Liveness { epoch: 4, ..answer };
     assert_eq!(later.in_place_of(Some(asks)), later, "support is not asked for another epoch");
     assert_eq!(answer.in_place_of(None), answer);
+}
+
+#[test]
+fn echo_of_what_was_never_sent_is_worth_nothing() {
+    let mut world = World::new(2);
+    world.run(1_500);
+    let pledge = world.offer(1, 0);
+    let before = world.counts(0, 1, pledge).expect("it is kept");
+    world.now += 10;
+    let now = world.clock(0);
+    let (epoch, supports, at_least, echo) = (1, 1, 1, now.0 + 1);
+    let sent_at = world.clock(1).0;
+    let said = Liveness { epoch, sent_at, supports, at_least, echo, ..Liveness::default() };
+    let said = Liveness { promise: pledge, answers: true, ..said };
+    let mut out = LivenessEffects::default();
+    world.detectors[0].as_mut().unwrap().on_message(now, store(2), &said, &mut out);
+    assert_eq!(world.counts(0, 1, pledge), Some(before));
+    let said = Liveness { echo: now.0, ..said };
+    world.detectors[0].as_mut().unwrap().on_message(now, store(2), &said, &mut out);
+    assert!(world.counts(0, 1, pledge) > Some(before), "what may have been sent counts");
 }
