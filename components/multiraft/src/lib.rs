@@ -109,9 +109,10 @@
 //! # Reading order
 //!
 //! [`StateMachine`], [`Transport`], [`Handle`]: the outside · [`shard`]: what a store decides, pure
-//! · [`shard::event`]: its whole vocabulary · [`shard::liveness`]: who is alive · [`apply`]: the
-//! way into state machines · [`courier`]: snapshots · `boot`: from disk to groups · `runtime`: the
-//! threads. `TESTED.md` says which test holds what.
+//! · [`shard::event`]: its whole vocabulary · [`shard::liveness`]: who is alive · [`Pledges`]: what
+//! leases of groups at rest rest on · [`apply`]: the way into state machines · [`courier`]:
+//! snapshots · `boot`: from disk to groups · `runtime`: the threads. `TESTED.md` says which test
+//! holds what.
 //!
 //! # Not here
 //!

@@ -119,6 +119,12 @@ impl Pledges {
         }
     }
 
+    /// How often all that peers here had pledged to leaders on another store became void.
+    #[must_use]
+    pub fn voids(&self) -> u64 {
+        self.given.lock().values().map(|given| given.token - self.first).sum()
+    }
+
     /// Another life of that store, or of its support: nothing that was pledged to leaders there is
     /// renewed any more.
     pub(crate) fn begin_anew(&self, store: StoreId) {
@@ -254,6 +260,7 @@ mod tests {
         assert_eq!(here.renew(at(2_000), A), later);
         here.begin_anew(A);
         assert_eq!(here.offer(A), Pledge(0), "another life makes any void");
+        assert_eq!(here.voids(), 2);
         assert_eq!(here.bound(at(2_500), A, later), Some(at(3_000)));
     }
 

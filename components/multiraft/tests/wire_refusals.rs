@@ -120,6 +120,30 @@ fn roster_that_is_no_membership_refused() {
 }
 
 #[test]
+fn liveness_whose_numbers_could_not_be_counted_on_refused() {
+    type Set = fn(&mut v1::Liveness, u64);
+    let most = 1 << 62;
+    let says = |change: Set, is| {
+        let mut liveness = v1::Liveness::default();
+        change(&mut liveness, is);
+        refusal(v1::Bundle { liveness: Some(liveness), ..v1::Bundle::default() })
+    };
+    let fields: [(&str, Set); 6] = [
+        ("epoch", |liveness, is| liveness.epoch = is),
+        ("sent_at", |liveness, is| liveness.sent_at = is),
+        ("supports", |liveness, is| liveness.supports = is),
+        ("at_least", |liveness, is| liveness.at_least = is),
+        ("echo", |liveness, is| liveness.echo = is),
+        ("promise", |liveness, is| liveness.promise = is),
+    ];
+    for (name, change) in fields {
+        assert!(says(change, most).starts_with("taken"), "{name}");
+        let expected = format!("Liveness.{name} is {}, {most} is the most here", most + 1);
+        assert_eq!(says(change, most + 1), expected);
+    }
+}
+
+#[test]
 fn sizes_above_the_limits_refused() {
     check(append(Some(id(0, 0)), &[1; 4]), "Append.entries has size 4, 3 is the most");
     let one = (1, 1, 1, false);

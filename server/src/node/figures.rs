@@ -128,6 +128,8 @@ impl Figures {
                 (vec![("way", "in")], counts.dropped as u64),
             ],
         )?;
+        let help = "Times that what replicas here had pledged to leaders on another store was void";
+        out.counter("crib_raft_pledges_void", help, None, counts.pledges_void)?;
         let help = "Snapshots by what came of them";
         let snapshots = [
             (vec![("result", "sent")], counts.snapshots_sent),

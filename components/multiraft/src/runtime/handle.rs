@@ -115,6 +115,7 @@ impl Handle {
             received: counters.received.load(Ordering::Relaxed),
             proposals: counters.proposals.load(Ordering::Relaxed),
             applied: counters.applied.load(Ordering::Relaxed),
+            pledges_void: self.shared.pledges.voids(),
             snapshots_sent: counters.snapshots_sent.load(Ordering::Relaxed),
             snapshots_received: counters.snapshots_received.load(Ordering::Relaxed),
             snapshots_failed: counters.snapshots_failed.load(Ordering::Relaxed),

@@ -163,6 +163,9 @@ pub struct Counts {
     pub proposals: usize,
     /// Entries that were applied.
     pub applied: u64,
+    /// How often all that peers here had pledged to leaders on another store became void: then
+    /// groups at rest have no lease there until each was asked once.
+    pub pledges_void: u64,
     /// Snapshots whose receiver has all of it.
     pub snapshots_sent: u64,
     /// Snapshots that arrived as a whole.
