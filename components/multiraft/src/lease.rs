@@ -75,6 +75,11 @@ impl Grant {
         self.lease.holds(now)
     }
 
+    /// One that holds at this instant, if there is any; how much longer, is known in part.
+    pub(crate) fn lease_at(&self, now: Time, pledges: &Pledges) -> Lease {
+        if self.is_held_by_itself(now) { self.lease } else { self.lease(pledges) }
+    }
+
     /// The lease as it is now.
     #[must_use]
     pub fn lease(&self, pledges: &Pledges) -> Lease {

@@ -50,8 +50,9 @@ impl Handle {
     #[must_use]
     pub fn lease(&self, group: GroupId) -> Option<Lease> {
         let shared = &self.shared;
-        let lease = shared.leases[shared.worker_of(group)].of(group, &shared.pledges)?;
-        (lease.holds(clock::now()) && !shared.fate.is_over()).then_some(lease)
+        let now = clock::now();
+        let lease = shared.leases[shared.worker_of(group)].of(group, now, &shared.pledges)?;
+        (lease.holds(now) && !shared.fate.is_over()).then_some(lease)
     }
 
     /// Changes who belongs to a group; newcomers come with their stores. `Done` says that it has

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use parking_lot::Mutex;
-use types::{GroupId, Index};
+use types::{GroupId, Index, Time};
 
 use crate::lease::{Grant, Lease};
 use crate::observer::Standing;
@@ -57,20 +57,21 @@ impl Leases {
         }
     }
 
-    pub(crate) fn of(&self, group: GroupId, pledges: &Pledges) -> Option<Lease> {
+    /// What there is at this instant: pledges are looked at only where it needs them.
+    pub(crate) fn of(&self, group: GroupId, now: Time, pledges: &Pledges) -> Option<Lease> {
         let (grant, answered) = {
             let groups = self.0.lock();
             let led = groups.get(&group)?;
             (led.grant?, led.answered)
         };
-        let lease = grant.lease(pledges);
+        let lease = grant.lease_at(now, pledges);
         Some(Lease { applied: lease.applied.max(answered), ..lease })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use types::{PeerId, Term, Time};
+    use types::{PeerId, Term};
 
     use super::*;
 
@@ -91,7 +92,7 @@ mod tests {
 
     fn applied(leases: &Leases) -> Option<u64> {
         let pledges = Pledges::new(1, &raft::Config::default());
-        leases.of(group(), &pledges).map(|lease| lease.applied.0)
+        leases.of(group(), Time(10), &pledges).map(|lease| lease.applied.0)
     }
 
     #[test]
