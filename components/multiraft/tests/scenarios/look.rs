@@ -116,6 +116,16 @@ impl World {
         here.map(|told| told.2).collect()
     }
 
+    /// Lets time pass until something has come about.
+    pub(crate) fn run_until(&mut self, what: &str, has: impl Fn(&World) -> bool) {
+        let mut waited = 0;
+        while !has(self) {
+            self.run(10);
+            waited += 1;
+            assert!(waited < 1_000, "{what}");
+        }
+    }
+
     /// Every store vouches for every other.
     pub(crate) fn vouch(&mut self) {
         let ids: Vec<u64> = self.nodes.keys().copied().collect();

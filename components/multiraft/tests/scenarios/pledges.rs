@@ -39,12 +39,7 @@ fn lease_of_a_group_at_rest_ends_before_another_leads() {
     for id in [2, 3] {
         world.handle(id, Event::Lost(store(1)));
     }
-    let mut waited = 0;
-    while !leads_elsewhere(&world) {
-        world.run(10);
-        waited += 1;
-        assert!(waited < 1_000, "the others go on");
-    }
+    world.run_until("the others go on", leads_elsewhere);
     assert_eq!(world.lease(1), None);
 }
 
@@ -102,12 +97,7 @@ fn follower_that_knows_no_members_pledges_nothing() {
     assert!(world.leads(1) && world.hosts(3), "a message has made the third");
     world.part(1, 2);
     world.hush(1, 3);
-    let mut waited = 0;
-    while !world.leads(2) {
-        world.run(10);
-        waited += 1;
-        assert!(waited < 1_000, "the second is elected by the third");
-    }
+    world.run_until("the second is elected by the third", |world| world.leads(2));
     assert_eq!(world.lease(1), None);
     assert_ne!(world.pledges(3).offer(store(1)), raft::Pledge(0), "their stores hear each other");
 }
