@@ -171,9 +171,7 @@ async fn ask(asked: &mut Asked, question: Question, at: u64) -> bool {
 /// Until the last region that each store reported is known, so all are.
 fn wait_until_known(asking: &Runtime, settings: &Settings, asked: &mut Asked) {
     let told = settings.regions / settings.stores * settings.stores;
-    for at in told - settings.stores..told {
-        while !asking.block_on(ask(asked, Question::Get, at)) {
-            std::thread::sleep(Duration::from_millis(50));
-        }
+    while (told - settings.stores..told).any(|at| !asking.block_on(ask(asked, Question::Get, at))) {
+        std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -255,7 +255,10 @@ impl<'a> World<'a> {
             Happening::Parcel { from, to, parcel } => {
                 let bug = self.bug;
                 self.with(to, None, |node, clock, wants| {
-                    let parcel = bug.map_or(parcel.clone(), |bug| bug.heard(clock, parcel));
+                    let parcel = match bug {
+                        Some(bug) => bug.heard(clock, parcel),
+                        None => parcel,
+                    };
                     node.deliver(clock, from, parcel, wants)
                 });
             }
