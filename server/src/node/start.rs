@@ -34,7 +34,7 @@ use super::{
 use crate::config::Config;
 use crate::errors::{self, Failure};
 use crate::http;
-use crate::service::{Bounds, Data, Raw, Requests, Service};
+use crate::service::{Bounds, Data, Raw, Requests, Service, gather};
 use crate::version;
 
 /// Bytes of a message beside what a client asked to store.
@@ -210,6 +210,7 @@ pub(super) fn start(
     let bounds = Bounds::new(config.limits.requests_max, config.limits.request_timeout.get());
     let room = Arc::new(Room::of(config.data_dir.clone(), config.storage.keep_free.get()));
     let data = Data {
+        gather: gather(&handle, config.raft.command_size_max.as_usize()),
         store: member.store,
         regions,
         handle,

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use kv::command::{Action, Command};
+use bytes::Bytes;
+use kv::command::{Action, Command, Mutation};
 use kv::edge::{Target, check};
 use kv::read::{Found, Reader, get_now};
 use kv::{RegionError, RegionState, Regions, Reply};
@@ -19,6 +20,7 @@ use types::{GroupId, Index, StoreId};
 
 use super::Requests;
 use super::errors::Denied;
+use super::gather::Gather;
 use crate::node::{Room, Standings};
 
 /// How long a request may wait here for room: clients give up after two seconds.
@@ -67,6 +69,8 @@ pub(crate) struct Data {
     pub(crate) room: Arc<Room>,
     /// What was asked of it.
     pub(crate) requests: Requests,
+    /// Writes that go together.
+    pub(crate) gather: Arc<Gather>,
 }
 
 /// Seconds since 1970 on this machine's clock: when values expire.
@@ -150,7 +154,7 @@ impl Data {
     ) -> Result<(T, Index), Denied> {
         let known = self.find(target, keys.clone())?;
         let id = target.region;
-        let index = match self.bounds.within(self.patiently(|| self.handle.read(id))).await {
+        let index = match self.bounds.within(patiently(|| self.handle.read(id))).await {
             Outcome::Readable(index) => index,
             Outcome::Refused(refusal) => {
                 return Err(self.refused(&refusal, &known));
@@ -165,18 +169,44 @@ impl Data {
     }
 
     /// Carries out a command of a region.
-    pub(super) async fn write<'a>(
+    pub(super) async fn command<'a>(
         &self,
         target: &Target,
         keys: impl IntoIterator<Item = &'a [u8]> + Clone,
         action: Action,
     ) -> Result<(Reply, Index), Denied> {
-        let state = self.find(target, keys.clone())?;
-        if action.writes() && self.room.is_low() {
-            return Err(RegionError::DiskFull(self.store).into());
-        }
+        let state = self.find_for(target, keys.clone(), action.writes())?;
         let command = Command { epoch: state.region.epoch, action };
         self.propose(&state, &command, keys).await
+    }
+
+    /// Sets and deletes keys of a region: all of them or none.
+    pub(super) async fn write(
+        &self,
+        target: &Target,
+        mutations: Vec<Mutation>,
+    ) -> Result<Index, Denied> {
+        let keys: Vec<Bytes> = mutations.iter().map(|mutation| mutation.key.clone()).collect();
+        let keys = || keys.iter().map(|key| &key[..]);
+        let state = self.find_for(target, keys(), mutations.iter().any(|m| !m.is_delete()))?;
+        let region = &state.region;
+        let written = self.gather.write(region.id, region.epoch, mutations);
+        let (_, index) = self.end(self.bounds.within(written).await, &state, keys())?;
+        Ok(index)
+    }
+
+    /// As [`Data::find`], for a command that takes room on the disk or does not.
+    fn find_for<'a>(
+        &self,
+        target: &Target,
+        keys: impl IntoIterator<Item = &'a [u8]> + Clone,
+        takes_room: bool,
+    ) -> Result<Arc<RegionState>, RegionError> {
+        let state = self.find(target, keys)?;
+        if takes_room && self.room.is_low() {
+            return Err(RegionError::DiskFull(self.store));
+        }
+        Ok(state)
     }
 
     /// Proposes a command to a region that is led from here.
@@ -186,10 +216,19 @@ impl Data {
         command: &Command,
         keys: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<(Reply, Index), Denied> {
-        let id = state.region.id;
-        let bytes = command.encode();
-        let proposed = self.patiently(|| self.handle.propose(id, bytes.clone()));
-        match self.bounds.within(proposed).await {
+        let (id, bytes) = (state.region.id, command.encode());
+        let proposed = patiently(|| self.handle.propose(id, bytes.clone()));
+        self.end(self.bounds.within(proposed).await, state, keys)
+    }
+
+    /// What a proposal came to, for who asked.
+    fn end<'a>(
+        &self,
+        outcome: Outcome,
+        state: &RegionState,
+        keys: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<(Reply, Index), Denied> {
+        match outcome {
             Outcome::Applied { index, reply } => {
                 let reply = Reply::decode(&reply).map_err(|why| {
                     Denied::Bad(format!("CRIB-E4002: a reply of the region: {why}"))
@@ -210,20 +249,6 @@ impl Data {
         RegionError::of_refusal(refusal, self.store, region.id, Some(region)).into()
     }
 
-    /// Asks until there is room, for as long as clients wait.
-    async fn patiently(&self, ask: impl Fn() -> Pending) -> Outcome {
-        let until = Instant::now() + PATIENCE;
-        let mut wait = TRY_AGAIN;
-        loop {
-            let outcome = ask().await;
-            if !matches!(outcome, Outcome::Refused(Refusal::Busy(_))) || Instant::now() >= until {
-                return outcome;
-            }
-            sleep(wait).await;
-            wait *= 2;
-        }
-    }
-
     /// The regions here that have keys of a range and are led from here.
     pub(super) fn led_within(&self, range: &types::KeyRange) -> Vec<Arc<RegionState>> {
         let leads = |id: GroupId| self.standings.of(id).is_some_and(|standing| standing.leads());
@@ -231,6 +256,32 @@ impl Data {
         states.retain(|state| leads(state.region.id));
         states
     }
+}
+
+/// Asks until there is room, for as long as clients wait.
+async fn patiently(ask: impl Fn() -> Pending) -> Outcome {
+    let until = Instant::now() + PATIENCE;
+    let mut wait = TRY_AGAIN;
+    loop {
+        let outcome = ask().await;
+        if !matches!(outcome, Outcome::Refused(Refusal::Busy(_))) || Instant::now() >= until {
+            return outcome;
+        }
+        sleep(wait).await;
+        wait *= 2;
+    }
+}
+
+/// Gathers the writes that go through this handle, in commands of so many bytes at most.
+pub(crate) fn gather(handle: &Handle, command_bytes_max: usize) -> Arc<Gather> {
+    let handle = handle.clone();
+    Gather::new(
+        command_bytes_max,
+        Box::new(move |region, command| {
+            let handle = handle.clone();
+            Box::pin(async move { patiently(|| handle.propose(region, command.clone())).await })
+        }),
+    )
 }
 
 #[cfg(test)]

@@ -6,12 +6,13 @@
 mod batch;
 mod data;
 mod errors;
+mod gather;
 mod raw;
 mod requests;
 mod tikv;
 mod transactions;
 
-pub(crate) use data::{Bounds, Data};
+pub(crate) use data::{Bounds, Data, gather};
 pub(crate) use raw::Raw;
 pub(crate) use requests::Requests;
 pub(crate) use tikv::Service;

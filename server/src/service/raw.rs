@@ -219,9 +219,7 @@ impl Raw {
                 let why = format!("CRIB-E2004: more than {BATCH_KEYS_MAX} keys");
                 return Err(Denied::Bad(why));
             }
-            let keys: Vec<Bytes> = mutations.iter().map(|mutation| mutation.key.clone()).collect();
-            let keys = keys.iter().map(|key| &key[..]);
-            let (_, index) = self.data.write(&target, keys, Action::Write(mutations)).await?;
+            let index = self.data.write(&target, mutations).await?;
             Ok(Some((target.region, index)))
         };
         match done.await {
@@ -272,7 +270,7 @@ impl Raw {
         let mutation = Mutation { family, key: key[0].clone().into(), stored };
         let expected = (!request.previous_not_exist).then_some(request.previous_value);
         let action = Action::Cas(Cas { mutation, expected, now_seconds });
-        let (reply, index) = self.data.write(&target, slices(&key), action).await?;
+        let (reply, index) = self.data.command(&target, slices(&key), action).await?;
         let Reply::Cas { succeeded, previous } = reply else {
             return Err(Denied::Bad("CRIB-E4002: another reply than was asked for".to_owned()));
         };
@@ -307,7 +305,7 @@ impl Raw {
         let KeyRange { start, end } = range;
         let action =
             Action::DeleteRange(DeleteRange { families, start: start.into(), end: end.into() });
-        let (_, index) = self.data.write(target, std::iter::empty(), action).await?;
+        let (_, index) = self.data.command(target, std::iter::empty(), action).await?;
         Ok(Some((target.region, index)))
     }
 
