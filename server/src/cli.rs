@@ -68,7 +68,10 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
             run::run(&effective, args.exit_with_parent)
         }
         Command::Demo(args) => asynchronous(demo::run(&args, output)),
-        Command::Bench(command) => parallel(bench::run(command, &global, output)),
+        Command::Bench(command) => {
+            let threads = command.threads();
+            parallel(threads, bench::run(command, &global, output))
+        }
         command => {
             let target = target(&global, output)?;
             asynchronous(ask(command, &target, output))
@@ -109,9 +112,12 @@ fn asynchronous(work: impl Future<Output = Result<(), Failure>>) -> Result<(), F
     block_on(&mut Builder::new_current_thread(), work)
 }
 
-/// Load needs as many as there are cores.
-fn parallel(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    block_on(&mut Builder::new_multi_thread(), work)
+/// Callers have threads of their own.
+fn parallel(
+    threads: usize,
+    work: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    block_on(Builder::new_multi_thread().worker_threads(threads), work)
 }
 
 fn block_on(

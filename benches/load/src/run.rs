@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
@@ -104,9 +105,18 @@ pub struct Second {
     pub behind: u64,
 }
 
+/// How many threads callers have if nobody says otherwise: half of the cores, for the cluster may
+/// be on the same machine. Those who share a connection are dearer on several threads than on one.
+#[must_use]
+pub fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
+}
+
 /// What came of it.
 #[derive(Clone, Debug)]
 pub struct Measured {
+    /// Threads that the callers shared.
+    pub threads: usize,
     /// From the end of the warm-up to the last answer.
     pub elapsed: Duration,
     /// All that was counted.
@@ -152,6 +162,7 @@ async fn drive(
     sleep_until(shared.counted_from).await;
     let cpu = (processes::cpu_of_all(&watch.servers), processes::own_cpu());
     let mut measured = Measured {
+        threads: Handle::current().metrics().num_workers(),
         elapsed: plan.span,
         tally: Tally::default(),
         seconds: Vec::new(),

@@ -111,6 +111,8 @@ pub struct Part {
 pub struct Load {
     /// Callers.
     pub clients: usize,
+    /// Threads that they shared.
+    pub threads: usize,
     /// `closed`: each calls after its answer; `open`: by a schedule.
     #[serde(rename = "loop")]
     pub closed_or_open: &'static str,
@@ -218,7 +220,7 @@ impl Summary {
             reasons,
             target,
             workload: Work::new(plan),
-            load: Load::new(plan),
+            load: Load::new(plan, measured.threads),
             environment,
             elapsed_seconds,
             operations,
@@ -260,13 +262,14 @@ impl Work {
 }
 
 impl Load {
-    fn new(plan: &Plan) -> Load {
+    fn new(plan: &Plan, threads: usize) -> Load {
         let (closed_or_open, rate) = match plan.pace {
             Pace::Closed => ("closed", None),
             Pace::Open(rate) => ("open", Some(rate)),
         };
         Load {
             clients: plan.clients,
+            threads,
             closed_or_open,
             rate,
             warmup_seconds: plan.warmup.as_secs_f64(),

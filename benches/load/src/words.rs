@@ -43,8 +43,10 @@ impl Summary {
             ),
         };
         format!(
-            "{} clients, {pace}; {} s after {} s of warm-up",
+            "{} clients on {} thread{}, {pace}; {} s after {} s of warm-up",
             grouped(load.clients as u64),
+            load.threads,
+            if load.threads == 1 { "" } else { "s" },
             load.span_seconds,
             load.warmup_seconds,
         )

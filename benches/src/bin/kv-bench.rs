@@ -1,5 +1,6 @@
 //! `kv-bench [NAME…] [--quick] [--only PATTERN] [--json FILE] [--dir DIR] [--regions N]
-//! [--crib FILE] [--etcd FILE] [--under COMMAND] [--plot FILE]`: a whole cluster, beside etcd.
+//! [--crib FILE] [--etcd FILE] [--under COMMAND] [--plot FILE] [--threads N]`: a whole cluster, beside
+//! etcd.
 //!
 //! Prints a line about the machine, then rows as soon as they are known. Ends with 1, and without
 //! the row, where a cluster was not well or a call failed; the file then says that it is invalid.
@@ -11,7 +12,7 @@ use benches::cluster::{BENCHES, Bench, Settings};
 use benches::meters::{load_average, machine};
 use benches::table;
 use mimalloc::MiMalloc;
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 
 /// That of `crib`, whose callers these are. Both sides have it.
 #[global_allocator]
@@ -19,11 +20,13 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 const USAGE: &str = "usage: kv-bench [rates|split|transfer|kill|scale]... [--quick] \
                      [--only PATTERN] [--json FILE] [--dir DIR] [--regions N] [--crib FILE] \
-                     [--etcd FILE] [--under COMMAND] [--plot FILE]";
+                     [--etcd FILE] [--under COMMAND] [--plot FILE] [--threads N]";
 
 struct Options {
     settings: Settings,
     json: Option<String>,
+    /// Threads that callers share, those of both sides.
+    threads: usize,
     benches: Vec<&'static Bench>,
 }
 
@@ -53,10 +56,12 @@ fn options(mut args: impl Iterator<Item = String>) -> Option<Options> {
         regions: 1,
         plot: None,
     };
-    let mut options = Options { settings, json: None, benches: Vec::new() };
+    let threads = load::default_threads();
+    let mut options = Options { settings, json: None, threads, benches: Vec::new() };
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--quick" => options.settings.is_quick = true,
+            "--threads" => options.threads = args.next()?.parse().ok().filter(|&n| n > 0)?,
             "--json" => options.json = Some(args.next()?),
             "--only" => options.settings.only = Some(args.next()?),
             "--dir" => options.settings.dir = PathBuf::from(args.next()?),
@@ -79,11 +84,12 @@ fn options(mut args: impl Iterator<Item = String>) -> Option<Options> {
 
 fn run(options: &Options) -> Result<(), String> {
     let settings = &options.settings;
-    let runtime = Runtime::new().map_err(|error| error.to_string())?;
+    let runtime = Builder::new_multi_thread().worker_threads(options.threads).enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
     std::fs::create_dir_all(&settings.dir)
         .map_err(|error| format!("no directory {}: {error}", settings.dir.display()))?;
     let machine = machine(&settings.dir);
-    println!("{machine}");
+    println!("{machine}, callers on {} threads", options.threads);
     if settings.etcd.is_none() && options.benches.iter().any(|bench| bench.name == "rates") {
         println!("no etcd was named: the comparison is absent");
     }

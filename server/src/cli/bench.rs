@@ -71,6 +71,18 @@ pub enum Bench {
     Verify(Box<verify::VerifyArgs>),
 }
 
+impl Bench {
+    /// How many threads it is to have.
+    pub(super) fn threads(&self) -> usize {
+        let load = match self {
+            Bench::Put(load) | Bench::Get(load) | Bench::Cas(load) => load,
+            Bench::Scan { load, .. } | Bench::Mixed { load, .. } | Bench::Ycsb { load, .. } => load,
+            Bench::Verify(_) => return ::load::default_threads(),
+        };
+        load.threads.map_or_else(::load::default_threads, usize::from)
+    }
+}
+
 /// Does what a command says.
 ///
 /// # Errors

@@ -35,6 +35,7 @@ pub(crate) fn measured() -> Measured {
         problems: Vec::new(),
         servers_cpu: Some(Duration::from_millis(202)),
         client_cpu: None,
+        threads: 2,
     }
 }
 

@@ -15,6 +15,10 @@ pub struct LoadArgs {
     /// Callers, each with one operation at a time.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub clients: u32,
+    /// Threads that they share. [default: half of the cores]
+    #[arg(long, value_name = "COUNT")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    pub threads: Option<u16>,
     /// Operations a second, by a schedule (open loop). Without it each caller begins after its own
     /// answer (closed loop).
     #[arg(long, value_name = "OPS")]
