@@ -129,33 +129,42 @@ impl Command {
         *place = Some(context);
     }
 
-    /// As a call of its own.
+    /// As a call of its own. Its future is boxed where it is made: it has kilobytes, and would be
+    /// copied at each step from here to the caller.
     pub(crate) async fn call(
         self,
         client: &mut TikvClient<Channel>,
         timeout: Duration,
     ) -> Result<Answer, Status> {
         match self {
-            Command::Shared(Cmd::RawGet(it)) => bare(client.raw_get(timed(it, timeout)).await),
-            Command::Shared(Cmd::RawBatchGet(it)) => {
-                bare(client.raw_batch_get(timed(it, timeout)).await)
+            Command::Shared(Cmd::RawGet(it)) => {
+                bare(Box::pin(client.raw_get(timed(it, timeout))).await)
             }
-            Command::Shared(Cmd::RawPut(it)) => bare(client.raw_put(timed(it, timeout)).await),
+            Command::Shared(Cmd::RawBatchGet(it)) => {
+                bare(Box::pin(client.raw_batch_get(timed(it, timeout))).await)
+            }
+            Command::Shared(Cmd::RawPut(it)) => {
+                bare(Box::pin(client.raw_put(timed(it, timeout))).await)
+            }
             Command::Shared(Cmd::RawBatchPut(it)) => {
-                bare(client.raw_batch_put(timed(it, timeout)).await)
+                bare(Box::pin(client.raw_batch_put(timed(it, timeout))).await)
             }
             Command::Shared(Cmd::RawDelete(it)) => {
-                bare(client.raw_delete(timed(it, timeout)).await)
+                bare(Box::pin(client.raw_delete(timed(it, timeout))).await)
             }
             Command::Shared(Cmd::RawBatchDelete(it)) => {
-                bare(client.raw_batch_delete(timed(it, timeout)).await)
+                bare(Box::pin(client.raw_batch_delete(timed(it, timeout))).await)
             }
             Command::Shared(Cmd::RawDeleteRange(it)) => {
-                bare(client.raw_delete_range(timed(it, timeout)).await)
+                bare(Box::pin(client.raw_delete_range(timed(it, timeout))).await)
             }
-            Command::Shared(Cmd::RawScan(it)) => bare(client.raw_scan(timed(it, timeout)).await),
-            Command::Ttl(it) => bare(client.raw_get_key_ttl(timed(it, timeout)).await),
-            Command::Cas(it) => bare(client.raw_compare_and_swap(timed(it, timeout)).await),
+            Command::Shared(Cmd::RawScan(it)) => {
+                bare(Box::pin(client.raw_scan(timed(it, timeout))).await)
+            }
+            Command::Ttl(it) => bare(Box::pin(client.raw_get_key_ttl(timed(it, timeout))).await),
+            Command::Cas(it) => {
+                bare(Box::pin(client.raw_compare_and_swap(timed(it, timeout))).await)
+            }
             Command::Shared(_) => Err(Status::internal("the client never makes this command")),
         }
     }

@@ -42,7 +42,8 @@ impl Router {
             if let Some(route) = self.cache.lock().find(key).cloned() {
                 return Ok(route);
             }
-            if let Some(route) = self.placement.region(key, budget).await? {
+            // Large, and rare.
+            if let Some(route) = Box::pin(self.placement.region(key, budget)).await? {
                 // One that is refused is older than what is known, which does not have the key. The
                 // store that it leads to knows better than both.
                 self.cache.lock().insert(route.clone());
@@ -113,7 +114,8 @@ impl Router {
     ) -> Result<Body> {
         loop {
             let route = self.locate(bound, budget).await?;
-            match self.attempt(&route, command.clone(), budget).await? {
+            // Boxed: it would be copied at each of the steps that a caller's future has here.
+            match Box::pin(self.attempt(&route, command.clone(), budget)).await? {
                 Ok(body) => return Ok(body),
                 Err(setback) => budget.pause(setback).await?,
             }
@@ -259,5 +261,20 @@ impl Router {
             self.cache.lock().insert(route.clone());
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_call<'a, F>(_: impl Fn(&'a Router, &'a [u8], Command) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn call_is_small_enough_to_be_copied_at_each_step() {
+        let size = size_of_call(Router::send);
+        assert!(size <= 2_560, "{size} bytes: what is large or rare is to be boxed");
     }
 }

@@ -2,6 +2,7 @@
 //! failure, at the address that placement then knows.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -60,6 +61,22 @@ impl Stores {
         budget: &mut Budget,
     ) -> Result<Attempt<Arc<Store>>> {
         let slot = Arc::clone(self.by_id.lock().entry(id).or_default());
+        if let Ok(place) = slot.try_lock()
+            && let Some(store) = &*place
+        {
+            return Ok(Ok(Arc::clone(store)));
+        }
+        // Large, and rare.
+        Box::pin(self.connect(id, &slot, placement, budget)).await
+    }
+
+    async fn connect(
+        &self,
+        id: StoreId,
+        slot: &Slot,
+        placement: &Placement,
+        budget: &mut Budget,
+    ) -> Result<Attempt<Arc<Store>>> {
         let most = budget.attempt(self.options.attempt_timeout);
         let Ok(mut place) = time::timeout(most, slot.lock()).await else {
             return Ok(Err(Setback::harmless(format!("store {id} is not connected yet"))));
@@ -117,9 +134,9 @@ impl Store {
         let most = budget.attempt(options.attempt_timeout);
         let answered = match command {
             Command::Shared(shared) if self.is_for_stream(&shared) => {
-                time::timeout(most, self.share(shared, options)).await
+                time::timeout(most, pin!(self.share(shared, options))).await
             }
-            command => time::timeout(most, self.call(command, options)).await,
+            command => time::timeout(most, pin!(self.call(command, options))).await,
         };
         // Not a reason to doubt the connection: if it is broken, it tells by itself.
         let silent = |_elapsed| {
@@ -149,7 +166,7 @@ impl Store {
             Ok(answer) => return Ok(answer),
             Err(Lost::Unserved) => {
                 self.is_streamless.store(true, Ordering::Relaxed);
-                return self.call(Command::Shared(command), options).await;
+                return Box::pin(self.call(Command::Shared(command), options)).await;
             }
             Err(Lost::Unsent(why)) => Setback::harmless(why),
             Err(Lost::Unknown(why)) => Setback::unknown(why),

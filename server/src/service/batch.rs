@@ -4,7 +4,7 @@
 //! client that does not read its answers is not read from either: requests under way are bounded.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -91,31 +91,31 @@ fn push(message: &mut BatchCommandsResponse, (id, say): Answered) {
 async fn answer(raw: Arc<Raw>, id: u64, ask: Option<Ask>) -> Answered {
     let say = match ask {
         Some(Ask::RawGet(request)) => {
-            Say::RawGet(raw.timed(Method::RawGet, raw.get(request)).await.0)
+            Say::RawGet(raw.timed(Method::RawGet, pin!(raw.get(request))).await.0)
         }
         Some(Ask::RawBatchGet(request)) => {
-            Say::RawBatchGet(raw.timed(Method::RawBatchGet, raw.batch_get(request)).await.0)
+            Say::RawBatchGet(raw.timed(Method::RawBatchGet, pin!(raw.batch_get(request))).await.0)
         }
         Some(Ask::RawPut(request)) => {
-            Say::RawPut(raw.timed(Method::RawPut, raw.put(request)).await.0)
+            Say::RawPut(raw.timed(Method::RawPut, pin!(raw.put(request))).await.0)
         }
         Some(Ask::RawBatchPut(request)) => {
-            Say::RawBatchPut(raw.timed(Method::RawBatchPut, raw.batch_put(request)).await.0)
+            Say::RawBatchPut(raw.timed(Method::RawBatchPut, pin!(raw.batch_put(request))).await.0)
         }
         Some(Ask::RawDelete(request)) => {
-            Say::RawDelete(raw.timed(Method::RawDelete, raw.delete(request)).await.0)
+            Say::RawDelete(raw.timed(Method::RawDelete, pin!(raw.delete(request))).await.0)
         }
         Some(Ask::RawBatchDelete(request)) => Say::RawBatchDelete(
-            raw.timed(Method::RawBatchDelete, raw.batch_delete(request)).await.0,
+            raw.timed(Method::RawBatchDelete, pin!(raw.batch_delete(request))).await.0,
         ),
         Some(Ask::RawScan(request)) => {
-            Say::RawScan(raw.timed(Method::RawScan, raw.scan(request)).await.0)
+            Say::RawScan(raw.timed(Method::RawScan, pin!(raw.scan(request))).await.0)
         }
-        Some(Ask::RawBatchScan(request)) => {
-            Say::RawBatchScan(raw.timed(Method::RawBatchScan, raw.batch_scan(request)).await.0)
-        }
+        Some(Ask::RawBatchScan(request)) => Say::RawBatchScan(
+            raw.timed(Method::RawBatchScan, pin!(raw.batch_scan(request))).await.0,
+        ),
         Some(Ask::RawDeleteRange(request)) => Say::RawDeleteRange(
-            raw.timed(Method::RawDeleteRange, raw.delete_range(request)).await.0,
+            raw.timed(Method::RawDeleteRange, pin!(raw.delete_range(request))).await.0,
         ),
         Some(Ask::Empty(request)) => {
             Say::Empty(BatchCommandsEmptyResponse { test_id: request.test_id })
@@ -128,4 +128,19 @@ async fn answer(raw: Arc<Raw>, id: u64, ask: Option<Ask>) -> Answered {
         None => Say::Empty(BatchCommandsEmptyResponse::default()),
     };
     (id, say)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_answer<F>(_: impl Fn(Arc<Raw>, u64, Option<Ask>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn request_under_way_is_small() {
+        let size = size_of_answer(answer);
+        assert!(size <= 3_072, "{size} bytes for each of {UNDER_WAY_MAX} of a stream");
+    }
 }

@@ -4,6 +4,7 @@
 //! range when the view was taken. Under a lease it is granted at once, without a turn of any other
 //! thread. A command carries the epoch it was made for, and is checked again where it is applied.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -42,7 +43,7 @@ impl Bounds {
 
     /// What comes of a request. One that finds no place in time is refused; of one that takes too
     /// long nobody knows what comes of it.
-    async fn within(&self, request: impl Future<Output = Outcome>) -> Outcome {
+    async fn within(&self, request: Pin<&mut impl Future<Output = Outcome>>) -> Outcome {
         let Ok(Ok(_place)) = timeout(PATIENCE.min(self.timeout), self.places.acquire()).await
         else {
             return Outcome::Refused(Refusal::Busy("requests of clients are under way"));
@@ -154,7 +155,7 @@ impl Data {
     ) -> Result<(T, Index), Denied> {
         let known = self.find(target, keys.clone())?;
         let id = target.region;
-        let index = match self.bounds.within(patiently(|| self.handle.read(id))).await {
+        let index = match self.bounds.within(pin!(patiently(|| self.handle.read(id)))).await {
             Outcome::Readable(index) => index,
             Outcome::Refused(refusal) => {
                 return Err(self.refused(&refusal, &known));
@@ -190,7 +191,7 @@ impl Data {
         let keys = || keys.iter().map(|key| &key[..]);
         let state = self.find_for(target, keys(), mutations.iter().any(|m| !m.is_delete()))?;
         let region = &state.region;
-        let written = self.gather.write(region.id, region.epoch, mutations);
+        let written = pin!(self.gather.write(region.id, region.epoch, mutations));
         let (_, index) = self.end(self.bounds.within(written).await, &state, keys())?;
         Ok(index)
     }
@@ -217,7 +218,7 @@ impl Data {
         keys: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<(Reply, Index), Denied> {
         let (id, bytes) = (state.region.id, command.encode());
-        let proposed = patiently(|| self.handle.propose(id, bytes.clone()));
+        let proposed = pin!(patiently(|| self.handle.propose(id, bytes.clone())));
         self.end(self.bounds.within(proposed).await, state, keys)
     }
 
@@ -299,23 +300,24 @@ mod tests {
             sleep(PATIENCE * 2).await;
             Outcome::Done
         };
-        let (slow, quick) =
-            tokio::join!(bounds.within(slow), bounds.within(async { Outcome::Done }));
+        let (slow, quick) = (pin!(slow), pin!(async { Outcome::Done }));
+        let (slow, quick) = tokio::join!(bounds.within(slow), bounds.within(quick));
         assert!(matches!(slow, Outcome::Done) && is_busy(&quick), "{slow:?} {quick:?}");
         let brief = async {
             sleep(PATIENCE / 2).await;
             Outcome::Done
         };
-        let (_, quick) = tokio::join!(bounds.within(brief), bounds.within(async { Outcome::Done }));
+        let (brief, quick) = (pin!(brief), pin!(async { Outcome::Done }));
+        let (_, quick) = tokio::join!(bounds.within(brief), bounds.within(quick));
         assert!(matches!(quick, Outcome::Done), "{quick:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn request_that_takes_too_long_is_undetermined_and_gives_up_its_place() {
         let bounds = Bounds::new(1, Duration::from_secs(10));
-        let ever = bounds.within(std::future::pending()).await;
+        let ever = bounds.within(pin!(std::future::pending())).await;
         assert!(matches!(ever, Outcome::Undetermined), "{ever:?}");
-        let next = bounds.within(async { Outcome::Done }).await;
+        let next = bounds.within(pin!(async { Outcome::Done })).await;
         assert!(matches!(next, Outcome::Done), "{next:?}");
     }
 }

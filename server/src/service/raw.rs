@@ -1,5 +1,6 @@
 //! Raw keys and values: from messages of the protocol to reads and commands, and back.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -58,8 +59,13 @@ impl Raw {
         Raw { data, edge }
     }
 
-    /// Does what is asked, and counts it.
-    pub(super) async fn timed<T>(&self, method: Method, work: impl Future<Output = T>) -> T {
+    /// Does what is asked, and counts it. The work is pinned by the caller: what is passed by value
+    /// is copied at each step, and there are kilobytes of it.
+    pub(super) async fn timed<T>(
+        &self,
+        method: Method,
+        work: Pin<&mut (impl Future<Output = T> + ?Sized)>,
+    ) -> T {
         self.data.requests.timed(method, work).await
     }
 
@@ -209,26 +215,31 @@ impl Raw {
         context: Option<Context>,
         mutations: Result<Vec<Mutation>, Denied>,
     ) -> (Option<errorpb::Error>, String, Version) {
-        let done = async {
-            let mutations = mutations?;
-            let target = target(&self.edge, context)?;
-            if mutations.is_empty() {
-                return Ok(None);
-            }
-            if mutations.len() > BATCH_KEYS_MAX {
-                let why = format!("CRIB-E2004: more than {BATCH_KEYS_MAX} keys");
-                return Err(Denied::Bad(why));
-            }
-            let index = self.data.write(&target, mutations).await?;
-            Ok(Some((target.region, index)))
-        };
-        match done.await {
+        match self.try_mutate(context, mutations).await {
             Ok(version) => (None, String::new(), version),
             Err(denied) => {
                 let (region_error, error) = denied.said();
                 (region_error, error, None)
             }
         }
+    }
+
+    async fn try_mutate(
+        &self,
+        context: Option<Context>,
+        mutations: Result<Vec<Mutation>, Denied>,
+    ) -> Result<Version, Denied> {
+        let mutations = mutations?;
+        let target = target(&self.edge, context)?;
+        if mutations.is_empty() {
+            return Ok(None);
+        }
+        if mutations.len() > BATCH_KEYS_MAX {
+            let why = format!("CRIB-E2004: more than {BATCH_KEYS_MAX} keys");
+            return Err(Denied::Bad(why));
+        }
+        let index = self.data.write(&target, mutations).await?;
+        Ok(Some((target.region, index)))
     }
 
     pub(super) async fn compare_and_swap(

@@ -2,6 +2,7 @@
 //! came.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Instant;
 
 use multiraft::{Histogram, Times};
@@ -47,7 +48,11 @@ pub(crate) struct Requests([Histogram; METHODS.len()]);
 
 impl Requests {
     /// Does what is asked, and counts it. A request whose caller goes away is not counted.
-    pub(super) async fn timed<T>(&self, method: Method, work: impl Future<Output = T>) -> T {
+    pub(super) async fn timed<T>(
+        &self,
+        method: Method,
+        work: Pin<&mut (impl Future<Output = T> + ?Sized)>,
+    ) -> T {
         let began = Instant::now();
         let answer = work.await;
         self.0[method as usize].record(began.elapsed());
@@ -62,6 +67,8 @@ impl Requests {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
 
     #[tokio::test]
@@ -70,7 +77,7 @@ mod tests {
         for (nth, (method, _)) in METHODS.iter().enumerate() {
             assert_eq!(*method as usize, nth, "the order is that of the declaration");
             for _ in 0..=nth {
-                requests.timed(*method, async {}).await;
+                requests.timed(*method, pin!(async {})).await;
             }
         }
         let counted: Vec<(&str, u64)> =

@@ -1,5 +1,6 @@
 //! The gRPC service of a store: each method hands its message to [`Raw`] and back.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use proto::kvrpcpb::{
@@ -84,17 +85,20 @@ impl Tikv for Service {
 
     async fn raw_get(&self, request: Request<RawGetRequest>) -> Answer<RawGetResponse> {
         let (metadata, _, message) = request.into_parts();
-        Ok(versioned(&metadata, self.raw.timed(Method::RawGet, self.raw.get(message)).await))
+        Ok(versioned(&metadata, self.raw.timed(Method::RawGet, pin!(self.raw.get(message))).await))
     }
 
     async fn raw_put(&self, request: Request<RawPutRequest>) -> Answer<RawPutResponse> {
         let (metadata, _, message) = request.into_parts();
-        Ok(versioned(&metadata, self.raw.timed(Method::RawPut, self.raw.put(message)).await))
+        Ok(versioned(&metadata, self.raw.timed(Method::RawPut, pin!(self.raw.put(message))).await))
     }
 
     async fn raw_delete(&self, request: Request<RawDeleteRequest>) -> Answer<RawDeleteResponse> {
         let (metadata, _, message) = request.into_parts();
-        Ok(versioned(&metadata, self.raw.timed(Method::RawDelete, self.raw.delete(message)).await))
+        Ok(versioned(
+            &metadata,
+            self.raw.timed(Method::RawDelete, pin!(self.raw.delete(message))).await,
+        ))
     }
 
     async fn raw_compare_and_swap(
@@ -104,7 +108,9 @@ impl Tikv for Service {
         let (metadata, _, message) = request.into_parts();
         Ok(versioned(
             &metadata,
-            self.raw.timed(Method::RawCompareAndSwap, self.raw.compare_and_swap(message)).await,
+            self.raw
+                .timed(Method::RawCompareAndSwap, pin!(self.raw.compare_and_swap(message)))
+                .await,
         ))
     }
 
@@ -115,7 +121,7 @@ impl Tikv for Service {
         let (metadata, _, message) = request.into_parts();
         Ok(versioned(
             &metadata,
-            self.raw.timed(Method::RawBatchGet, self.raw.batch_get(message)).await,
+            self.raw.timed(Method::RawBatchGet, pin!(self.raw.batch_get(message))).await,
         ))
     }
 
@@ -126,7 +132,7 @@ impl Tikv for Service {
         let (metadata, _, message) = request.into_parts();
         Ok(versioned(
             &metadata,
-            self.raw.timed(Method::RawBatchPut, self.raw.batch_put(message)).await,
+            self.raw.timed(Method::RawBatchPut, pin!(self.raw.batch_put(message))).await,
         ))
     }
 
@@ -137,13 +143,16 @@ impl Tikv for Service {
         let (metadata, _, message) = request.into_parts();
         Ok(versioned(
             &metadata,
-            self.raw.timed(Method::RawBatchDelete, self.raw.batch_delete(message)).await,
+            self.raw.timed(Method::RawBatchDelete, pin!(self.raw.batch_delete(message))).await,
         ))
     }
 
     async fn raw_scan(&self, request: Request<RawScanRequest>) -> Answer<RawScanResponse> {
         let (metadata, _, message) = request.into_parts();
-        Ok(versioned(&metadata, self.raw.timed(Method::RawScan, self.raw.scan(message)).await))
+        Ok(versioned(
+            &metadata,
+            self.raw.timed(Method::RawScan, pin!(self.raw.scan(message))).await,
+        ))
     }
 
     async fn raw_batch_scan(
@@ -153,7 +162,7 @@ impl Tikv for Service {
         let (metadata, _, message) = request.into_parts();
         Ok(versioned(
             &metadata,
-            self.raw.timed(Method::RawBatchScan, self.raw.batch_scan(message)).await,
+            self.raw.timed(Method::RawBatchScan, pin!(self.raw.batch_scan(message))).await,
         ))
     }
 
@@ -164,7 +173,7 @@ impl Tikv for Service {
         let (metadata, _, message) = request.into_parts();
         Ok(versioned(
             &metadata,
-            self.raw.timed(Method::RawDeleteRange, self.raw.delete_range(message)).await,
+            self.raw.timed(Method::RawDeleteRange, pin!(self.raw.delete_range(message))).await,
         ))
     }
 
@@ -175,7 +184,7 @@ impl Tikv for Service {
         let (metadata, _, message) = request.into_parts();
         Ok(versioned(
             &metadata,
-            self.raw.timed(Method::RawGetKeyTtl, self.raw.get_key_ttl(message)).await,
+            self.raw.timed(Method::RawGetKeyTtl, pin!(self.raw.get_key_ttl(message))).await,
         ))
     }
 
@@ -186,7 +195,7 @@ impl Tikv for Service {
         let (metadata, _, message) = request.into_parts();
         Ok(versioned(
             &metadata,
-            self.raw.timed(Method::RawChecksum, self.raw.checksum(message)).await,
+            self.raw.timed(Method::RawChecksum, pin!(self.raw.checksum(message))).await,
         ))
     }
 
@@ -194,7 +203,7 @@ impl Tikv for Service {
         &self,
         request: Request<UnsafeDestroyRangeRequest>,
     ) -> Answer<UnsafeDestroyRangeResponse> {
-        let work = self.raw.unsafe_destroy_range(request.into_inner());
+        let work = pin!(self.raw.unsafe_destroy_range(request.into_inner()));
         Ok(Response::new(self.raw.timed(Method::UnsafeDestroyRange, work).await))
     }
 
