@@ -19,7 +19,7 @@ use super::member::{CLUSTER, FOUNDER};
 const REGIONS_MAX: u64 = 250;
 /// Messages of a store that wait for the network.
 const WAITING_MAX: usize = 4;
-/// How often each store is heard of.
+/// How often each store is heard of. They take turns, as stores that began at different times do.
 const HEARD_EVERY: Duration = Duration::from_secs(4);
 /// Stores that share a connection: each has its own in a cluster, and here fewer files would do.
 const STORES_A_CONNECTION: usize = 100;
@@ -38,8 +38,8 @@ pub(super) struct Dial {
 /// Stores that report.
 pub(super) struct Reporter {
     settings: Settings,
-    /// The first is also for what is asked for all of them.
-    clients: Vec<PlacementClient<Channel>>,
+    /// For what is not reported.
+    client: PlacementClient<Channel>,
     /// As placement named them.
     stores: Vec<StoreId>,
     streams: Vec<mpsc::Sender<v1::ReportRequest>>,
@@ -52,15 +52,16 @@ impl Reporter {
     /// Lets all stores join, and report all that they lead.
     pub(super) async fn start(settings: &Settings, connect: impl Fn() -> Channel) -> Reporter {
         let client = || PlacementClient::new(connect()).max_encoding_message_size(16 << 20);
-        let (mut clients, mut stores, mut streams) = (vec![client()], Vec::new(), Vec::new());
+        let (mut own, mut shared) = (client(), client());
+        let (mut stores, mut streams) = (Vec::new(), Vec::new());
         for at in 0..settings.stores {
-            stores.push(if at == 0 { FOUNDER } else { join(&mut clients[0], at).await });
+            stores.push(if at == 0 { FOUNDER } else { join(&mut own, at).await });
             if stores.len().is_multiple_of(STORES_A_CONNECTION) {
-                clients.push(client());
+                shared = client();
             }
             let (sender, messages) = mpsc::channel(WAITING_MAX);
             streams.push(sender);
-            let mut client = clients[clients.len() - 1].clone();
+            let mut client = shared.clone();
             tokio::spawn(async move {
                 let answers = client.report(ReceiverStream::new(messages)).await;
                 let mut orders = answers.expect("it is heard").into_inner();
@@ -69,8 +70,10 @@ impl Reporter {
         }
         let next = vec![0; streams.len()];
         let mut reporter =
-            Reporter { settings: settings.clone(), clients, stores, streams, next, figure: 1 };
-        reporter.be_heard().await;
+            Reporter { settings: settings.clone(), client: own, stores, streams, next, figure: 1 };
+        for store in (0..).zip(reporter.stores.clone()) {
+            be_heard(&mut reporter.client, settings, store).await;
+        }
         let rounds = settings.regions.div_ceil(settings.stores * REGIONS_MAX);
         for _ in 0..rounds {
             for store in 0..settings.stores {
@@ -82,8 +85,9 @@ impl Reporter {
 
     /// Reports at the pace that is set, for ever.
     pub(super) async fn run(mut self, dial: Arc<Dial>) {
-        let (mut at, mut owed, mut heard) = (0, 0.0, Instant::now());
-        let mut last = Instant::now();
+        let hearing = hearing(self.client.clone(), self.settings.clone(), self.stores.clone());
+        tokio::spawn(hearing);
+        let (mut at, mut owed, mut last) = (0, 0.0, Instant::now());
         loop {
             tokio::time::sleep(PACE).await;
             let per_second = dial.per_second.load(Ordering::Relaxed);
@@ -96,10 +100,6 @@ impl Reporter {
                 owed -= told as f64;
                 dial.told.fetch_add(told, Ordering::Relaxed);
                 at = (at + 1) % self.settings.stores;
-            }
-            if heard.elapsed() >= HEARD_EVERY {
-                heard = Instant::now();
-                self.be_heard().await;
             }
         }
     }
@@ -133,29 +133,39 @@ impl Reporter {
         self.streams[slot].send(message).await.expect("placement listens");
         until - from
     }
+}
 
-    async fn be_heard(&mut self) {
-        let leaders = self.settings.regions / self.settings.stores;
-        for (at, store) in (0..).zip(&self.stores) {
-            let stats = v1::StoreStats {
-                capacity_bytes: 4 << 40,
-                available_bytes: 3 << 40,
-                leaders,
-                ..v1::StoreStats::default()
-            };
-            let heartbeat = v1::StoreHeartbeatRequest {
-                cluster_id: CLUSTER,
-                store_id: store.get(),
-                address: address(at),
-                version: "1".to_owned(),
-                stats: Some(stats),
-                // It has the newest book: this is of no interest here.
-                book_version: u64::MAX,
-                ..v1::StoreHeartbeatRequest::default()
-            };
-            self.clients[0].store_heartbeat(heartbeat).await.expect("it is heard");
-        }
+/// Lets the stores be heard of in turn, for ever: beside the reports, which do not wait for it.
+async fn hearing(mut client: PlacementClient<Channel>, settings: Settings, stores: Vec<StoreId>) {
+    let mut pace = tokio::time::interval(HEARD_EVERY.div_f64(stores.len() as f64));
+    for store in (0..).zip(&stores).cycle().map(|(at, &store)| (at, store)) {
+        pace.tick().await;
+        be_heard(&mut client, &settings, store).await;
     }
+}
+
+async fn be_heard(
+    client: &mut PlacementClient<Channel>,
+    settings: &Settings,
+    (at, store): (u64, StoreId),
+) {
+    let stats = v1::StoreStats {
+        capacity_bytes: 4 << 40,
+        available_bytes: 3 << 40,
+        leaders: settings.regions / settings.stores,
+        ..v1::StoreStats::default()
+    };
+    let heartbeat = v1::StoreHeartbeatRequest {
+        cluster_id: CLUSTER,
+        store_id: store.get(),
+        address: address(at),
+        version: "1".to_owned(),
+        stats: Some(stats),
+        // It has the newest book: this is of no interest here.
+        book_version: u64::MAX,
+        ..v1::StoreHeartbeatRequest::default()
+    };
+    client.store_heartbeat(heartbeat).await.expect("it is heard");
 }
 
 async fn join(client: &mut PlacementClient<Channel>, at: u64) -> StoreId {

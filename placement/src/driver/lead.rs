@@ -273,7 +273,7 @@ mod tests {
         let mut known = 0;
         while telling.as_mut().poll(&mut context).is_pending() {
             let now = lead.routes().len();
-            assert!(now > known && now - known <= 64, "{known} regions, then {now}");
+            assert!(now > known && now - known <= 16, "{known} regions, then {now}");
             known = now;
         }
         assert_eq!(known, 1_000);

@@ -13,7 +13,7 @@ use crate::table::{Change, RegionReport, Reported};
 use crate::wire::order_to;
 
 /// Reports that are taken in with one hold of the table.
-const REPORTS_AT_ONCE: usize = 64;
+const REPORTS_AT_ONCE: usize = 16;
 /// Ids that are asked of the log at once.
 const IDS_AT_ONCE: u32 = 1_000;
 
