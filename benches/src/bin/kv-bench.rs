@@ -1,6 +1,6 @@
 //! `kv-bench [NAME…] [--quick] [--only PATTERN] [--json FILE] [--dir DIR] [--regions N]
-//! [--crib FILE] [--etcd FILE] [--under COMMAND] [--plot FILE] [--threads N]`: a whole cluster, beside
-//! etcd.
+//! [--crib FILE] [--etcd FILE] [--under COMMAND] [--plot FILE] [--threads N]`: a whole cluster,
+//! beside etcd.
 //!
 //! Prints a line about the machine, then rows as soon as they are known. Ends with 1, and without
 //! the row, where a cluster was not well or a call failed; the file then says that it is invalid.
@@ -89,7 +89,8 @@ fn run(options: &Options) -> Result<(), String> {
     std::fs::create_dir_all(&settings.dir)
         .map_err(|error| format!("no directory {}: {error}", settings.dir.display()))?;
     let machine = machine(&settings.dir);
-    println!("{machine}, callers on {} threads", options.threads);
+    let machine = format!("{machine}, threads of callers {}", options.threads);
+    println!("{machine}");
     if settings.etcd.is_none() && options.benches.iter().any(|bench| bench.name == "rates") {
         println!("no etcd was named: the comparison is absent");
     }

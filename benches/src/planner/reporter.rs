@@ -86,7 +86,11 @@ impl Reporter {
     /// Reports at the pace that is set, for ever.
     pub(super) async fn run(mut self, dial: Arc<Dial>) {
         let hearing = hearing(self.client.clone(), self.settings.clone(), self.stores.clone());
-        tokio::spawn(hearing);
+        // Neither ends by itself; a panic of one is the end of both.
+        tokio::join!(hearing, self.tell_all(dial));
+    }
+
+    async fn tell_all(&mut self, dial: Arc<Dial>) {
         let (mut at, mut owed, mut last) = (0, 0.0, Instant::now());
         loop {
             tokio::time::sleep(PACE).await;

@@ -12,6 +12,10 @@ use types::{ApiVersion, Epoch, GroupId, KeyRange, Region, StoreId, encode_key};
 use crate::error::{BadRequest, RegionError};
 use crate::value::Stored;
 
+/// What [`Edge::key_bytes_max`] may be at most: the engine key of a longer one would be one that no
+/// region takes, and all that its command does would be refused with it.
+pub const KEY_BYTES_MAX: usize = 14 << 10;
+
 /// What every raw key of `v2` begins with; three bytes of keyspace follow.
 const RAW_PREFIX: u8 = b'r';
 /// Bytes before a client's own key in `v2`.
@@ -35,7 +39,7 @@ pub struct Target {
 pub struct Edge {
     /// How keys lie in the engine.
     pub api: ApiVersion,
-    /// Most bytes of a key as the client has it. Default: 8 KiB.
+    /// Most bytes of a key as the client has it, [`KEY_BYTES_MAX`] or less. Default: 8 KiB.
     pub key_bytes_max: usize,
     /// Most bytes of a value. Default: 8 MiB.
     pub value_bytes_max: usize,

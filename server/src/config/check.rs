@@ -1,5 +1,7 @@
 //! What must hold between settings. All that does not is told at once, with what it must be.
 
+use kv::edge::KEY_BYTES_MAX;
+
 use super::sections::{Config, Role};
 use super::value::{Size, Span};
 
@@ -139,7 +141,11 @@ impl Config {
             ("limits.streams-max", "more than zero", limits.streams_max > 0),
             ("limits.network-threads", "at most 1024", limits.network_threads <= 1_024),
             ("limits.requests-max", "more than zero", limits.requests_max > 0),
-            ("limits.key-size-max", "at least 64B", limits.key_size_max.get() >= 64),
+            (
+                "limits.key-size-max",
+                "between 64B and 14KiB",
+                (64..=KEY_BYTES_MAX as u64).contains(&limits.key_size_max.get()),
+            ),
             (
                 "limits.value-size-max",
                 "with a key, 64KiB less than raft.command-size-max",

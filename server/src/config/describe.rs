@@ -124,7 +124,7 @@ pub const KEYS: &[Key] = &[
     key("limits.network-threads", "Threads that serve connections; 0: half of the cores."),
     key("limits.message-size-max", "Largest message that a client may send."),
     key("limits.peer-message-size-max", "Largest message between stores."),
-    key("limits.key-size-max", "Largest key."),
+    key("limits.key-size-max", "Largest key. At most 14KiB."),
     key("limits.value-size-max", "Largest value."),
     key("limits.requests-max", "Requests under way, all together. Then: busy."),
     key("limits.request-timeout", "How long a request may take."),

@@ -126,6 +126,15 @@ fn file_with_a_number_for_a_size_or_a_misspelt_section_is_refused() {
 }
 
 #[test]
+fn keys_longer_than_any_region_takes_cannot_be_allowed() {
+    let sources =
+        Sources { flags: vec![flag("limits.key-size-max", "15KiB")], ..Sources::default() };
+    let text = refused(&sources);
+    assert!(text.contains("limits.key-size-max = \"15KiB\""), "{text}");
+    assert!(text.contains("must be between 64B and 14KiB"), "{text}");
+}
+
+#[test]
 fn founders_and_joiners_must_make_sense() {
     let keys = |config: &Config| -> Vec<String> {
         config.validate().into_iter().map(|(key, _)| key).collect()

@@ -24,8 +24,9 @@ use super::transactions::not_here;
 
 /// Requests of one stream that may be under way; beyond it the stream is not read.
 const UNDER_WAY_MAX: usize = 1_024;
-/// Answers in one message.
-const ANSWERS_MAX: usize = 256;
+/// Answers in one message. What is ready beyond them goes into the next: a client has something to
+/// do before all that it asked for is there.
+const ANSWERS_MAX: usize = 32;
 
 type Answered = (u64, Say);
 type UnderWay = FuturesUnordered<Pin<Box<dyn Future<Output = Answered> + Send>>>;
@@ -43,8 +44,13 @@ pub(super) async fn serve(
             biased;
             Some(first) = under_way.next(), if !under_way.is_empty() => {
                 let message = gather(first, &mut under_way).await;
+                let is_full = message.responses.len() == ANSWERS_MAX;
                 if answers.send(Ok(message)).await.is_err() {
                     return;
+                }
+                if is_full {
+                    // The connection has its turn, and the message leaves.
+                    tokio::task::yield_now().await;
                 }
             }
             message = requests.message(), if is_open && under_way.len() < UNDER_WAY_MAX => {
@@ -136,6 +142,22 @@ mod tests {
 
     fn size_of_answer<F>(_: impl Fn(Arc<Raw>, u64, Option<Ask>) -> F) -> usize {
         size_of::<F>()
+    }
+
+    #[tokio::test]
+    async fn answers_that_are_ready_go_in_messages_that_are_not_too_large() {
+        let mut under_way: UnderWay = FuturesUnordered::new();
+        for id in 0..ANSWERS_MAX as u64 + 3 {
+            let say = Say::Empty(BatchCommandsEmptyResponse::default());
+            under_way.push(Box::pin(async move { (id, say) }));
+        }
+        let mut told = Vec::new();
+        while let Some(first) = under_way.next().await {
+            let message = gather(first, &mut under_way).await;
+            assert_eq!(message.responses.len(), message.request_ids.len());
+            told.push(message.responses.len());
+        }
+        assert_eq!(told, [ANSWERS_MAX, 3]);
     }
 
     #[test]

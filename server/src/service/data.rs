@@ -13,7 +13,7 @@ use kv::command::{Action, Command, Mutation};
 use kv::edge::{Target, check};
 use kv::read::{Found, Reader, get_now};
 use kv::{RegionError, RegionState, Regions, Reply};
-use multiraft::{Handle, Outcome, Pending, Refusal};
+use multiraft::{Handle, Outcome, Refusal};
 use storage::{Cf, Engine, View};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
@@ -21,7 +21,7 @@ use types::{GroupId, Index, StoreId};
 
 use super::Requests;
 use super::errors::Denied;
-use super::gather::Gather;
+use super::gather::{Coming, Gather};
 use crate::node::{Room, Standings};
 
 /// How long a request may wait here for room: clients give up after two seconds.
@@ -191,7 +191,8 @@ impl Data {
         let keys = || keys.iter().map(|key| &key[..]);
         let state = self.find_for(target, keys(), mutations.iter().any(|m| !m.is_delete()))?;
         let region = &state.region;
-        let written = pin!(self.gather.write(region.id, region.epoch, mutations));
+        let write = || self.gather.write(region.id, region.epoch, mutations.clone());
+        let written = pin!(patiently(write));
         let (_, index) = self.end(self.bounds.within(written).await, &state, keys())?;
         Ok(index)
     }
@@ -260,7 +261,10 @@ impl Data {
 }
 
 /// Asks until there is room, for as long as clients wait.
-async fn patiently(ask: impl Fn() -> Pending) -> Outcome {
+async fn patiently<F>(ask: impl Fn() -> F) -> Outcome
+where
+    F: IntoFuture<Output = Outcome>,
+{
     let until = Instant::now() + PATIENCE;
     let mut wait = TRY_AGAIN;
     loop {
@@ -276,13 +280,10 @@ async fn patiently(ask: impl Fn() -> Pending) -> Outcome {
 /// Gathers the writes that go through this handle, in commands of so many bytes at most.
 pub(crate) fn gather(handle: &Handle, command_bytes_max: usize) -> Arc<Gather> {
     let handle = handle.clone();
-    Gather::new(
-        command_bytes_max,
-        Box::new(move |region, command| {
-            let handle = handle.clone();
-            Box::pin(async move { patiently(|| handle.propose(region, command.clone())).await })
-        }),
-    )
+    let propose = move |region, command| -> Coming {
+        Box::pin(handle.propose(region, command).into_future())
+    };
+    Gather::new(command_bytes_max, Box::new(propose))
 }
 
 #[cfg(test)]

@@ -2,17 +2,18 @@
 //!
 //! What a write costs beside its bytes - an entry in three logs, turns of four threads on three
 //! stores, an answer that is waited for - is the same for one key and for a hundred. Requests that
-//! arrive together are taken together: the first for a region lets everybody who is ready on its
-//! thread have a turn, and proposes what there is then. So nobody waits for company: a request
+//! arrive together on a thread are taken together: the first for a region lets everybody who is
+//! ready there have a turn, and proposes what there is then. So nobody waits for company: a request
 //! that comes alone goes alone, and the busier a store is, the more share.
 //!
-//! All writes of a command end in the same slot, and the slot is their version. No two of them set
-//! the same key, so that a version names one value of a key.
+//! All requests of a command end in the same slot, and the slot is the version that each is
+//! answered with. No two of them set the same key: a version names one write of a key.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::thread::{self, ThreadId};
 
 use bytes::Bytes;
 use kv::command::{Action, Command, Mutation};
@@ -27,7 +28,7 @@ const COMMAND_BYTES: usize = 64 << 10;
 const MUTATION_OVERHEAD: usize = 32;
 
 /// An outcome to come.
-type Coming = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+pub(super) type Coming = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// Proposes a command to a region.
 pub(super) type Propose = Box<dyn Fn(GroupId, Bytes) -> Coming + Send + Sync>;
@@ -40,9 +41,13 @@ pub(crate) struct Gather {
     gathered: Mutex<Gathered>,
 }
 
+/// A batch is for one region, and for those on the thread that is to propose it: others might wait
+/// for what that thread does meanwhile.
+type Place = (GroupId, ThreadId);
+
 #[derive(Default)]
 struct Gathered {
-    batches: HashMap<GroupId, Batch>,
+    batches: HashMap<Place, Batch>,
     next: u64,
 }
 
@@ -61,7 +66,7 @@ struct Batch {
 /// wait for ever.
 struct Turn {
     gather: Arc<Gather>,
-    region: GroupId,
+    place: Place,
     number: u64,
 }
 
@@ -80,8 +85,13 @@ impl Gather {
         epoch: Epoch,
         mutations: Vec<Mutation>,
     ) -> Outcome {
+        let bytes = bytes_of(&mutations);
+        if bytes > self.bytes_max {
+            return (self.propose)(region, encode(epoch, mutations)).await;
+        }
         let (waiting, outcome) = oneshot::channel();
-        let (full, turn) = self.enter(region, epoch, mutations, waiting);
+        let place = (region, thread::current().id());
+        let (full, turn) = self.enter(place, epoch, (mutations, bytes), waiting);
         if let Some(batch) = full {
             tokio::spawn(Arc::clone(self).carry_out(region, batch));
         }
@@ -95,18 +105,18 @@ impl Gather {
     /// Takes its place in a batch. What has to go first for it, and whose turn it is if it is new.
     fn enter(
         self: &Arc<Self>,
-        region: GroupId,
+        place: Place,
         epoch: Epoch,
-        mutations: Vec<Mutation>,
+        (mutations, bytes): (Vec<Mutation>, usize),
         waiting: oneshot::Sender<Outcome>,
     ) -> (Option<Batch>, Option<Turn>) {
         let gathered = &mut *self.gathered.lock();
-        if let Some(batch) = gathered.batches.get_mut(&region)
+        if let Some(batch) = gathered.batches.get_mut(&place)
             && batch.epoch == epoch
-            && batch.bytes + bytes_of(&mutations) <= self.bytes_max
+            && batch.bytes + bytes <= self.bytes_max
             && !mutations.iter().any(|mutation| batch.keys.contains(&mutation.key))
         {
-            batch.add(mutations, waiting);
+            batch.add((mutations, bytes), waiting);
             return (None, None);
         }
         let number = gathered.next;
@@ -119,15 +129,14 @@ impl Gather {
             bytes: 0,
             waiting: Vec::new(),
         };
-        batch.add(mutations, waiting);
-        let turn = Turn { gather: Arc::clone(self), region, number };
-        (gathered.batches.insert(region, batch), Some(turn))
+        batch.add((mutations, bytes), waiting);
+        let turn = Turn { gather: Arc::clone(self), place, number };
+        (gathered.batches.insert(place, batch), Some(turn))
     }
 
     async fn carry_out(self: Arc<Self>, region: GroupId, batch: Batch) {
-        let Batch { epoch, mutations, waiting, .. } = batch;
-        let command = Command { epoch, action: Action::Write(mutations) };
-        let outcome = (self.propose)(region, command.encode()).await;
+        let (command, waiting) = batch.encode();
+        let outcome = (self.propose)(region, command).await;
         for waiting in waiting {
             // Whoever does not wait any more has dropped its end.
             let _ = waiting.send(outcome.clone());
@@ -136,12 +145,25 @@ impl Gather {
 }
 
 impl Batch {
-    fn add(&mut self, mutations: Vec<Mutation>, waiting: oneshot::Sender<Outcome>) {
-        self.bytes += bytes_of(&mutations);
+    fn add(
+        &mut self,
+        (mutations, bytes): (Vec<Mutation>, usize),
+        waiting: oneshot::Sender<Outcome>,
+    ) {
+        self.bytes += bytes;
         self.keys.extend(mutations.iter().map(|mutation| mutation.key.clone()));
         self.mutations.extend(mutations);
         self.waiting.push(waiting);
     }
+
+    /// The command, and who waits for it: nothing else is kept until it is applied.
+    fn encode(self) -> (Bytes, Vec<oneshot::Sender<Outcome>>) {
+        (encode(self.epoch, self.mutations), self.waiting)
+    }
+}
+
+fn encode(epoch: Epoch, mutations: Vec<Mutation>) -> Bytes {
+    Command { epoch, action: Action::Write(mutations) }.encode()
 }
 
 fn bytes_of(mutations: &[Mutation]) -> usize {
@@ -154,15 +176,15 @@ impl Turn {
     async fn take(self) {
         tokio::task::yield_now().await;
         if let Some(batch) = self.batch() {
-            Arc::clone(&self.gather).carry_out(self.region, batch).await;
+            Arc::clone(&self.gather).carry_out(self.place.0, batch).await;
         }
     }
 
     /// The batch, if it has not gone before.
     fn batch(&self) -> Option<Batch> {
         let batches = &mut self.gather.gathered.lock().batches;
-        let is_ours = batches.get(&self.region)?.number == self.number;
-        is_ours.then(|| batches.remove(&self.region)).flatten()
+        let is_ours = batches.get(&self.place)?.number == self.number;
+        is_ours.then(|| batches.remove(&self.place)).flatten()
     }
 }
 

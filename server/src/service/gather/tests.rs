@@ -20,8 +20,9 @@ fn gather(command_bytes_max: usize) -> (Arc<Gather>, Proposed) {
         let Command { epoch, action } = Command::decode(&bytes).unwrap();
         let Action::Write(mutations) = action else { panic!("{action:?}") };
         let keys = mutations.into_iter().map(|mutation| mutation.key).collect();
-        seen.lock().push((region, epoch, keys));
-        let index = Index(seen.lock().len() as u64);
+        let mut seen = seen.lock();
+        seen.push((region, epoch, keys));
+        let index = Index(seen.len() as u64);
         Box::pin(async move {
             tokio::task::yield_now().await;
             Outcome::Applied { index, reply: Bytes::new() }
@@ -32,6 +33,10 @@ fn gather(command_bytes_max: usize) -> (Arc<Gather>, Proposed) {
 
 fn region(id: u64) -> GroupId {
     GroupId::new(id).unwrap()
+}
+
+fn place(id: u64) -> Place {
+    (region(id), thread::current().id())
 }
 
 fn set(key: &str, bytes: usize) -> Vec<Mutation> {
@@ -107,7 +112,7 @@ async fn commands_are_bounded_and_what_is_larger_goes_alone() {
     assert!(small.iter().all(|outcome| index_of(outcome) != index_of(&large)));
     let counts: Vec<usize> = proposed.lock().iter().map(|(_, _, keys)| keys.len()).collect();
     assert_eq!(counts.iter().sum::<usize>(), 102, "{counts:?}");
-    assert_eq!(counts.iter().filter(|&&count| count == 1).count(), 2, "{counts:?}");
+    assert_eq!(counts.iter().filter(|&&count| count == 1).count(), 1, "{counts:?}");
 }
 
 #[tokio::test]
@@ -125,7 +130,7 @@ async fn caller_that_goes_away_takes_nobody_along() {
 async fn batch_without_a_turn_is_waited_for_by_nobody() {
     let (gather, proposed) = gather(1 << 20);
     let (waiting, outcome) = oneshot::channel();
-    let (full, turn) = gather.enter(region(7), EPOCH, set("a", 8), waiting);
+    let (full, turn) = gather.enter(place(7), EPOCH, (set("a", 8), 8), waiting);
     assert!(full.is_none());
     drop(turn);
     assert!(outcome.now_or_never().is_some_and(|outcome| outcome.is_err()));
@@ -139,7 +144,7 @@ async fn turn_that_is_over_leaves_the_next_batch_alone() {
     let (gather, _) = gather(1 << 20);
     let enter = |key| {
         let (waiting, outcome) = oneshot::channel();
-        let (_, turn) = gather.enter(region(7), EPOCH, set(key, 8), waiting);
+        let (_, turn) = gather.enter(place(7), EPOCH, (set(key, 8), 8), waiting);
         (turn.expect("it is new"), outcome)
     };
     let (first, _) = enter("a");
@@ -161,4 +166,42 @@ async fn who_is_ready_by_the_time_of_the_turn_joins() {
     let second = second.await.unwrap().unwrap();
     assert_eq!(index_of(&first.await.unwrap()), index_of(&second));
     assert_eq!(proposed.lock().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn callers_on_several_threads_are_answered_each_by_its_own_command() {
+    let (gather, proposed) = gather(4_096);
+    let callers = (0..32).map(|caller| {
+        let gather = Arc::clone(&gather);
+        tokio::spawn(async move {
+            let mut slots = Vec::new();
+            for nth in 0..50 {
+                let key = format!("{caller}/{nth}");
+                let outcome = gather.write(region(7 + nth % 2), EPOCH, set(&key, 8)).await;
+                slots.push((index_of(&outcome), key));
+            }
+            slots
+        })
+    });
+    let mut answered = 0;
+    for slots in futures_util::future::join_all(callers).await {
+        for (slot, key) in slots.unwrap() {
+            let (_, _, keys) = &proposed.lock()[usize::try_from(slot.0).unwrap() - 1];
+            assert!(keys.contains(&Bytes::from(key)), "slot {slot:?}");
+            answered += 1;
+        }
+    }
+    assert_eq!(answered, 32 * 50);
+    assert_eq!(proposed.lock().iter().map(|(_, _, keys)| keys.len()).sum::<usize>(), answered);
+    assert!(gather.gathered.lock().batches.is_empty());
+}
+
+#[tokio::test]
+async fn large_request_does_not_send_those_away_who_gather() {
+    let (gather, proposed) = gather(1 << 20);
+    let write = |key, bytes| gather.write(region(7), EPOCH, set(key, bytes));
+    let (a, large, b) = tokio::join!(write("a", 8), write("large", COMMAND_BYTES), write("b", 8));
+    assert_eq!(index_of(&a), index_of(&b));
+    assert_ne!(index_of(&a), index_of(&large));
+    assert_eq!(proposed.lock().len(), 2);
 }
