@@ -8,7 +8,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use kv::command::{Action, Command, Mutation};
 use kv::edge::{Target, check};
 use kv::read::{Found, Reader, get_now};
@@ -155,7 +154,7 @@ impl Data {
     ) -> Result<(T, Index), Denied> {
         let known = self.find(target, keys.clone())?;
         let id = target.region;
-        let index = match self.bounds.within(pin!(patiently(|| self.handle.read(id)))).await {
+        let index = match self.bounds.within(pin!(Self::patiently(|| self.handle.read(id)))).await {
             Outcome::Readable(index) => index,
             Outcome::Refused(refusal) => {
                 return Err(self.refused(&refusal, &known));
@@ -187,12 +186,11 @@ impl Data {
         target: &Target,
         mutations: Vec<Mutation>,
     ) -> Result<Index, Denied> {
-        let keys: Vec<Bytes> = mutations.iter().map(|mutation| mutation.key.clone()).collect();
-        let keys = || keys.iter().map(|key| &key[..]);
+        let keys = || mutations.iter().map(|mutation| &mutation.key[..]);
         let state = self.find_for(target, keys(), mutations.iter().any(|m| !m.is_delete()))?;
         let region = &state.region;
         let write = || self.gather.write(region.id, region.epoch, mutations.clone());
-        let written = pin!(patiently(write));
+        let written = pin!(Self::patiently(write));
         let (_, index) = self.end(self.bounds.within(written).await, &state, keys())?;
         Ok(index)
     }
@@ -219,7 +217,7 @@ impl Data {
         keys: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<(Reply, Index), Denied> {
         let (id, bytes) = (state.region.id, command.encode());
-        let proposed = pin!(patiently(|| self.handle.propose(id, bytes.clone())));
+        let proposed = pin!(Self::patiently(|| self.handle.propose(id, bytes.clone())));
         self.end(self.bounds.within(proposed).await, state, keys)
     }
 
@@ -251,29 +249,29 @@ impl Data {
         RegionError::of_refusal(refusal, self.store, region.id, Some(region)).into()
     }
 
+    /// Asks until there is room, for as long as clients wait.
+    async fn patiently<F>(ask: impl Fn() -> F) -> Outcome
+    where
+        F: IntoFuture<Output = Outcome>,
+    {
+        let until = Instant::now() + PATIENCE;
+        let mut wait = TRY_AGAIN;
+        loop {
+            let outcome = ask().await;
+            if !matches!(outcome, Outcome::Refused(Refusal::Busy(_))) || Instant::now() >= until {
+                return outcome;
+            }
+            sleep(wait).await;
+            wait *= 2;
+        }
+    }
+
     /// The regions here that have keys of a range and are led from here.
     pub(super) fn led_within(&self, range: &types::KeyRange) -> Vec<Arc<RegionState>> {
         let leads = |id: GroupId| self.standings.of(id).is_some_and(|standing| standing.leads());
         let mut states = self.regions.within(range);
         states.retain(|state| leads(state.region.id));
         states
-    }
-}
-
-/// Asks until there is room, for as long as clients wait.
-async fn patiently<F>(ask: impl Fn() -> F) -> Outcome
-where
-    F: IntoFuture<Output = Outcome>,
-{
-    let until = Instant::now() + PATIENCE;
-    let mut wait = TRY_AGAIN;
-    loop {
-        let outcome = ask().await;
-        if !matches!(outcome, Outcome::Refused(Refusal::Busy(_))) || Instant::now() >= until {
-            return outcome;
-        }
-        sleep(wait).await;
-        wait *= 2;
     }
 }
 
