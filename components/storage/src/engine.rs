@@ -69,7 +69,8 @@ pub trait Engine: Send + Sync {
     fn flush(&self, cf: Cf) -> Result<(), Error>;
 
     /// Writes a copy of the present state to a directory that does not exist yet, from which an
-    /// engine can be opened. Shares files where it can.
+    /// engine can be opened. Shares files where it can. Everything written before is durable then,
+    /// here as well.
     ///
     /// # Errors
     /// If it cannot be written, or the directory exists.

@@ -87,6 +87,7 @@ impl Engine for MemoryEngine {
     fn checkpoint(&self, to: &Path) -> Result<(), Error> {
         let mut state = self.disk.lock();
         state.check_writable(self.life)?;
+        state.sync()?;
         state.save_checkpoint(to)
     }
 
