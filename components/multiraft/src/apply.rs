@@ -29,6 +29,7 @@ use types::{EntryId, GroupId, Index, PeerId, StoreId};
 
 use crate::disk;
 use crate::entry::{Entry, Roster};
+use crate::group_map::GroupMap;
 use crate::message::{RemovedPeer, SnapshotOffer};
 use crate::shard::{Beginning, Token};
 use crate::state_machine::{Machines, SnapshotReader, StateMachine};
@@ -171,7 +172,7 @@ struct Machine {
 pub struct Applier {
     engine: Arc<dyn Engine>,
     machines: Arc<dyn Machines>,
-    groups: BTreeMap<GroupId, Machine>,
+    groups: GroupMap<Machine>,
     queues: BTreeMap<GroupId, VecDeque<ApplyTask>>,
     /// Groups with work, in the order of their turns.
     turns: VecDeque<GroupId>,
@@ -193,7 +194,7 @@ impl Applier {
         Applier {
             engine,
             machines,
-            groups: BTreeMap::new(),
+            groups: GroupMap::new(),
             queues: BTreeMap::new(),
             turns: VecDeque::new(),
             slice_bytes,

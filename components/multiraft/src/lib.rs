@@ -128,6 +128,7 @@ pub mod courier;
 mod disk;
 mod entry;
 mod fetch;
+mod group_map;
 mod keys;
 mod lease;
 mod local;
@@ -146,6 +147,7 @@ pub use boot::{OpenError, Opened, open, shard_of};
 pub use config::Config;
 pub use entry::{Entry, Payload, Roster};
 pub use fetch::fetch;
+pub use group_map::GroupMap;
 pub use lease::{Grant, Lease};
 pub use local::LocalNetwork;
 pub use message::{

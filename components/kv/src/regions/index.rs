@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use multiraft::GroupMap;
 use types::{GroupId, KeyRange, Region};
 
 use super::state::{Load, RegionState};
@@ -14,9 +15,11 @@ use super::state::{Load, RegionState};
 /// The regions of a store, by id and by range.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    places: BTreeMap<GroupId, Place>,
+    places: GroupMap<Place>,
     /// Where the ranges of places begin.
     starts: BTreeMap<Vec<u8>, GroupId>,
+    /// What was a region's own beyond its range, and is being removed.
+    held: BTreeMap<GroupId, Vec<KeyRange>>,
     reserved: BTreeMap<GroupId, Reservation>,
     lives: u64,
 }
@@ -27,8 +30,6 @@ struct Place {
     state: Arc<RegionState>,
     /// Not while its data is being replaced or removed.
     serves: bool,
-    /// What was its own, and is being removed.
-    held: Vec<KeyRange>,
 }
 
 /// Keys that a group is about to have.
@@ -61,7 +62,7 @@ impl Index {
 
     /// All regions that serve, by id.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<RegionState>> {
-        self.places.values().filter(|place| place.serves).map(|place| &place.state)
+        self.places.iter().filter(|(_, place)| place.serves).map(|(_, place)| &place.state)
     }
 
     /// The regions that serve and have keys of a range, by ascending keys.
@@ -83,13 +84,13 @@ impl Index {
 
     /// Whether the group has keys here, serving or not.
     pub(crate) fn contains(&self, id: GroupId) -> bool {
-        self.places.contains_key(&id)
+        self.places.contains(&id)
     }
 
     /// What the region has here, and what is held beyond it.
     pub(crate) fn ranges(&self, id: GroupId) -> Vec<KeyRange> {
         let Some(place) = self.places.get(&id) else { return Vec::new() };
-        let mut ranges = place.held.clone();
+        let mut ranges = self.held.get(&id).cloned().unwrap_or_default();
         ranges.push(place.state.region.range.clone());
         ranges
     }
@@ -97,8 +98,7 @@ impl Index {
     /// Another group that has, or will have, keys of this range.
     pub(crate) fn conflict(&self, id: GroupId, range: &KeyRange) -> Option<GroupId> {
         let reserved = self.reserved.iter().map(|(id, reservation)| (id, &reservation.range));
-        let held =
-            self.places.iter().flat_map(|(id, place)| place.held.iter().map(move |r| (id, r)));
+        let held = self.held.iter().flat_map(|(id, ranges)| ranges.iter().map(move |r| (id, r)));
         let in_the_way =
             |(other, theirs): &(&GroupId, &KeyRange)| **other != id && theirs.overlaps(range);
         self.overlapped(id, range)
@@ -127,9 +127,10 @@ impl Index {
         if let Some(other) = self.conflict(region.id, &region.range) {
             return Err(other);
         }
+        self.held.remove(&region.id);
         self.lives += 1;
         let state = RegionState { region, load: Arc::clone(load), life: self.lives };
-        self.put(Place { state: Arc::new(state), serves: true, held: Vec::new() });
+        self.put(Place { state: Arc::new(state), serves: true });
         Ok(())
     }
 
@@ -138,11 +139,11 @@ impl Index {
     /// # Panics
     /// If it is not here.
     pub(crate) fn update(&mut self, region: Region) {
-        let place = self.places.get_mut(&region.id).expect("a region that changes is here");
+        let place = self.places.get(&region.id).expect("a region that changes is here");
         let state =
             RegionState { region, load: Arc::clone(&place.state.load), life: place.state.life };
-        let (serves, held) = (place.serves, std::mem::take(&mut place.held));
-        self.put(Place { state: Arc::new(state), serves, held });
+        let serves = place.serves;
+        self.put(Place { state: Arc::new(state), serves });
     }
 
     /// The region was cut: it has become the last of the parts. The others begin here, or else are
@@ -153,8 +154,8 @@ impl Index {
     pub(crate) fn split(&mut self, parent: &Region, children: &[Region], begin_here: bool) {
         self.update(parent.clone());
         if !begin_here {
-            let place = self.places.get_mut(&parent.id).expect("it was updated above");
-            place.held.extend(children.iter().map(|child| child.range.clone()));
+            let held = self.held.entry(parent.id).or_default();
+            held.extend(children.iter().map(|child| child.range.clone()));
             return;
         }
         let parts = children.len() as u64 + 1;
@@ -169,9 +170,7 @@ impl Index {
 
     /// What is held beyond the region is removed.
     pub(crate) fn release(&mut self, id: GroupId) {
-        if let Some(place) = self.places.get_mut(&id) {
-            place.held.clear();
-        }
+        self.held.remove(&id);
     }
 
     /// The region's data is about to be replaced or removed. Its keys stay its own until then.
@@ -186,6 +185,7 @@ impl Index {
         if let Some(place) = self.places.remove(&id) {
             self.starts.remove(&place.state.region.range.start);
         }
+        self.held.remove(&id);
         self.reserved.remove(&id);
     }
 

@@ -15,7 +15,7 @@ impl Applier {
         (group, peer): (GroupId, PeerId),
         offer: &SnapshotOffer,
     ) -> Result<Done, ApplyError> {
-        if !self.groups.contains_key(&group) {
+        if !self.groups.contains(&group) {
             let machine = self.open(group)?;
             let roster = AppliedRoster::unknown();
             self.groups.insert(group, Machine { machine, applied: EntryId::default(), roster });

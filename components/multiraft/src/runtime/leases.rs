@@ -1,10 +1,9 @@
 //! The leases of the groups that a worker leads, for readers of any thread.
 
-use std::collections::HashMap;
-
 use parking_lot::Mutex;
 use types::{GroupId, Index, Time};
 
+use crate::group_map::GroupMap;
 use crate::lease::{Grant, Lease};
 use crate::observer::Standing;
 use crate::pledges::Pledges;
@@ -12,7 +11,7 @@ use crate::pledges::Pledges;
 /// What readers were told last. A worker tells it before it sends or answers anything that came of
 /// the same turn: who sees a lease here knows that it was not taken back.
 #[derive(Debug, Default)]
-pub(crate) struct Leases(Mutex<HashMap<GroupId, Led>>);
+pub(crate) struct Leases(Mutex<GroupMap<Led>>);
 
 #[derive(Debug, Default)]
 struct Led {

@@ -165,10 +165,7 @@ impl Shard {
         if group.peer() != to || !group.is_live() {
             return;
         }
-        let Some(roster) = &mut group.applied_roster else { return };
-        let before = roster.removed.len();
-        roster.removed.retain(|gone| gone.peer != removed);
-        if roster.removed.len() < before {
+        if group.seated.forget(removed) {
             let work = crate::apply::Work::Forget(removed);
             self.pending.apply.push(crate::apply::ApplyTask { group: id, peer: to, work });
         }

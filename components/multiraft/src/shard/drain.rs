@@ -252,8 +252,8 @@ impl Shard {
         self.tell_removed(now, id);
         self.ask_whether_member(now, id);
         let group = self.groups.get_mut(&id).expect("looked up above");
-        let tells = leads && group.applied_roster.as_ref().is_some_and(|r| !r.removed.is_empty());
-        let tells_at = tells.then_some(group.tell_removed_at);
+        let tells_at =
+            (leads && !group.seated.removed().is_empty()).then_some(group.tell_removed_at);
         let deadline = [group.core.deadline(), group.give_up_at, tells_at, group.asks_at];
         let Some(deadline) = deadline.into_iter().flatten().min() else {
             return;
@@ -294,12 +294,11 @@ impl Shard {
 
     fn tell_removed(&mut self, now: Time, id: GroupId) {
         let group = self.groups.get_mut(&id).expect("looked up by the caller");
-        if now < group.tell_removed_at || group.core.status().role != RoleStatus::Leader {
+        if now < group.tell_removed_at || !group.leads() {
             return;
         }
-        let Some(roster) = &group.applied_roster else { return };
         let from = group.core.status().id;
-        for gone in &roster.removed {
+        for gone in group.seated.removed() {
             let body = Body::Removed(gone.index);
             let envelope = Envelope { group: id, from, to: gone.peer, body };
             self.pending.send(gone.store, envelope);

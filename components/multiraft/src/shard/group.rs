@@ -6,6 +6,7 @@ use raft::{Body, Input, Membership, Message, Peer, Pledge, RoleStatus};
 use types::{EntryId, GroupId, Index, PeerId, StoreId, Term, Time};
 
 use super::event::{Beginning, Token};
+use super::seated::Seated;
 use super::stray::Stranger;
 use crate::apply::AppliedRoster;
 use crate::entry::Roster;
@@ -49,8 +50,9 @@ pub(crate) struct Group {
     pub pledged: Option<Pledged>,
     /// Members whose replica is not there, though their stores are.
     pub absent: Vec<PeerId>,
-    /// Removed peers to be told, and when next.
-    pub applied_roster: Option<Box<AppliedRoster>>,
+    /// The membership applied last.
+    pub seated: Seated,
+    /// When peers that it says were removed are told next.
     pub tell_removed_at: Time,
     /// When it asks whether it is a member; `None` while what it has applied says so.
     pub asks_at: Option<Time>,
@@ -124,7 +126,7 @@ impl Group {
             is_leased: false,
             pledged: None,
             absent: Vec::new(),
-            applied_roster: None,
+            seated: Seated::unknown(),
             tell_removed_at: Time::ZERO,
             asks_at: None,
             strangers: Vec::new(),
@@ -143,7 +145,8 @@ impl Group {
         let Beginning { at, roster, .. } = beginning;
         let mut group = Group::new(id, core, GroupLog::new(*at, at.index, 0), at.index);
         group.learn_homes(roster);
-        group.applied_roster = Some(Box::new(AppliedRoster::first(at.index, roster.clone())));
+        let first = AppliedRoster::first(at.index, roster.clone());
+        group.seated.set(group.peer(), Box::new(first));
         group
     }
 

@@ -247,7 +247,7 @@ impl Shard {
         let own = group.peer();
         // Not to be a member proves nothing: a newcomer's snapshot may be older than its seat.
         let leaves = roster.removed.iter().any(|gone| gone.peer == own);
-        group.applied_roster = Some(roster);
+        group.seated.set(own, roster);
         group.tell_removed_at = Time::ZERO;
         if leaves && group.is_live() {
             tracing::info!(group = %id, peer = %own, "removed");

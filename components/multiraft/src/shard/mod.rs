@@ -28,6 +28,7 @@ pub(crate) mod group;
 pub(crate) mod life;
 pub mod liveness;
 mod requests;
+mod seated;
 mod spawn;
 mod stray;
 mod wheel;
@@ -43,6 +44,7 @@ pub use event::{Beginning, Effects, Event, Fetch, Fetched, ShardWrite, SnapshotE
 use crate::apply::{Applied, Done};
 use crate::config::Config;
 use crate::entry::{Entry, own_payload};
+use crate::group_map::GroupMap;
 use crate::outcome::{Outcome, Refusal};
 use crate::pledges::Pledges;
 use group::{Group, Installing, Life};
@@ -56,8 +58,8 @@ pub struct Shard {
     store: StoreId,
     /// Seed of the groups' random timeouts; another in each life of the store.
     seed: u64,
-    /// Boxed, so that finding one touches little memory, and a half-full node of the map is small.
-    groups: BTreeMap<GroupId, Box<Group>>,
+    /// Boxed, so that a map that is half empty is small.
+    groups: GroupMap<Box<Group>>,
     /// Groups that were here, and the last peer they were here as.
     tombstones: BTreeMap<GroupId, PeerId>,
     /// Tombstones beside which something was left: how often that is removed in the apply lane.
@@ -112,7 +114,7 @@ impl Shard {
             pledges,
             store,
             seed,
-            groups: BTreeMap::new(),
+            groups: GroupMap::new(),
             tombstones: BTreeMap::new(),
             burying: BTreeMap::new(),
             dirty: Vec::new(),
@@ -137,7 +139,7 @@ impl Shard {
     /// If a setting is out of bounds, or a time of the groups is another than before.
     pub fn reconfigure(&mut self, config: &Arc<Config>) -> Result<(), Vec<raft::BadConfig>> {
         config.validate()?;
-        for group in self.groups.values_mut() {
+        for (_, group) in self.groups.iter_mut() {
             group.core.reconfigure(Arc::clone(&config.raft))?;
         }
         self.config = Arc::clone(config);
@@ -196,9 +198,9 @@ impl Shard {
     /// The disk does not answer: whatever is led from here had better be led from elsewhere. This
     /// store does not lead again before its disk does answer, as votes wait for it.
     pub fn stand_down(&mut self, now: Time) {
-        let led: Vec<(GroupId, PeerId)> = (self.groups.values())
-            .filter(|group| group.is_live() && group.leads())
-            .map(|group| (group.id, group.peer()))
+        let led: Vec<(GroupId, PeerId)> = (self.groups.iter())
+            .filter(|(_, group)| group.is_live() && group.leads())
+            .map(|(id, group)| (id, group.peer()))
             .collect();
         for (id, peer) in led {
             // Alone, there is nobody to lead instead.
@@ -241,13 +243,13 @@ impl Shard {
 
     /// The groups that live here, ascending.
     pub fn groups(&self) -> impl Iterator<Item = GroupId> + '_ {
-        self.groups.keys().copied()
+        self.groups.iter().map(|(id, _)| id)
     }
 
     /// The store stops: everyone who waits is answered in the next drain.
     pub fn stop(&mut self) {
         let Shard { groups, pending, writes, .. } = self;
-        for group in groups.values_mut() {
+        for (_, group) in groups.iter_mut() {
             group.abandon(&mut pending.replies);
             let (Life::Ending(token) | Life::Buried(token)) = group.life else { continue };
             pending.replies.extend(token.map(|token| (token, Outcome::Undetermined)));
@@ -339,9 +341,9 @@ impl Shard {
     }
 
     fn peers_on(&self, store: StoreId) -> Vec<(GroupId, PeerId)> {
-        (self.groups.values())
-            .filter(|group| group.is_live())
-            .flat_map(|group| {
+        (self.groups.iter())
+            .filter(|(_, group)| group.is_live())
+            .flat_map(|(_, group)| {
                 let own = group.peer();
                 group.peers_on(store).filter(move |&peer| peer != own).map(|peer| (group.id, peer))
             })

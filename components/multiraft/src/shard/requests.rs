@@ -73,9 +73,7 @@ impl Shard {
         let group = self.groups.get_mut(&id).expect("it lives");
         for &(change, store) in changes {
             let Change::Set(peer, _) = change else { continue };
-            let was_removed = (group.applied_roster.as_ref())
-                .is_some_and(|roster| roster.removed.iter().any(|gone| gone.peer == peer));
-            if was_removed {
+            if group.seated.removed().iter().any(|gone| gone.peer == peer) {
                 return self
                     .refuse(token, Refusal::Invalid("the peer was removed: ids are not reused"));
             }

@@ -29,7 +29,6 @@ use raft::{Change, Input};
 use types::{GroupId, Index, PeerId, StoreId, Term, Time};
 
 use super::Shard;
-use super::group::Group;
 use crate::message::{Body, Envelope};
 
 /// How long nothing may say that a replica is a member before it asks, and between two questions.
@@ -48,20 +47,11 @@ pub(crate) struct Stranger {
     since: Index,
 }
 
-impl Group {
-    /// Whether nothing that was applied here says that the peer of this store is a member.
-    fn is_stray(&self) -> bool {
-        let own = self.peer();
-        let applied = self.applied_roster.as_ref();
-        applied.is_none_or(|applied| applied.roster.store_of(own).is_none())
-    }
-}
-
 impl Shard {
     /// Asks those that a stray replica knows of, when it is time.
     pub(super) fn ask_whether_member(&mut self, now: Time, id: GroupId) {
         let group = self.groups.get_mut(&id).expect("looked up by the caller");
-        if !group.is_stray() {
+        if !group.seated.is_stray() {
             group.asks_at = None;
             return;
         }
@@ -78,7 +68,7 @@ impl Shard {
     /// Asks these peers, if the replica here is a stray.
     pub(super) fn inquire(&mut self, id: GroupId, peers: &[(PeerId, StoreId)]) {
         let Some(group) = self.groups.get(&id) else { return };
-        if !group.is_live() || !group.is_stray() {
+        if !group.is_live() || !group.seated.is_stray() {
             return;
         }
         let own = group.peer();
@@ -131,7 +121,7 @@ impl Shard {
         // Of another leadership; or somebody has taken it in since.
         let is_over = |of: &Stranger| of.term != term || membership.get(of.peer).is_some();
         group.strangers.retain(|stranger| leads && !is_over(stranger));
-        let Some(applied) = &group.applied_roster else { return };
+        let Some(applied) = group.seated.get() else { return };
         if applied.roster.membership().is_joint() {
             return;
         }
