@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -94,7 +95,7 @@ pub fn open(
     now: Time,
 ) -> Result<Opened, OpenError> {
     config.validate().map_err(OpenError::Config)?;
-    let (life, remembered) = begin_life(&**engine, identity)?;
+    let Begun { life, remembered, promised } = begin_life(&**engine, identity, &config.raft)?;
     let view = engine.view();
     let mut found = Records::default();
     found.read_meta(&*view)?;
@@ -103,14 +104,18 @@ pub fn open(
     let (_, store) = identity;
     let seed = store.get().wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ life;
     let pledges = Arc::new(Pledges::new(life, &config.raft));
-    let shards = (0..config.workers)
-        .map(|_| Shard::new(Arc::clone(config), (store, seed), Arc::clone(&pledges), now));
+    let shard = || {
+        let pledges = Arc::clone(&pledges);
+        let mut shard = Shard::new(Arc::clone(config), (store, seed), pledges, now);
+        shard.remember_promises(now.after(promised));
+        shard
+    };
     let applier =
         || Applier::new(Arc::clone(engine), Arc::clone(machines), config.apply_slice_bytes);
     let mut opened = Opened {
         life,
         remembered,
-        shards: shards.collect(),
+        shards: (0..config.workers).map(|_| shard()).collect(),
         appliers: (0..config.appliers).map(|_| applier()).collect(),
         damaged: Vec::new(),
         stores: Vec::new(),
@@ -164,12 +169,22 @@ pub fn open(
     Ok(opened)
 }
 
+/// A life of a store that has begun.
+struct Begun {
+    life: u64,
+    remembered: Remembered,
+    /// How long peers may have promised to protect leaders in the lives before.
+    promised: Duration,
+}
+
 /// Checks whose disk it is and begins another life on it, durably.
 fn begin_life(
     engine: &dyn Engine,
     (cluster, store): (ClusterId, StoreId),
-) -> Result<(u64, Remembered), OpenError> {
+    config: &raft::Config,
+) -> Result<Begun, OpenError> {
     let mut life = 1;
+    let mut promised = Duration::ZERO;
     if let Some(value) = engine.get(Cf::Meta, keys::IDENTITY)? {
         let found: v1::Identity = decode("identity", keys::IDENTITY, &value)?;
         if found.format != FORMAT {
@@ -180,6 +195,7 @@ fn begin_life(
             return Err(OpenError::Foreign { found: owner, expected: (cluster, store) });
         }
         life = found.life + 1;
+        promised = Duration::from_nanos(found.promised_ns);
     }
     let mut remembered = Remembered::default();
     if let Some(value) = engine.get(Cf::Meta, keys::OWN_EPOCH)? {
@@ -195,13 +211,20 @@ fn begin_life(
         return Err(why.into());
     }
     remembered.epoch += 1;
-    let identity =
-        v1::Identity { format: FORMAT, cluster: cluster.get(), store: store.get(), life };
+    // Never less than before: a life may be shorter than what was promised in the one before it.
+    let longest = config.lease_span().map_or(promised, |_| promised.max(config.election_timeout));
+    let identity = v1::Identity {
+        format: FORMAT,
+        cluster: cluster.get(),
+        store: store.get(),
+        life,
+        promised_ns: u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX),
+    };
     let mut batch = Batch::new();
     batch.put(Cf::Meta, keys::IDENTITY, &identity.encode_to_vec());
     disk::put_own_epoch(&mut batch, remembered.epoch);
     engine.write(&batch, Durability::Synced)?;
-    Ok((life, remembered))
+    Ok(Begun { life, remembered, promised })
 }
 
 fn scan(

@@ -104,7 +104,9 @@
 //!    their groups apart.
 //! 3. *State machines* are deterministic and keep [`StateMachine`]'s contract.
 //! 4. *Membership.* At most one peer of a group on a store. Newcomers as learners first.
-//! 5. *Retry.* What was refused may be asked again; what is undetermined may have been done.
+//! 5. *Times.* Stores whose groups meet have the same election timeout, and leases all or none of
+//!    them: nothing here compares them, a transport had better.
+//! 6. *Retry.* What was refused may be asked again; what is undetermined may have been done.
 //!
 //! # Reading order
 //!

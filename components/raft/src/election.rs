@@ -198,6 +198,16 @@ impl Peer {
         (few(turn), few(turns))
     }
 
+    /// Before it stopped, this peer may have promised until then to protect a leader: its host then
+    /// had a longer election timeout than it has now. So it does not campaign earlier either. Say
+    /// it before any input.
+    pub fn has_promised_before(&mut self, until: Time) {
+        self.promised_until = self.promised_until.max(until);
+        if self.election_at < until {
+            self.election_at = until.after(self.campaign_wait());
+        }
+    }
+
     /// The host protects the leader until then, whatever this peer has heard itself: as if it had
     /// promised that. Say it before the inputs that it is to be true of. A peer whose own timer
     /// runs out meanwhile asks to be let go ([`crate::Event::LetGo`]), and one that has no timer

@@ -71,6 +71,11 @@ pub struct Config {
     /// What a message may hold.
     /// Default: those of the codec.
     pub limits: Limits,
+    /// Settings that all stores must have alike, with their values, by the names and in the words
+    /// of those who set them. A store that has another value, or another list, is not talked to:
+    /// leases rest on [`multiraft::Config::raft`]'s times, and no message says what they are.
+    /// Default: none.
+    pub agreed: Vec<(String, String)>,
 }
 
 /// The files of a certificate, in PEM.
@@ -114,6 +119,7 @@ impl Default for Config {
             backoff_min: Duration::from_millis(50),
             backoff_max: Duration::from_secs(3),
             limits: Limits::default(),
+            agreed: Vec::new(),
         }
     }
 }

@@ -10,21 +10,27 @@ use types::{ClusterId, StoreId};
 /// Version of the protocol. Equal versions talk.
 pub(crate) const VERSION: u32 = 1;
 
-/// Who we are.
-#[derive(Clone, Copy, Debug)]
+/// Who we are, and what we agree on with everybody we talk to.
+#[derive(Clone, Debug)]
 pub(crate) struct Me {
     pub(crate) cluster: ClusterId,
     pub(crate) store: StoreId,
+    pub(crate) agreed: Vec<(String, String)>,
 }
 
 impl Me {
     /// What we say first to `to`.
-    pub(crate) fn hello(self, to: StoreId) -> v1::Bundle {
+    pub(crate) fn hello(&self, to: StoreId) -> v1::Bundle {
+        let setting = |(name, value): &(String, String)| v1::Setting {
+            name: name.clone(),
+            value: value.clone(),
+        };
         let hello = v1::Hello {
             version: VERSION,
             cluster: self.cluster.get(),
             from_store: self.store.get(),
             to_store: to.get(),
+            agreed: self.agreed.iter().map(setting).collect(),
         };
         v1::Bundle { hello: Some(hello), ..v1::Bundle::default() }
     }
@@ -33,12 +39,12 @@ impl Me {
     ///
     /// The status tells the stranger what does not fit, but not which cluster this is.
     pub(crate) fn check(
-        self,
+        &self,
         first: Option<v1::Bundle>,
         expected: Option<StoreId>,
     ) -> Result<StoreId, Status> {
         let hello = first.and_then(|bundle| bundle.hello);
-        let Some(v1::Hello { version, cluster, from_store, to_store }) = hello else {
+        let Some(v1::Hello { version, cluster, from_store, to_store, agreed }) = hello else {
             return Err(Status::invalid_argument("the first message is no hello"));
         };
         if version != VERSION {
@@ -59,12 +65,28 @@ impl Me {
             let what = format!("hello from {from}, which is this store");
             return Err(Status::failed_precondition(what));
         }
-        match expected {
-            Some(expected) if expected != from => Err(Status::failed_precondition(format!(
-                "{from} answers at the address of {expected}"
-            ))),
-            _ => Ok(from),
+        if let Some(expected) = expected.filter(|expected| *expected != from) {
+            let what = format!("{from} answers at the address of {expected}");
+            return Err(Status::failed_precondition(what));
         }
+        match self.difference(&agreed) {
+            Some(what) => Err(Status::failed_precondition(format!("{from} has {what}"))),
+            None => Ok(from),
+        }
+    }
+
+    /// What another store has set otherwise.
+    fn difference(&self, theirs: &[v1::Setting]) -> Option<String> {
+        let of_theirs = |name: &str| theirs.iter().find(|setting| setting.name == name);
+        for (name, ours) in &self.agreed {
+            let theirs = of_theirs(name).map_or("not set", |setting| &setting.value);
+            if theirs != ours {
+                return Some(format!("{name} {theirs}, this store {ours}: all need the same"));
+            }
+        }
+        let is_ours = |setting: &&v1::Setting| self.agreed.iter().any(|of| of.0 == setting.name);
+        let unknown = theirs.iter().find(|setting| !is_ours(setting))?;
+        Some(format!("{}, of which this store does not know", unknown.name))
     }
 }
 
@@ -77,7 +99,8 @@ mod tests {
     }
 
     fn me(cluster: u64, id: u64) -> Me {
-        Me { cluster: ClusterId::new(cluster).unwrap(), store: store(id) }
+        let agreed = vec![("timeout".to_owned(), "1s".to_owned())];
+        Me { cluster: ClusterId::new(cluster).unwrap(), store: store(id), agreed }
     }
 
     fn refusal(change: impl FnOnce(&mut v1::Hello), expected: Option<StoreId>) -> String {
@@ -109,6 +132,22 @@ mod tests {
         assert_eq!(
             refusal(|hello| hello.from_store = 1, None),
             "hello from s1, which is this store"
+        );
+        let other = |name: &str, value: &str| v1::Setting {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        assert_eq!(
+            refusal(|hello| hello.agreed = vec![other("timeout", "2s")], None),
+            "s2 has timeout 2s, this store 1s: all need the same"
+        );
+        assert_eq!(
+            refusal(|hello| hello.agreed.clear(), None),
+            "s2 has timeout not set, this store 1s: all need the same"
+        );
+        assert_eq!(
+            refusal(|hello| hello.agreed.push(other("lease", "off")), None),
+            "s2 has lease, of which this store does not know"
         );
         let absent = me(7, 1).check(Some(v1::Bundle::default()), None).unwrap_err();
         assert_eq!(absent.message(), "the first message is no hello");

@@ -106,7 +106,7 @@ impl Network {
         resolver: Arc<dyn Resolver>,
     ) -> Result<Network, StartError> {
         config.validate().map_err(StartError::Config)?;
-        let me = Me { cluster: identity.0, store: identity.1 };
+        let me = Me { cluster: identity.0, store: identity.1, agreed: config.agreed.clone() };
         let listen = |error| StartError::Listen { address: config.listen.clone(), error };
         let listener = TcpListener::bind(&config.listen).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
@@ -142,13 +142,13 @@ impl Network {
         let Stage::Bound(bound) = stage else { panic!("a network is served once") };
         let Bound { runtime, listener } = *bound;
         let dialer = Arc::new(Dialer {
-            me: self.me,
+            me: self.me.clone(),
             config: self.config.clone(),
             resolver: Arc::clone(&self.resolver),
             inbox: Arc::clone(&inbox),
         });
         let service = Service {
-            me: self.me,
+            me: self.me.clone(),
             limits: self.config.limits.clone(),
             hello_timeout: self.config.handshake_timeout,
             inbox,

@@ -120,8 +120,22 @@ impl Config {
             handshake_timeout: limits.handshake_timeout.get(),
             keepalive_interval: limits.keepalive_interval.get(),
             keepalive_timeout: limits.keepalive_timeout.get(),
+            agreed: self.agreed(),
             ..default
         }
+    }
+
+    /// What all nodes must have set alike: a lease of one rests on what the others promise.
+    fn agreed(&self) -> Vec<(String, String)> {
+        let raft = &self.raft;
+        let drift = if raft.lease { raft.clock_drift_ppm.to_string() } else { "-".to_owned() };
+        [
+            ("raft.election-timeout", raft.election_timeout.to_string()),
+            ("raft.lease", raft.lease.to_string()),
+            ("raft.clock-drift-ppm", drift),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
     }
 }
 

@@ -178,3 +178,21 @@ fn addresses_are_told_from_other_text() {
         assert_eq!(port(address), expected, "{address}");
     }
 }
+
+#[test]
+fn nodes_agree_on_what_leases_rest_on_and_on_nothing_else() {
+    let agreed = |flags: &[(&str, &str)]| {
+        let flags = flags.iter().map(|(key, value)| flag(key, value)).collect();
+        let sources = Sources { flags, ..Sources::default() };
+        Effective::load(&sources).unwrap().config.transport().agreed
+    };
+    let usual = agreed(&[]);
+    for other in
+        [("raft.election-timeout", "2s"), ("raft.lease", "false"), ("raft.clock-drift-ppm", "100")]
+    {
+        assert_ne!(agreed(&[other]), usual, "{other:?}");
+    }
+    assert_eq!(agreed(&[("raft.election-spread", "3s"), ("raft.support-span", "9s")]), usual);
+    let without = [("raft.lease", "false"), ("raft.clock-drift-ppm", "100")];
+    assert_eq!(agreed(&without), agreed(&without[..1]), "without leases nobody's clock matters");
+}

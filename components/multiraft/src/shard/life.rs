@@ -71,7 +71,8 @@ impl Shard {
             last: stored.last,
             memberships: &memberships,
         };
-        let core = Peer::restore(Arc::clone(&self.config.raft), &boot, now)?;
+        let mut core = Peer::restore(Arc::clone(&self.config.raft), &boot, now)?;
+        core.has_promised_before(self.promised_before);
         let log = GroupLog::new(stored.base, stored.last, stored.bytes);
         let mut group = Group::new(stored.group, core, log, stored.applied);
         group.hard_state = Some((stored.term, stored.vote));

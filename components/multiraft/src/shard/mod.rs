@@ -58,6 +58,8 @@ pub struct Shard {
     store: StoreId,
     /// Seed of the groups' random timeouts; another in each life of the store.
     seed: u64,
+    /// Until when peers may have promised to protect leaders in earlier lives of the store.
+    promised_before: Time,
     /// Boxed, so that a map that is half empty is small.
     groups: GroupMap<Box<Group>>,
     /// Groups that were here, and the last peer they were here as.
@@ -114,6 +116,7 @@ impl Shard {
             pledges,
             store,
             seed,
+            promised_before: Time::ZERO,
             groups: GroupMap::new(),
             tombstones: BTreeMap::new(),
             burying: BTreeMap::new(),
@@ -130,6 +133,11 @@ impl Shard {
             held: LogHeld::default(),
             refused: 0,
         }
+    }
+
+    /// Peers that are restored from now on may have promised until then to protect their leaders.
+    pub(crate) fn remember_promises(&mut self, until: Time) {
+        self.promised_before = until;
     }
 
     /// Limits are others from now on, for the store and for its groups. Workers and times stay what

@@ -67,8 +67,11 @@ impl Shard {
             term: term.max(first.term),
             ..first
         };
-        let core = Peer::restore(Arc::clone(&self.config.raft), &boot, now)
+        let mut core = Peer::restore(Arc::clone(&self.config.raft), &boot, now)
             .expect("a state machine gives its groups a beginning that makes sense");
+        if boot.restarted {
+            core.has_promised_before(self.promised_before);
+        }
         let mut group = Group::begun(id, core, &beginning);
         group.hard_state = old.hard_state;
         group.armed = old.armed;

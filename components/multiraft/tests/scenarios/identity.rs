@@ -192,7 +192,7 @@ fn disk_of_another_store_or_cluster_is_refused_and_unchanged() {
 fn disk_of_a_newer_format_is_refused() {
     let disk = MemoryDisk::new();
     let engine = MemoryEngine::open(disk.clone()).expect("a new disk opens");
-    let identity = v1::Identity { format: 2, cluster: 7, store: 1, life: 1 };
+    let identity = v1::Identity { format: 2, cluster: 7, store: 1, life: 1, promised_ns: 0 };
     let mut batch = Batch::new();
     batch.put(Cf::Meta, b"i", &identity.encode_to_vec());
     engine.write(&batch, Durability::Synced).expect("the disk is well");

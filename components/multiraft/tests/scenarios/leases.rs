@@ -48,6 +48,23 @@ fn lease_ends_before_another_leads() {
 }
 
 #[test]
+fn lease_ends_before_another_leads_whose_store_has_shorter_timeouts_since_it_started() {
+    let mut world = World::led();
+    world.isolate(1);
+    world.set_election_timeout(40);
+    for id in [2, 3] {
+        world.crash(id, 0);
+        world.start(id);
+        // What was promised outlives a second life as well.
+        world.crash(id, 0);
+        world.start(id);
+    }
+    let others_lead = |world: &World| [2, 3].into_iter().any(|id| world.leads(id));
+    world.run_until("the others go on", others_lead);
+    assert_eq!(world.lease(1), None);
+}
+
+#[test]
 fn lease_is_taken_back_before_leadership_is_handed_over() {
     let mut world = World::led();
     assert!(world.lease(1).is_some());

@@ -1,6 +1,7 @@
 //! What a test sees of its world, and asks of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use multiraft::shard::{Event, Token};
@@ -13,6 +14,21 @@ use super::{GROUP, World, group, store};
 use crate::ledger::{Ways, commands};
 
 impl World {
+    /// Stores that start from now on have an election timeout of so many milliseconds, and the
+    /// least of everything that goes with it.
+    pub(crate) fn set_election_timeout(&mut self, ms: u64) {
+        let timeout = Duration::from_millis(ms);
+        let raft = raft::Config {
+            election_timeout: timeout,
+            campaign_after: timeout,
+            campaign_spread: timeout,
+            restart_wait: timeout,
+            heartbeat_interval: timeout / 2,
+            ..(*self.config.raft).clone()
+        };
+        self.config = Arc::new(Config { raft: Arc::new(raft), ..(*self.config).clone() });
+    }
+
     pub(crate) fn ask(&mut self, id: u64, event: impl FnOnce(GroupId, Token) -> Event) -> Token {
         let token = self.token();
         self.handle(id, event(group(GROUP), token));

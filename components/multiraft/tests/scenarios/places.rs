@@ -115,6 +115,21 @@ fn empty_peer_that_heard_a_leader_protects_it_when_it_begins() {
 }
 
 #[test]
+fn empty_peer_keeps_when_it_begins_what_an_earlier_life_promised_for_longer() {
+    let mut world = with_third_slow();
+    say(&mut world, 1, 6, raft::Body::Beat { commit: Index(5), stamp: raft::Stamp(1) });
+    world.crash(3, 9);
+    world.set_election_timeout(40);
+    world.start(3);
+    release(&mut world);
+    world.run(150);
+    assert_eq!(place(&world, 3), (Term(6), None, BEGIN));
+    let last = EntryId::new(Term(6), Index(9));
+    say(&mut world, 2, 7, raft::Body::Vote { last, transfer: false });
+    assert_eq!(place(&world, 3).0, Term(6), "it does not listen to another so soon");
+}
+
+#[test]
 fn empty_peer_that_was_restarted_keeps_its_vote_when_it_begins() {
     let mut world = with_third_slow();
     campaign(&mut world, 1);

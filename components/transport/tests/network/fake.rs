@@ -14,7 +14,7 @@ use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
 
 pub(crate) fn hello(version: u32, cluster: u64, from_store: u64, to_store: u64) -> v1::Bundle {
-    let hello = v1::Hello { version, cluster, from_store, to_store };
+    let hello = v1::Hello { version, cluster, from_store, to_store, agreed: Vec::new() };
     v1::Bundle { hello: Some(hello), ..v1::Bundle::default() }
 }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use multiraft::wire;
 use proto::crib::raft::v1;
+use transport::Config;
 
 use crate::fake::{FakeDialer, FakeStore, hello};
-use crate::world::{Book, Node, PATIENCE, Told, groups, store};
+use crate::world::{Book, Node, PATIENCE, Told, groups, quick, store};
 
 #[test]
 fn dialer_whose_hello_does_not_fit_refused_with_the_reason() {
@@ -35,6 +36,26 @@ fn dialer_whose_hello_does_not_fit_refused_with_the_reason() {
     let two = Node::start(2, &book);
     two.send(1, groups([1]));
     assert_eq!(one.next(), Told::Delivered(2, groups([1])));
+}
+
+#[test]
+fn stores_that_have_an_agreed_setting_otherwise_do_not_talk() {
+    let book = Arc::new(Book::default());
+    let start = |id, timeout: &str| {
+        let agreed = vec![("timeout".to_owned(), timeout.to_owned())];
+        let mut node = Node::bind(id, Config { agreed, ..quick() }, &book);
+        node.serve();
+        node
+    };
+    let (one, two, three) = (start(1, "1s"), start(2, "2s"), start(3, "1s"));
+    two.send(1, groups([66]));
+    assert_eq!(two.next(), Told::Lost(1));
+    let problem = two.network.problem(store(1)).unwrap_or_default();
+    let why = "s2 has timeout 2s, this store 1s: all need the same";
+    assert!(problem.contains(why), "{problem}");
+    // Had anything been delivered, it would come before this.
+    three.send(1, groups([1]));
+    assert_eq!(one.next(), Told::Delivered(3, groups([1])));
 }
 
 #[test]
