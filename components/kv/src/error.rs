@@ -85,9 +85,11 @@ impl RegionError {
             &Refusal::TooLarge { bytes, limit } => {
                 RegionError::EntryTooLarge { region: id, bytes, limit }
             }
-            Refusal::Raft(_) | Refusal::Superseded | Refusal::Exists(_) | Refusal::Invalid(_) => {
-                RegionError::StaleCommand
-            }
+            Refusal::Raft(_)
+            | Refusal::Superseded
+            | Refusal::Exists(_)
+            | Refusal::Changed(_)
+            | Refusal::Invalid(_) => RegionError::StaleCommand,
         }
     }
 

@@ -56,6 +56,9 @@ pub enum Refusal {
     Exists(PeerId),
     /// The group was here with this or a later peer, and was destroyed.
     Destroyed(PeerId),
+    /// Another membership is in force than the one that was to be changed: that of this slot. Look
+    /// again, and decide again.
+    Changed(Index),
     /// The request makes no sense.
     Invalid(&'static str),
     /// The store is stopping.
@@ -85,6 +88,8 @@ pub struct GroupStatus {
     pub last: EntryId,
     /// The membership in force.
     pub membership: Membership,
+    /// The slot in which it stands.
+    pub since: Index,
     /// Where the members live, as far as it is known.
     pub roster: Roster,
     /// It leads, and sends nothing as everyone sits still.
@@ -113,6 +118,9 @@ impl fmt::Display for Refusal {
             Refusal::Superseded => write!(f, "another leader's entry took its place"),
             Refusal::Exists(peer) => write!(f, "the group is here already, as {peer}"),
             Refusal::Destroyed(peer) => write!(f, "the group was here as {peer}, and is destroyed"),
+            Refusal::Changed(since) => {
+                write!(f, "the membership has changed: that of slot {since} is in force")
+            }
             Refusal::Invalid(why) => write!(f, "{why}"),
             Refusal::Stopping => write!(f, "the store is stopping"),
         }

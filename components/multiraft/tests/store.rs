@@ -109,6 +109,42 @@ fn store_without_room_gives_up_what_it_leads_though_no_write_of_a_group_is_on_it
 }
 
 #[test]
+fn peer_of_a_store_without_room_is_removed_and_goes_once_there_is_room() {
+    for leads in [true, false] {
+        let mut cluster = Cluster::start(3);
+        cluster.create_groups(1);
+        cluster.write(1, "before");
+        let full = (1..=3).find(|&id| (id == cluster.leader(1)) == leads).expect("there are both");
+        cluster.set_room(full, Some(0));
+        cluster.wait_full(full);
+        cluster.write(1, "led by one with room");
+        cluster.change(1, vec![(Change::Remove(peer(10 + full)), None)]);
+        cluster.write(1, "after");
+        let others: Vec<u64> = (1..=3).filter(|&id| id != full).collect();
+        cluster.wait_equal(1, &others, 3);
+        cluster.set_room(full, None);
+        cluster.wait_gone(1, full);
+    }
+}
+
+#[test]
+fn snapshot_that_its_machine_refuses_stops_the_store_and_is_installed_by_the_next_machine() {
+    let mut cluster = Cluster::start(4);
+    cluster.create_groups(1);
+    for nth in 0..400 {
+        cluster.write(1, &format!("{nth} {}", "x".repeat(500)));
+    }
+    cluster.ways(4).refuses_chunks = true;
+    cluster.change(1, vec![(Change::Set(peer(14), Seat::Learner), Some(store(4)))]);
+    let why = cluster.wait_failed(4);
+    assert!(why.contains("g1: no chunk makes sense"), "{why}");
+    cluster.write(1, "the others go on");
+    cluster.ways(4).refuses_chunks = false;
+    cluster.power_loss(4);
+    cluster.wait_equal(1, &[1, 2, 3, 4], 401);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_at_once() {
     let mut cluster = Cluster::start(3);
     cluster.create_groups(1);

@@ -192,7 +192,12 @@ impl World<'_> {
             }
         };
         self.report.add(Count::Change, 1);
-        self.ask(at, group, What::Other, |token| Event::Change { group, token, changes });
+        self.ask(at, group, What::Other, |token| Event::Change {
+            group,
+            token,
+            since: None,
+            changes,
+        });
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use raft::Change;
-use types::{GroupId, PeerId, StoreId};
+use types::{GroupId, Index, PeerId, StoreId};
 
 use super::carrier::Cargo;
 use super::pending::refused;
@@ -57,8 +57,24 @@ impl Handle {
 
     /// Changes who belongs to a group; newcomers come with their stores. `Done` says that it has
     /// begun: it ends by itself, also under another leader. See [`raft::Input::Change`].
+    ///
+    /// It changes whichever membership is in force, which may be another than the caller has seen:
+    /// [`Handle::change_since`] is for what was decided by that.
     pub fn change(&self, group: GroupId, changes: Vec<(Change, Option<StoreId>)>) -> Pending {
-        self.ask(group, 0, |token| Event::Change { group, token, changes })
+        self.ask(group, 0, |token| Event::Change { group, token, since: None, changes })
+    }
+
+    /// As [`Handle::change`], of the membership of this slot alone
+    /// ([`GroupStatus::since`](crate::GroupStatus::since)). If there is another by now, it is
+    /// refused as [`Refusal::Changed`], so that what is asked twice is not done twice either.
+    pub fn change_since(
+        &self,
+        group: GroupId,
+        since: Index,
+        changes: Vec<(Change, Option<StoreId>)>,
+    ) -> Pending {
+        let since = Some(since);
+        self.ask(group, 0, |token| Event::Change { group, token, since, changes })
     }
 
     /// Hands leadership to a voter. `Done` says that it has begun.

@@ -54,6 +54,8 @@ pub enum Event {
         group: GroupId,
         /// The caller.
         token: Token,
+        /// The slot of the membership that is to be changed; of whichever is in force if `None`.
+        since: Option<Index>,
         /// How, and where newcomers live.
         changes: Vec<(Change, Option<StoreId>)>,
     },

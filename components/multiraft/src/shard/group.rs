@@ -331,7 +331,8 @@ impl Group {
 
     pub(crate) fn status(&self) -> GroupStatus {
         let status = self.core.status();
-        let membership: Membership = status.membership.1.clone();
+        let (since, membership) = status.membership;
+        let membership: Membership = membership.clone();
         let roster = Roster::new(membership.clone(), |peer| self.home(peer));
         GroupStatus {
             group: self.id,
@@ -344,6 +345,7 @@ impl Group {
             base: status.log.base(),
             last: status.log.last(),
             membership,
+            since,
             roster: roster.unwrap_or(Roster::unknown()),
             is_asleep: status.is_asleep,
             matched: status.peers().map(|peer| (peer.id, peer.progress.matched)).collect(),

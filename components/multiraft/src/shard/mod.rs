@@ -159,7 +159,9 @@ impl Shard {
         match event {
             Event::Propose { group, token, command } => self.propose(now, group, token, command),
             Event::Read { group, token } => self.read(now, group, token),
-            Event::Change { group, token, changes } => self.change(now, group, token, &changes),
+            Event::Change { group, token, since, changes } => {
+                self.change(now, (group, since), token, &changes);
+            }
             Event::Transfer { group, token, to } => {
                 self.ask(now, group, token, Input::Transfer(to));
             }

@@ -63,7 +63,7 @@ impl Shard {
     pub(super) fn change(
         &mut self,
         now: Time,
-        id: GroupId,
+        (id, since): (GroupId, Option<Index>),
         token: Token,
         changes: &[(Change, Option<StoreId>)],
     ) {
@@ -71,6 +71,11 @@ impl Shard {
             return self.refuse(token, Refusal::NoGroup(id));
         }
         let group = self.groups.get_mut(&id).expect("it lives");
+        let (in_force, _) = group.core.status().membership;
+        // Who does not lead may not know of the newest: it says so, and not this.
+        if group.leads() && since.is_some_and(|since| since != in_force) {
+            return self.refuse(token, Refusal::Changed(in_force));
+        }
         for &(change, store) in changes {
             let Change::Set(peer, _) = change else { continue };
             if group.seated.removed().iter().any(|gone| gone.peer == peer) {

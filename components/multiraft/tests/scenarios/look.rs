@@ -42,7 +42,7 @@ impl World {
 
     pub(crate) fn change(&mut self, id: u64, change: Change, home: Option<u64>) -> Token {
         let changes = vec![(change, home.map(store))];
-        self.ask(id, |group, token| Event::Change { group, token, changes })
+        self.ask(id, |group, token| Event::Change { group, token, since: None, changes })
     }
 
     pub(crate) fn answers(&self, token: Token) -> &[Outcome] {

@@ -189,7 +189,12 @@ fn later_peer_without_state_takes_up_the_beginning() {
             [(Change::Remove(peer(23)), None), (Change::Set(peer(33), Seat::Learner), Some(3))]
         {
             let changes = vec![(change, home.map(store))];
-            world.ask_of(1, CHILD, |group, token| Event::Change { group, token, changes });
+            world.ask_of(1, CHILD, |group, token| Event::Change {
+                group,
+                token,
+                since: None,
+                changes,
+            });
             world.run(200);
         }
         world.heal();
@@ -414,6 +419,7 @@ fn name_that_was_not_written_is_found_in_the_roster_and_kept() {
     world.ask_of(1, CHILD, |group, token| Event::Change {
         group,
         token,
+        since: None,
         changes: vec![(Change::Set(peer(24), Seat::Learner), Some(store(4)))],
     });
     world.run(500);

@@ -1,9 +1,9 @@
 //! Every request ends once, whatever happens to messages and leaders.
 
 use multiraft::shard::Event;
-use multiraft::{Outcome, Refusal};
+use multiraft::{Change, Outcome, Refusal, Seat};
 
-use crate::world::{GROUP, World, peer};
+use crate::world::{GROUP, World, peer, store};
 
 #[test]
 fn requests_of_a_leader_that_was_cut_off_end_once() {
@@ -119,4 +119,23 @@ fn backlog_of_the_apply_lane_keeps_nobody_from_leading_or_committing() {
     assert!(matches!(world.answers(token), [Outcome::Applied { .. }]));
     assert_eq!(world.state(2).len(), 21);
     assert!(world.peer_at(2, GROUP).is_some());
+}
+
+#[test]
+fn change_of_a_membership_that_is_in_force_no_more_is_refused() {
+    let mut world = World::led();
+    let since = world.peer_at(1, GROUP).expect("it lives").status().membership.0;
+    let change = |world: &mut World, since, change, home| {
+        let (since, changes) = (Some(since), vec![(change, home)]);
+        let token = world.ask(1, |group, token| Event::Change { group, token, since, changes });
+        world.run(200);
+        world.answers(token)[0].clone()
+    };
+    let (add, home) = (Change::Set(peer(14), Seat::Learner), Some(store(4)));
+    assert_eq!(change(&mut world, since, add, home), Outcome::Done);
+    let now = world.peer_at(1, GROUP).expect("it lives").status().membership.0;
+    let refused = Outcome::Refused(Refusal::Changed(now));
+    let remove = Change::Remove(peer(13));
+    assert_eq!(change(&mut world, since, remove, None), refused, "it was for the one before");
+    assert_eq!(change(&mut world, now, remove, None), Outcome::Done);
 }

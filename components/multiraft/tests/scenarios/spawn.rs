@@ -207,7 +207,7 @@ fn membership_reaches_the_machine_before_a_command_that_is_read_back_with_it() {
     campaign(&mut world, 1);
     let change = |world: &mut World, change, home| {
         let changes = vec![(change, home)];
-        world.ask_of(1, CHILD, |group, token| Event::Change { group, token, changes });
+        world.ask_of(1, CHILD, |group, token| Event::Change { group, token, since: None, changes });
         world.run(200);
     };
     change(&mut world, Change::Set(peer(22), Seat::Learner), Some(store(4)));

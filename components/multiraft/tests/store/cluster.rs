@@ -7,12 +7,12 @@ use multiraft::{
     Beginning, Config, GroupStatus, Handle, LocalNetwork, Observer, Outcome, Parts, Refusal,
     Roster, Standing, Store,
 };
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use raft::Change;
 use storage::{Crash, Engine, Faults, MemoryDisk, MemoryEngine, SyncFault};
 use types::{ClusterId, EntryId, GroupId, Index, PeerId, StoreId, Term};
 
-use crate::ledger::{Ledgers, commands};
+use crate::ledger::{Ledgers, Ways, commands};
 
 /// Groups of a test that wants many.
 pub(crate) const GROUPS: u64 = 48;
@@ -45,6 +45,7 @@ impl Observer for Watch {
 struct Node {
     disk: MemoryDisk,
     engine: Arc<dyn Engine>,
+    machines: Ledgers,
     store: Option<Store>,
 }
 
@@ -116,7 +117,8 @@ impl Cluster {
         for _ in 0..stores {
             let disk = MemoryDisk::new();
             let engine = Arc::new(MemoryEngine::open(disk.clone()).expect("a new disk opens"));
-            cluster.nodes.push(Node { disk, engine, store: None });
+            let machines = Ledgers::of(store(cluster.nodes.len() as u64 + 1));
+            cluster.nodes.push(Node { disk, engine, machines, store: None });
         }
         (1..=stores).for_each(|id| cluster.open(id));
         cluster
@@ -135,7 +137,7 @@ impl Cluster {
             config,
             identity: (cluster, store(id)),
             engine: Arc::clone(&node.engine),
-            machines: Arc::new(Ledgers::of(store(id))),
+            machines: Arc::new(node.machines.clone()),
             transport,
             observer: Some(Arc::new(Watch(store(id), watches))),
             on_fatal: Some(Arc::new(|_| {})),
@@ -330,8 +332,9 @@ impl Cluster {
         self.node(id).disk.set_faults(faults);
     }
 
-    pub(crate) fn wait_failed(&self, id: u64) {
-        until("the store to stop", || self.handle(id).failure());
+    /// Why it stopped.
+    pub(crate) fn wait_failed(&self, id: u64) -> String {
+        until("the store to stop", || self.handle(id).failure())
     }
 
     /// Waits until a store has found out, by a write that is no group's.
@@ -340,6 +343,11 @@ impl Cluster {
             let asked = self.handle(id).propose(group(u64::MAX), bytes::Bytes::new());
             (asked.wait() == Outcome::Refused(Refusal::Full)).then_some(())
         });
+    }
+
+    /// How the machines of a store behave.
+    pub(crate) fn ways(&mut self, id: u64) -> MutexGuard<'_, Ways> {
+        self.node(id).machines.ways.lock()
     }
 
     pub(crate) fn set_room(&mut self, id: u64, room_bytes: Option<u64>) {

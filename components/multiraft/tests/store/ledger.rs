@@ -32,6 +32,8 @@ pub(crate) struct Ways {
     pub refuses_offers: bool,
     /// Snapshots are not admitted when all of them is here.
     pub refuses_to_reserve: bool,
+    /// What a snapshot brings makes no sense.
+    pub refuses_chunks: bool,
     /// Version of the format of snapshots.
     pub format: u32,
     /// This ledger has lost so many slots when it is opened, and keeps its log.
@@ -96,6 +98,7 @@ impl Ledgers {
         let ways = Ways {
             refuses_offers,
             refuses_to_reserve,
+            refuses_chunks: false,
             format: 1,
             goes_back: None,
             calls: Vec::new(),
@@ -163,6 +166,9 @@ impl StateMachine for Ledger {
     }
 
     fn restore(&mut self, chunk: &[u8], batch: &mut Batch) -> Result<(), Corrupt> {
+        if self.ways.lock().refuses_chunks {
+            return Err(Corrupt("no chunk makes sense".to_owned()));
+        }
         let mut rest = chunk;
         while let Some((head, tail)) = rest.split_at_checked(20) {
             let len = u32::from_be_bytes(head[16..].try_into().expect("four bytes")) as usize;

@@ -37,7 +37,12 @@ impl World<'_> {
                 }
                 changes.extend(remove.iter().map(|peer| (Change::Remove(peer.id), None)));
                 self.tally.add(Kind::Change, 1);
-                self.ask(at, Asked::Nothing, |token| Event::Change { group, token, changes });
+                self.ask(at, Asked::Nothing, |token| Event::Change {
+                    group,
+                    token,
+                    since: None,
+                    changes,
+                });
             }
             OrderStep::Split { keys } => {
                 let keys = if keys.is_empty() { self.halves(at, &state) } else { keys.clone() };

@@ -66,7 +66,7 @@ impl World<'_> {
     fn change_seats(&mut self, at: usize, step: &SeatStep, new: Option<PeerId>) {
         self.tally.add(Kind::SeatChanged, 1);
         let (group, changes) = (placement::GROUP, placement::changes(step, new));
-        self.ask(at, Asked::Nothing, |token| Event::Change { group, token, changes });
+        self.ask(at, Asked::Nothing, |token| Event::Change { group, token, since: None, changes });
     }
 }
 

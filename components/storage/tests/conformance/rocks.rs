@@ -8,7 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use storage::{Config, Engine, RocksEngine};
+use storage::{Batch, Cf, Config, Durability, Engine, RocksEngine};
 use tempfile::TempDir;
 
 use crate::rig::Rig;
@@ -151,4 +151,27 @@ fn rocks_engine_does_as_the_model() {
 #[test]
 fn rocks_engine_keeps_the_contract() {
     crate::contract::all::<RocksRig>();
+}
+
+#[test]
+fn family_without_writes_keeps_no_log_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let bound = 256 << 10;
+    let config = Config { log_bytes_max: bound, ..config() };
+    let (engine, _) = RocksEngine::open(dir.path(), &config).unwrap();
+    let put = |cf, key: &[u8], value: &[u8]| {
+        let mut batch = Batch::new();
+        batch.put(cf, key, value);
+        engine.write(&batch, Durability::Synced).unwrap();
+    };
+    put(Cf::Meta, b"once", b"and never again");
+    let oldest = newest_log(dir.path());
+    let mut written = 0;
+    // It is written out in the background: the log goes on until that is done.
+    while oldest.exists() {
+        put(Cf::Raft, b"key", &[7; 16 << 10]);
+        written += 16 << 10;
+        assert!(written < 100 * bound, "the oldest log is kept");
+    }
+    assert_eq!(engine.get(Cf::Meta, b"once").unwrap(), Some(b"and never again".to_vec()));
 }
