@@ -39,6 +39,8 @@ pub struct Opened {
     pub life: u64,
     /// For store liveness.
     pub remembered: Remembered,
+    /// What is to be written from then on: that no promise of an earlier life binds any more.
+    pub(crate) outlived: Option<(Time, Batch)>,
     /// The groups, by [`shard_of`].
     pub shards: Vec<Shard>,
     /// Their state machines, by [`shard_of`] over the appliers.
@@ -95,7 +97,8 @@ pub fn open(
     now: Time,
 ) -> Result<Opened, OpenError> {
     config.validate().map_err(OpenError::Config)?;
-    let Begun { life, remembered, promised } = begin_life(&**engine, identity, &config.raft)?;
+    let begun = begin_life(&**engine, identity, &config.raft)?;
+    let Begun { life, remembered, promised, outlived } = begun;
     let view = engine.view();
     let mut found = Records::default();
     found.read_meta(&*view)?;
@@ -104,18 +107,18 @@ pub fn open(
     let (_, store) = identity;
     let seed = store.get().wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ life;
     let pledges = Arc::new(Pledges::new(life, &config.raft));
-    let shard = || {
-        let pledges = Arc::clone(&pledges);
-        let mut shard = Shard::new(Arc::clone(config), (store, seed), pledges, now);
-        shard.remember_promises(now.after(promised));
-        shard
-    };
+    // What was promised for no longer than in this life, its own settings keep.
+    let promised_before = if outlived.is_some() { now.after(promised) } else { Time::ZERO };
     let applier =
         || Applier::new(Arc::clone(engine), Arc::clone(machines), config.apply_slice_bytes);
+    let shard = || Shard::new(Arc::clone(config), (store, seed), Arc::clone(&pledges), now);
+    let mut shards: Vec<Shard> = (0..config.workers).map(|_| shard()).collect();
+    shards.iter_mut().for_each(|shard| shard.remember_promises(promised_before));
     let mut opened = Opened {
         life,
         remembered,
-        shards: (0..config.workers).map(|_| shard()).collect(),
+        outlived: outlived.map(|record| (promised_before, record)),
+        shards,
         appliers: (0..config.appliers).map(|_| applier()).collect(),
         damaged: Vec::new(),
         stores: Vec::new(),
@@ -175,6 +178,9 @@ struct Begun {
     remembered: Remembered,
     /// How long peers may have promised to protect leaders in the lives before.
     promised: Duration,
+    /// What says that they have promised no more than in this life, once that has passed; `None`
+    /// if it is said already.
+    outlived: Option<Batch>,
 }
 
 /// Checks whose disk it is and begins another life on it, durably.
@@ -211,20 +217,29 @@ fn begin_life(
         return Err(why.into());
     }
     remembered.epoch += 1;
-    // Never less than before: a life may be shorter than what was promised in the one before it.
-    let longest = config.lease_span().map_or(promised, |_| promised.max(config.election_timeout));
-    let identity = v1::Identity {
-        format: FORMAT,
-        cluster: cluster.get(),
-        store: store.get(),
-        life,
-        promised_ns: u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX),
+    let put_identity = |batch: &mut Batch, promised: Duration| {
+        let identity = v1::Identity {
+            format: FORMAT,
+            cluster: cluster.get(),
+            store: store.get(),
+            life,
+            promised_ns: u64::try_from(promised.as_nanos()).unwrap_or(u64::MAX),
+        };
+        batch.put(Cf::Meta, keys::IDENTITY, &identity.encode_to_vec());
     };
+    let own = config.lease_span().map_or(Duration::ZERO, |_| config.election_timeout);
     let mut batch = Batch::new();
-    batch.put(Cf::Meta, keys::IDENTITY, &identity.encode_to_vec());
+    // Not less than before: a life may be shorter than what was promised in the one before it.
+    put_identity(&mut batch, promised.max(own));
+    let outlived = (promised > own).then(|| {
+        tracing::info!(?promised, "peers keep what they promised by earlier settings");
+        let mut batch = Batch::new();
+        put_identity(&mut batch, own);
+        batch
+    });
     disk::put_own_epoch(&mut batch, remembered.epoch);
     engine.write(&batch, Durability::Synced)?;
-    Ok(Begun { life, remembered, promised })
+    Ok(Begun { life, remembered, promised, outlived })
 }
 
 fn scan(

@@ -23,7 +23,8 @@
 //! would have lapsed: A may count on it until then.
 //!
 //! A restart makes all of a store's tokens void: they begin with its life. What was promised
-//! before is kept by [`raft::Config::restart_wait`]. See `docs/decisions/0015-pledges.md`.
+//! before is kept by [`raft::Config::restart_wait`], or longer if times were longer then. See
+//! `docs/decisions/0015-pledges.md`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -5,6 +5,8 @@ mod cluster;
 #[path = "store/ledger.rs"]
 mod ledger;
 
+use std::time::Duration;
+
 use cluster::{Cluster, GROUPS, group, peer, store};
 use multiraft::{Body, Envelope, Inbox, Outcome, Parcel, Payload, Refusal};
 use raft::{Change, Seat};
@@ -142,6 +144,34 @@ fn snapshot_that_its_machine_refuses_stops_the_store_and_is_installed_by_the_nex
     cluster.ways(4).refuses_chunks = false;
     cluster.power_loss(4);
     cluster.wait_equal(1, &[1, 2, 3, 4], 401);
+}
+
+#[test]
+fn longer_promises_of_earlier_lives_are_kept_on_disk_until_they_are_outlived() {
+    let mut cluster = Cluster::start(1);
+    let usual = cluster.promised(1);
+    let set = |timeout: Duration| {
+        move |config: &mut multiraft::Config| {
+            let raft = raft::Config {
+                election_timeout: timeout,
+                campaign_after: timeout,
+                restart_wait: timeout,
+                ..(*config.raft).clone()
+            };
+            config.raft = raft.into();
+        }
+    };
+    let long = 1_000 * usual;
+    cluster.start_again_with(1, set(long));
+    assert_eq!(cluster.promised(1), long);
+    cluster.start_again_with(1, set(usual));
+    assert_eq!(cluster.promised(1), long, "it has just begun");
+    cluster.start_again_with(1, set(usual));
+    assert_eq!(cluster.promised(1), long, "the life between was too short");
+    let mut cluster = Cluster::start(1);
+    cluster.start_again_with(1, set(2 * usual));
+    cluster.start_again_with(1, set(usual));
+    cluster.wait_promised(1, usual);
 }
 
 #[test]

@@ -62,6 +62,9 @@ impl Peer {
                 // The host goes on protecting a leader that this peer does not hear.
                 self.election_at = self.promised_until.after(self.campaign_wait());
                 self.flags.set(Flags::LET_GO);
+            } else if self.flags.has(Flags::PROMISED_BEFORE) && self.has_promised(now) {
+                // No timer of today's settings is as long as the promise.
+                self.election_at = self.promised_until.after(self.campaign_wait());
             } else {
                 self.start_pre_vote(now);
             }
@@ -106,7 +109,8 @@ impl Peer {
 
     /// Refuses what would break the promise that a lease may rest on.
     fn keeps_promise(&self, now: Time) -> Result<(), Refused> {
-        if self.config.lease != Lease::Off && self.has_promised(now) {
+        let binds = self.config.lease != Lease::Off || self.flags.has(Flags::PROMISED_BEFORE);
+        if binds && self.has_promised(now) {
             return Err(Refused::Promised(self.promised_until));
         }
         Ok(())
@@ -198,14 +202,12 @@ impl Peer {
         (few(turn), few(turns))
     }
 
-    /// Before it stopped, this peer may have promised until then to protect a leader: its host then
-    /// had a longer election timeout than it has now. So it does not campaign earlier either. Say
-    /// it before any input.
+    /// Before it stopped, this peer may have promised until then to protect a leader, by the
+    /// settings of then: a longer election timeout, or leases that are off now. Until then it
+    /// neither votes for another nor campaigns itself. Say it before any input.
     pub fn has_promised_before(&mut self, until: Time) {
         self.promised_until = self.promised_until.max(until);
-        if self.election_at < until {
-            self.election_at = until.after(self.campaign_wait());
-        }
+        self.flags.set(Flags::PROMISED_BEFORE);
     }
 
     /// The host protects the leader until then, whatever this peer has heard itself: as if it had

@@ -35,6 +35,8 @@ impl Flags {
     pub(crate) const PROTECTS: Flags = Flags(1 << 14);
     /// The host is to go on protecting the leader no longer.
     pub(crate) const LET_GO: Flags = Flags(1 << 13);
+    /// A promise of before a restart binds this peer, whatever its settings are now.
+    pub(crate) const PROMISED_BEFORE: Flags = Flags(1 << 15);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0

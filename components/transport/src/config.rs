@@ -1,5 +1,6 @@
 //! Settings of a network. Every limit is set here; none is inherited from a library.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,9 @@ use std::time::Duration;
 use multiraft::wire::Limits;
 
 use crate::tls::Certificates;
+
+/// Bytes of names and values of settings that stores agree on.
+const AGREED_BYTES_MAX: usize = 4 << 10;
 
 /// Bytes that a bundle takes beside the payload of its only element, at most.
 const MARGIN: usize = 64 << 10;
@@ -74,7 +78,7 @@ pub struct Config {
     /// Settings that all stores must have alike, with their values, by the names and in the words
     /// of those who set them. A store that has another value, or another list, is not talked to:
     /// leases rest on [`multiraft::Config::raft`]'s times, and no message says what they are.
-    /// Default: none.
+    /// Default: none. Each once, at most 4 KiB.
     pub agreed: Vec<(String, String)>,
 }
 
@@ -130,6 +134,12 @@ impl Config {
         self.message_bytes_max.saturating_add(MARGIN)
     }
 
+    fn is_agreed_sound(&self) -> bool {
+        let names: BTreeSet<&str> = self.agreed.iter().map(|(name, _)| name.as_str()).collect();
+        let bytes: usize = self.agreed.iter().map(|(name, value)| name.len() + value.len()).sum();
+        names.len() == self.agreed.len() && bytes <= AGREED_BYTES_MAX
+    }
+
     /// Checks all bounds.
     ///
     /// # Errors
@@ -162,6 +172,7 @@ impl Config {
             ("keepalive-interval", "more than zero", !self.keepalive_interval.is_zero()),
             ("keepalive-timeout", "more than zero", !self.keepalive_timeout.is_zero()),
             ("backoff-min", "more than zero", !self.backoff_min.is_zero()),
+            ("agreed", "few settings, each named once", self.is_agreed_sound()),
             ("backoff-max", "at least backoff-min", self.backoff_max >= self.backoff_min),
         ];
         let bad: Vec<BadConfig> = (checks.into_iter())
@@ -184,10 +195,12 @@ mod tests {
             bundle_bytes_max: 0,
             connections_max: 0,
             backoff_max: Duration::ZERO,
+            agreed: vec![("one".to_owned(), "1".to_owned()), ("one".to_owned(), "2".to_owned())],
             ..Config::default()
         };
-        let bad = config.validate().expect_err("four are wrong");
+        let bad = config.validate().expect_err("five are wrong");
         let fields: Vec<&str> = bad.iter().map(|bad| bad.field).collect();
-        assert_eq!(fields, ["listen", "bundle-bytes-max", "connections-max", "backoff-max"]);
+        let expected = ["listen", "bundle-bytes-max", "connections-max", "agreed", "backoff-max"];
+        assert_eq!(fields, expected);
     }
 }

@@ -69,7 +69,7 @@ impl Dialer {
                 told = None;
                 warn!(store = %lane.to, lane = ?lane.kind, %problem, "stream to store broke");
             } else if told.as_ref() != Some(&problem) {
-                info!(store = %lane.to, lane = ?lane.kind, %problem, "store not reached");
+                warn!(store = %lane.to, lane = ?lane.kind, %problem, "store not reached");
                 told = Some(problem.clone());
             } else {
                 debug!(store = %lane.to, lane = ?lane.kind, %problem, "store not reached");

@@ -7,8 +7,11 @@ use proto::crib::raft::v1;
 use tonic::Status;
 use types::{ClusterId, StoreId};
 
-/// Version of the protocol. Equal versions talk.
-pub(crate) const VERSION: u32 = 1;
+/// Version of the protocol. Stores of equal versions talk, if they agree.
+pub(crate) const VERSION: u32 = 2;
+
+/// Characters of what a stranger says that are said again.
+const SHOWN_MAX: usize = 64;
 
 /// Who we are, and what we agree on with everybody we talk to.
 #[derive(Clone, Debug)]
@@ -81,12 +84,15 @@ impl Me {
         for (name, ours) in &self.agreed {
             let theirs = of_theirs(name).map_or("not set", |setting| &setting.value);
             if theirs != ours {
-                return Some(format!("{name} {theirs}, this store {ours}: all need the same"));
+                let own = self.store;
+                let theirs: String = theirs.chars().take(SHOWN_MAX).collect();
+                return Some(format!("{name} {theirs:?}, {own} {ours:?}: all need the same"));
             }
         }
         let is_ours = |setting: &&v1::Setting| self.agreed.iter().any(|of| of.0 == setting.name);
         let unknown = theirs.iter().find(|setting| !is_ours(setting))?;
-        Some(format!("{}, of which this store does not know", unknown.name))
+        let name: String = unknown.name.chars().take(SHOWN_MAX).collect();
+        Some(format!("a setting {name:?} of which {} does not know", self.store))
     }
 }
 
@@ -119,8 +125,8 @@ mod tests {
         assert_eq!(refusal(|_| {}, two), "taken from s2");
         assert_eq!(refusal(|_| {}, Some(store(3))), "s2 answers at the address of s3");
         assert_eq!(
-            refusal(|hello| hello.version = 2, None),
-            "protocol version 2, this store speaks 1"
+            refusal(|hello| hello.version = 1, None),
+            "protocol version 1, this store speaks 2"
         );
         assert_eq!(refusal(|hello| hello.cluster = 8, None), "hello from another cluster");
         assert_eq!(refusal(|hello| hello.cluster = 0, None), "hello from another cluster");
@@ -139,16 +145,19 @@ mod tests {
         };
         assert_eq!(
             refusal(|hello| hello.agreed = vec![other("timeout", "2s")], None),
-            "s2 has timeout 2s, this store 1s: all need the same"
+            "s2 has timeout \"2s\", s1 \"1s\": all need the same"
         );
         assert_eq!(
             refusal(|hello| hello.agreed.clear(), None),
-            "s2 has timeout not set, this store 1s: all need the same"
+            "s2 has timeout \"not set\", s1 \"1s\": all need the same"
         );
         assert_eq!(
             refusal(|hello| hello.agreed.push(other("lease", "off")), None),
-            "s2 has lease, of which this store does not know"
+            "s2 has a setting \"lease\" of which s1 does not know"
         );
+        let long =
+            refusal(|hello| hello.agreed = vec![other("timeout", &"\n".repeat(1 << 16))], None);
+        assert!(long.len() < 256, "{} bytes are said again", long.len());
         let absent = me(7, 1).check(Some(v1::Bundle::default()), None).unwrap_err();
         assert_eq!(absent.message(), "the first message is no hello");
         assert!(me(7, 1).check(None, None).is_err());

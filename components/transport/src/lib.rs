@@ -19,8 +19,8 @@
 //! # Guarantees
 //!
 //! - [`multiraft::Transport::send`] never blocks, on any thread; what waits is bounded.
-//! - A parcel is sent only to a process that has said the right cluster, store and protocol
-//!   version, and is delivered only from one.
+//! - A parcel is sent only to a process that has said the right cluster, store, protocol version
+//!   and [`Config::agreed`] settings, and is delivered only from one.
 //! - Parcels of one kind to a store arrive in order, with gaps; at a gap, [`multiraft::Inbox`] is
 //!   told that something was lost, on the network's own thread. Streams that follow each other
 //!   quickly may overlap at the receiver.

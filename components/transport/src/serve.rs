@@ -13,7 +13,7 @@ use proto::crib::raft::v1::peers_server::Peers;
 use tokio::sync::mpsc;
 use tokio::time;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 use tracing::{debug, warn};
 use types::StoreId;
 
@@ -61,7 +61,13 @@ impl Service {
         let first = time::timeout(self.hello_timeout, stream.message()).await;
         let first = first.map_err(|_elapsed| Status::deadline_exceeded("no hello in time"))?;
         let from = self.me.check(first?, None).inspect_err(|status| {
-            debug!(reason = status.message(), "refused a stream");
+            let reason = status.message();
+            // Of stores that are not meant for each other, an operator should know.
+            if status.code() == Code::FailedPrecondition {
+                warn!(reason, "refused a stream");
+            } else {
+                debug!(reason, "refused a stream");
+            }
         })?;
         // It is up: if we wait before we dial it again, we need not.
         self.links.hurry(from);

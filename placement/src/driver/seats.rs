@@ -9,7 +9,7 @@
 
 use multiraft::{Change, GroupStatus, Outcome, Seat};
 use tracing::{debug, info};
-use types::{PeerId, PeerRole, RegionPeer, StoreId};
+use types::{Index, PeerId, PeerRole, RegionPeer, StoreId};
 
 use super::{Driver, Lead, Unavailable};
 use crate::GROUP;
@@ -56,13 +56,13 @@ pub fn changes(step: &SeatStep, new: Option<PeerId>) -> Vec<(Change, Option<Stor
 impl Driver {
     /// Looks who sits in placement's group, and does something about it if that is called for.
     pub(super) async fn keep_seats(&self, lead: &Lead) {
-        let finding = match self.with_seats(lead, next).await {
-            Ok(finding) => finding,
+        let (finding, since) = match self.look_at_seats(lead, next).await {
+            Ok(found) => found,
             Err(why) => return debug!(%why, "the seats of placement are not looked at"),
         };
         lead.found_seats(&finding);
         if let SeatFinding::Do { step, .. } = &finding {
-            match self.take_step(lead, step).await {
+            match self.take_step(lead, since, step).await {
                 Ok(()) => {
                     info!("{finding}");
                     lead.tell("placement", 0, finding.to_string());
@@ -78,6 +78,15 @@ impl Driver {
         lead: &Lead,
         with: impl FnOnce(&Seats<'_>) -> T,
     ) -> Result<T, Unavailable> {
+        self.look_at_seats(lead, with).await.map(|(found, _)| found)
+    }
+
+    /// As [`Driver::with_seats`], and says in which slot the membership stands that was seen.
+    async fn look_at_seats<T>(
+        &self,
+        lead: &Lead,
+        with: impl FnOnce(&Seats<'_>) -> T,
+    ) -> Result<(T, Index), Unavailable> {
         let Outcome::Status(status) = self.handle.status(GROUP).await else {
             return Err(self.not_leader());
         };
@@ -85,17 +94,24 @@ impl Driver {
             return Err(self.not_leader());
         }
         let (members, stores) = (sitting(&status), lead.stores());
-        Ok(with(&Seats {
+        let found = with(&Seats {
             wanted: self.view.get().seats(),
             members: &members,
             is_joint: status.membership.is_joint(),
             leader: status.peer,
             stores: &stores,
             config: &lead.config,
-        }))
+        });
+        Ok((found, status.since))
     }
 
-    async fn take_step(&self, lead: &Lead, step: &SeatStep) -> Result<(), Unavailable> {
+    /// What was decided by the membership of slot `since` is not done to another.
+    async fn take_step(
+        &self,
+        lead: &Lead,
+        since: Index,
+        step: &SeatStep,
+    ) -> Result<(), Unavailable> {
         if let SeatStep::HandOver(heir) = step {
             return asked(self.handle.transfer(GROUP, heir.id).await);
         }
@@ -103,7 +119,7 @@ impl Driver {
             SeatStep::Invite(_) => self.one_id(lead).await?,
             _ => None,
         };
-        asked(self.handle.change(GROUP, changes(step, new)).await)
+        asked(self.handle.change_since(GROUP, since, changes(step, new)).await)
     }
 }
 

@@ -228,6 +228,10 @@ impl Config {
         if self.raft.election_timeout < Span::millis(50) {
             wrong(problems, "raft.election-timeout", "at least 50ms");
         }
+        // A node that starts waits for as long, and one with a slip of the pen for ever.
+        if self.raft.election_timeout > Span::secs(60) {
+            wrong(problems, "raft.election-timeout", "at most 60s");
+        }
     }
 
     fn check_times(&self, problems: &mut Problems) {

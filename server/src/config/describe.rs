@@ -61,21 +61,17 @@ pub const KEYS: &[Key] = &[
     key(
         "raft.election-timeout",
         "How long a silent leader is protected. Shorter finds a dead one sooner and suspects a\n\
-         slow one more often. The same on all nodes, which do not talk otherwise. At least two\n\
-         heartbeats.",
+         slow one more often. The same on all nodes, which do not talk otherwise: stop all to\n\
+         change it. At least two heartbeats, at most 60s.",
     ),
     key("raft.election-spread", "Random part of the wait before a peer campaigns."),
     key("raft.heartbeat-interval", "How often a leader that is not asleep is heard."),
     key(
         "raft.lease",
         "Whether leaders answer reads without asking the others each time. The same on all\n\
-         nodes, which do not talk otherwise.",
+         nodes, which do not talk otherwise: stop all to change it.",
     ),
-    key(
-        "raft.clock-drift-ppm",
-        "How fast or slow clocks may run, in parts per million. The same on all nodes, which do\n\
-         not talk otherwise.",
-    ),
+    key("raft.clock-drift-ppm", "How fast or slow clocks may run, in parts per million."),
     key("raft.liveness-interval", "How often stores vouch for each other; costs a sync each time."),
     key(
         "raft.support-span",

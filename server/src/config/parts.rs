@@ -128,11 +128,9 @@ impl Config {
     /// What all nodes must have set alike: a lease of one rests on what the others promise.
     fn agreed(&self) -> Vec<(String, String)> {
         let raft = &self.raft;
-        let drift = if raft.lease { raft.clock_drift_ppm.to_string() } else { "-".to_owned() };
         [
             ("raft.election-timeout", raft.election_timeout.to_string()),
             ("raft.lease", raft.lease.to_string()),
-            ("raft.clock-drift-ppm", drift),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()

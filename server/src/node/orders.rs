@@ -34,7 +34,7 @@ async fn attempt(parts: &Arc<Parts>, order: Order) -> Result<String, String> {
     }
     match order.step.ok_or("an order of no kind")? {
         Step::TransferLeader(step) => transfer(parts, &state, &step).await,
-        Step::ChangePeers(step) => change(parts, &state, &step).await,
+        Step::ChangePeers(step) => change(parts, (id, epoch), &step).await,
         Step::Split(step) => split(parts, &state, step).await,
     }
 }
@@ -57,7 +57,7 @@ async fn transfer(
 
 async fn change(
     parts: &Parts,
-    state: &RegionState,
+    (id, epoch): (GroupId, Epoch),
     step: &ChangePeersStep,
 ) -> Result<String, String> {
     let mut changes: Vec<(Change, Option<StoreId>)> = Vec::new();
@@ -78,7 +78,18 @@ async fn change(
         changes.push((Change::Remove(id), None));
     }
     let said = describe(step);
-    match parts.data.handle.change(state.region.id, changes).await {
+    // The epoch tells what was applied, and the slot what is changed: they are of one membership
+    // if the slot was applied before the epoch is looked at.
+    let Outcome::Status(status) = parts.data.handle.status(id).await else {
+        return Err(format!("{said}: the region is not here"));
+    };
+    if status.applied < status.since {
+        return Err(format!("{said}: another change is under way"));
+    }
+    if parts.data.regions.get(id).is_none_or(|state| state.region.epoch != epoch) {
+        return Err(format!("{said}: the region has changed"));
+    }
+    match parts.data.handle.change_since(id, status.since, changes).await {
         Outcome::Done => Ok(format!("membership changes: {said}")),
         Outcome::Refused(why) => Err(format!("{said}: {why}")),
         other => Err(format!("{said}: {other:?}")),

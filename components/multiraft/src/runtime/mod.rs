@@ -182,7 +182,7 @@ impl Store {
     pub fn open(parts: Parts) -> Result<Store, OpenError> {
         let config = Arc::new(parts.config);
         let now = clock::now();
-        let Opened { life, remembered, shards, appliers, damaged, stores, pledges } =
+        let Opened { life, remembered, outlived, shards, appliers, damaged, stores, pledges } =
             boot::open(&config, &parts.engine, &parts.machines, parts.identity, now)?;
         for (group, why) in &damaged {
             tracing::error!(group = %group, why, "group set aside");
@@ -228,7 +228,9 @@ impl Store {
         }
         threads.spawn("log-writer", move |shared| log_writer::run(&shared, &submitted));
         threads.spawn("carrier", move |shared| carrier::run(&shared, life, &cargo));
-        threads.spawn("pulse", move |shared| pulse::run(&shared, &remembered, &stores, &beats));
+        threads.spawn("pulse", move |shared| {
+            pulse::run(&shared, &remembered, &stores, outlived, &beats);
+        });
         let threads = threads.list;
         Ok(Store { shared, threads, damaged, life })
     }

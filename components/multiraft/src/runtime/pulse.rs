@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use storage::{Batch, Durability};
-use types::StoreId;
+use types::{StoreId, Time};
 
 use super::{Shared, clock};
 use crate::disk;
@@ -29,6 +29,7 @@ pub(crate) fn run(
     shared: &Shared,
     remembered: &Remembered,
     stores: &[StoreId],
+    mut outlived: Option<(Time, Batch)>,
     beats: &Receiver<Beat>,
 ) {
     let config = &shared.config;
@@ -50,6 +51,11 @@ pub(crate) fn run(
         }
         if detector.deadline() <= now {
             detector.tick(now, &mut out);
+        }
+        if out.records.is_empty()
+            && let Some((_, record)) = outlived.take_if(|(at, _)| *at <= now)
+        {
+            out.records = record;
         }
         if !carry_out(shared, detector.epoch(), &mut out) {
             return;

@@ -72,7 +72,7 @@ impl Shard {
             memberships: &memberships,
         };
         let mut core = Peer::restore(Arc::clone(&self.config.raft), &boot, now)?;
-        core.has_promised_before(self.promised_before);
+        self.bind(&mut core, now);
         let log = GroupLog::new(stored.base, stored.last, stored.bytes);
         let mut group = Group::new(stored.group, core, log, stored.applied);
         group.hard_state = Some((stored.term, stored.vote));
@@ -256,6 +256,13 @@ impl Shard {
         } else {
             self.answer_strangers(id);
             self.mark(id);
+        }
+    }
+
+    /// Has a restored core keep what it may have promised in an earlier life of the store.
+    pub(super) fn bind(&self, core: &mut Peer, now: Time) {
+        if self.promised_before > now {
+            core.has_promised_before(self.promised_before);
         }
     }
 

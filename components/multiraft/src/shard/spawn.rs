@@ -70,7 +70,7 @@ impl Shard {
         let mut core = Peer::restore(Arc::clone(&self.config.raft), &boot, now)
             .expect("a state machine gives its groups a beginning that makes sense");
         if boot.restarted {
-            core.has_promised_before(self.promised_before);
+            self.bind(&mut core, now);
         }
         let mut group = Group::begun(id, core, &beginning);
         group.hard_state = old.hard_state;

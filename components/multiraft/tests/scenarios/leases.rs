@@ -1,7 +1,7 @@
 //! What readers are told of leases: never more than the leader itself would grant.
 
-use multiraft::Outcome;
 use multiraft::shard::Event;
+use multiraft::{Outcome, Refusal};
 
 use crate::world::{GROUP, World, peer};
 
@@ -59,6 +59,24 @@ fn lease_ends_before_another_leads_whose_store_has_shorter_timeouts_since_it_sta
         world.crash(id, 0);
         world.start(id);
     }
+    let others_lead = |world: &World| [2, 3].into_iter().any(|id| world.leads(id));
+    world.run_until("the others go on", others_lead);
+    assert_eq!(world.lease(1), None);
+}
+
+#[test]
+fn store_without_leases_keeps_what_it_promised_when_it_had_them() {
+    let mut world = World::led();
+    world.isolate(1);
+    world.crash(3, 0);
+    world.crash(2, 0);
+    world.set_leases_off();
+    world.start(3);
+    world.start(2);
+    let campaign = world.ask(2, |group, token| Event::Campaign { group, token });
+    let refused = world.answers(campaign);
+    let is_promised = |why: &Refusal| matches!(why, Refusal::Raft(raft::Refused::Promised(_)));
+    assert!(matches!(refused, [Outcome::Refused(why)] if is_promised(why)), "{refused:?}");
     let others_lead = |world: &World| [2, 3].into_iter().any(|id| world.leads(id));
     world.run_until("the others go on", others_lead);
     assert_eq!(world.lease(1), None);

@@ -29,6 +29,12 @@ impl World {
         self.config = Arc::new(Config { raft: Arc::new(raft), ..(*self.config).clone() });
     }
 
+    /// Stores that start from now on have no leases.
+    pub(crate) fn set_leases_off(&mut self) {
+        let raft = raft::Config { lease: raft::Lease::Off, ..(*self.config.raft).clone() };
+        self.config = Arc::new(Config { raft: Arc::new(raft), ..(*self.config).clone() });
+    }
+
     pub(crate) fn ask(&mut self, id: u64, event: impl FnOnce(GroupId, Token) -> Event) -> Token {
         let token = self.token();
         self.handle(id, event(group(GROUP), token));

@@ -8,8 +8,10 @@ use multiraft::{
     Roster, Standing, Store,
 };
 use parking_lot::{Mutex, MutexGuard};
+use prost::Message as _;
+use proto::crib::store::v1;
 use raft::Change;
-use storage::{Crash, Engine, Faults, MemoryDisk, MemoryEngine, SyncFault};
+use storage::{Cf, Crash, Engine, Faults, MemoryDisk, MemoryEngine, SyncFault};
 use types::{ClusterId, EntryId, GroupId, Index, PeerId, StoreId, Term};
 
 use crate::ledger::{Ledgers, Ways, commands};
@@ -343,6 +345,24 @@ impl Cluster {
             let asked = self.handle(id).propose(group(u64::MAX), bytes::Bytes::new());
             (asked.wait() == Outcome::Refused(Refusal::Full)).then_some(())
         });
+    }
+
+    /// Starts a store again, with other settings.
+    pub(crate) fn start_again_with(&mut self, id: u64, change: impl FnOnce(&mut Config)) {
+        self.stop(id);
+        change(&mut self.config);
+        self.open(id);
+    }
+
+    /// How long, by its disk, peers of a store may have promised to protect leaders.
+    pub(crate) fn promised(&mut self, id: u64) -> Duration {
+        let record = self.node(id).engine.get(Cf::Meta, b"i").expect("a memory disk reads");
+        let identity = v1::Identity::decode(&*record.expect("the store was opened"));
+        Duration::from_nanos(identity.expect("its own record").promised_ns)
+    }
+
+    pub(crate) fn wait_promised(&mut self, id: u64, wanted: Duration) {
+        until("older promises to be outlived", || (self.promised(id) == wanted).then_some(()));
     }
 
     /// How the machines of a store behave.

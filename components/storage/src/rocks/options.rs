@@ -27,14 +27,15 @@
 //! | compression | none at first, then LZ4 | LZ4 | LZ4, at last Zstandard |
 //! | filter | none: it is read in order | 10 bits a key | 10 bits a key |
 //! | block | 32 KiB: read in runs | 4 KiB | 16 KiB |
-//! | memory | large | 8 MiB | middling |
+//! | memory | large | 16 MiB | middling |
 //! | tables at level 0 before a merge | 4 | 2: read at each start | 4 |
 //! | place remembered of the last write | for a group's log | for a record of a group | none |
 //!
 //! What is kept of a group, its log above all, is written behind or over what was written of it
 //! last, and that place is remembered in memory: a search through it would be as long as for any
-//! key, and miss the cache at each step. It costs 250 bytes for each group that writes. Keys of
-//! data come in no such order.
+//! key, and miss the cache at each step. It costs 250 bytes for each log and each kind of record
+//! that is written, in each piece of memory. Keys of data come in no such order. RocksDB leaves
+//! deletions of ranges out of it, and must: they are no entries of the same list.
 //!
 //! The memory of `raft` is large so that log entries are deleted before they are written out: then
 //! they never cost a table.
@@ -115,7 +116,7 @@ fn family(cf: Cf, config: &Config, cache: &Cache) -> Options {
         Cf::Meta => {
             table.set_block_size(4 << 10);
             table.set_bloom_filter(10.0, false);
-            options.set_write_buffer_size(8 << 20);
+            options.set_write_buffer_size(16 << 20);
             options.set_compression_type(DBCompressionType::Lz4);
             options.set_level_zero_file_num_compaction_trigger(2);
         }

@@ -8,7 +8,7 @@ use multiraft::wire;
 use proto::crib::raft::v1;
 use transport::Config;
 
-use crate::fake::{FakeDialer, FakeStore, hello};
+use crate::fake::{FakeDialer, FakeStore, VERSION, hello};
 use crate::world::{Book, Node, PATIENCE, Told, groups, quick, store};
 
 #[test]
@@ -16,18 +16,18 @@ fn dialer_whose_hello_does_not_fit_refused_with_the_reason() {
     let book = Arc::new(Book::default());
     let one = Node::start(1, &book);
     let parcel = || wire::bundle(groups([66]));
-    let mut with_parcel = hello(1, 8, 2, 1);
+    let mut with_parcel = hello(VERSION, 8, 2, 1);
     with_parcel.envelopes = parcel().envelopes;
     for (first, reason) in [
         (parcel(), "the first message is no hello"),
         (v1::Bundle::default(), "the first message is no hello"),
-        (hello(2, 7, 2, 1), "protocol version 2, this store speaks 1"),
-        (hello(1, 8, 2, 1), "hello from another cluster"),
+        (hello(1, 7, 2, 1), "protocol version 1, this store speaks 2"),
+        (hello(VERSION, 8, 2, 1), "hello from another cluster"),
         (with_parcel, "hello from another cluster"),
-        (hello(1, 0, 2, 1), "hello from another cluster"),
-        (hello(1, 7, 2, 3), "hello to store 3, this is s1"),
-        (hello(1, 7, 0, 1), "hello from store 0, which names nobody"),
-        (hello(1, 7, 1, 1), "hello from s1, which is this store"),
+        (hello(VERSION, 0, 2, 1), "hello from another cluster"),
+        (hello(VERSION, 7, 2, 3), "hello to store 3, this is s1"),
+        (hello(VERSION, 7, 0, 1), "hello from store 0, which names nobody"),
+        (hello(VERSION, 7, 1, 1), "hello from s1, which is this store"),
     ] {
         let mut stranger = FakeDialer::dial(one.network.address(), first);
         assert_eq!(stranger.answer(), Err(reason.to_owned()));
@@ -51,7 +51,7 @@ fn stores_that_have_an_agreed_setting_otherwise_do_not_talk() {
     two.send(1, groups([66]));
     assert_eq!(two.next(), Told::Lost(1));
     let problem = two.network.problem(store(1)).unwrap_or_default();
-    let why = "s2 has timeout 2s, this store 1s: all need the same";
+    let why = r#"s2 has timeout \"2s\", s1 \"1s\": all need the same"#;
     assert!(problem.contains(why), "{problem}");
     // Had anything been delivered, it would come before this.
     three.send(1, groups([1]));
@@ -63,10 +63,10 @@ fn process_whose_answer_does_not_fit_is_handed_nothing() {
     let book = Arc::new(Book::default());
     for (answer, reason) in [
         (v1::Bundle::default(), "the first message is no hello"),
-        (hello(1, 8, 2, 1), "hello from another cluster"),
-        (hello(1, 7, 3, 1), "s3 answers at the address of s2"),
-        (hello(1, 7, 2, 3), "hello to store 3, this is s1"),
-        (hello(9, 7, 2, 1), "protocol version 9, this store speaks 1"),
+        (hello(VERSION, 8, 2, 1), "hello from another cluster"),
+        (hello(VERSION, 7, 3, 1), "s3 answers at the address of s2"),
+        (hello(VERSION, 7, 2, 3), "hello to store 3, this is s1"),
+        (hello(9, 7, 2, 1), "protocol version 9, this store speaks 2"),
     ] {
         let one = Node::start(1, &book);
         let squatter = FakeStore::start(answer);
@@ -77,9 +77,9 @@ fn process_whose_answer_does_not_fit_is_handed_nothing() {
         assert_eq!(problem, Some(format!("s2 at {}: {reason}", squatter.address)));
         one.network.shutdown();
         let Ok(first) = squatter.heard.recv_timeout(PATIENCE) else { panic!("it was not dialed") };
-        assert_eq!(first, hello(1, 7, 1, 2));
+        assert_eq!(first, hello(VERSION, 7, 1, 2));
         for more in squatter.heard.try_iter() {
-            assert_eq!(more, hello(1, 7, 1, 2), "it was handed a parcel");
+            assert_eq!(more, hello(VERSION, 7, 1, 2), "it was handed a parcel");
         }
     }
 }
@@ -135,11 +135,11 @@ fn stream_that_carries_nonsense_closed_with_the_reason_others_go_on() {
     let frame = v1::Bundle { snapshot: Some(frame), ..v1::Bundle::default() };
     for (nonsense, reason) in [
         (nobody, "Envelope.group is 0, which names nobody"),
-        (hello(1, 7, 3, 2), "Bundle.hello must not be here"),
+        (hello(VERSION, 7, 3, 2), "Bundle.hello must not be here"),
         (frame, "a parcel on the wrong stream"),
     ] {
-        let mut stranger = FakeDialer::dial(two.network.address(), hello(1, 7, 3, 2));
-        assert_eq!(stranger.answer(), Ok(Some(hello(1, 7, 2, 3))));
+        let mut stranger = FakeDialer::dial(two.network.address(), hello(VERSION, 7, 3, 2));
+        assert_eq!(stranger.answer(), Ok(Some(hello(VERSION, 7, 2, 3))));
         stranger.say(nonsense);
         assert_eq!(stranger.answer(), Err(reason.to_owned()));
     }

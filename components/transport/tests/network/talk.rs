@@ -11,7 +11,7 @@ use raft::{Message, Stamp};
 use transport::{Config, Network, StartError};
 use types::{ClusterId, EntryId, Index, Term};
 
-use crate::fake::{FakeStore, hello};
+use crate::fake::{FakeStore, VERSION, hello};
 use crate::world::{Book, Node, PATIENCE, Told, envelope, groups, number, quick, store};
 
 fn frame(nth: u64, bytes: usize) -> Parcel {
@@ -143,7 +143,7 @@ fn overflow_drops_the_oldest_and_is_told_once() {
 fn snapshots_that_are_not_taken_delay_no_message() {
     let book = Arc::new(Book::default());
     let one = Node::start(1, &book);
-    let slow = FakeStore::start(hello(1, 7, 2, 1));
+    let slow = FakeStore::start(hello(VERSION, 7, 2, 1));
     book.write(2, slow.address);
     // More than flow control lets go, and more than the queue holds.
     for nth in 0..100 {
