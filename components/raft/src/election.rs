@@ -23,7 +23,6 @@ use core::time::Duration;
 
 use types::{EntryId, Index, PeerId, Term, Time};
 
-use crate::config::Lease;
 use crate::flags::Flags;
 use crate::input::{Own, Placed, Refused};
 use crate::leader::Leader;
@@ -58,12 +57,7 @@ impl Peer {
         if self.is_leader() {
             self.tick_leader(now, out);
         } else if self.deadline().is_some() && now >= self.election_at {
-            if self.flags.take(Flags::PROTECTS) && self.has_promised(now) {
-                // The host goes on protecting a leader that this peer does not hear.
-                self.election_at = self.promised_until.after(self.campaign_wait());
-                self.flags.set(Flags::LET_GO);
-            } else if self.flags.has(Flags::PROMISED_BEFORE) && self.has_promised(now) {
-                // No timer of today's settings is as long as the promise.
+            if self.puts_off(now) {
                 self.election_at = self.promised_until.after(self.campaign_wait());
             } else {
                 self.start_pre_vote(now);
@@ -105,15 +99,6 @@ impl Peer {
         self.promised_until = Time::ZERO;
         self.reset_election_timer(now);
         Ok(Placed::Nothing)
-    }
-
-    /// Refuses what would break the promise that a lease may rest on.
-    fn keeps_promise(&self, now: Time) -> Result<(), Refused> {
-        let binds = self.config.lease != Lease::Off || self.flags.has(Flags::PROMISED_BEFORE);
-        if binds && self.has_promised(now) {
-            return Err(Refused::Promised(self.promised_until));
-        }
-        Ok(())
     }
 
     /// The leader has stepped back in our favour. A stamp older than what we heard since means that
@@ -200,30 +185,6 @@ impl Peer {
         let turn = (place as u64 + first) % turns;
         let few = |count: u64| u32::try_from(count).expect("a group has few members");
         (few(turn), few(turns))
-    }
-
-    /// Before it stopped, this peer may have promised until then to protect a leader, by the
-    /// settings of then: a longer election timeout, or leases that are off now. Until then it
-    /// neither votes for another nor campaigns itself. Say it before any input.
-    pub fn has_promised_before(&mut self, until: Time) {
-        self.promised_until = self.promised_until.max(until);
-        self.flags.set(Flags::PROMISED_BEFORE);
-    }
-
-    /// The host protects the leader until then, whatever this peer has heard itself: as if it had
-    /// promised that. Say it before the inputs that it is to be true of. A peer whose own timer
-    /// runs out meanwhile asks to be let go ([`crate::Event::LetGo`]), and one that has no timer
-    /// when it is asked for its vote.
-    pub fn protect(&mut self, until: Time) {
-        self.promised_until = self.promised_until.max(until);
-        self.flags.set(Flags::PROTECTS);
-    }
-
-    /// Protects the leader from now on, and waits for it.
-    pub(crate) fn promise(&mut self, now: Time) {
-        let until = now.after(self.config.election_timeout);
-        self.promised_until = self.promised_until.max(until);
-        self.reset_election_timer(now);
     }
 
     pub(crate) fn on_vote(
@@ -462,22 +423,6 @@ impl Peer {
         self.flags.has(Flags::SUPPORTED)
             && !self.flags.has(Flags::DOUBT)
             && self.leader.is_some_and(|leader| self.membership.is_voter(leader))
-    }
-
-    /// Whether a leader may count on this peer: it was heard a moment ago, or may have been before
-    /// a restart. See [`crate::Config::election_timeout`].
-    #[must_use]
-    pub fn has_promised(&self, now: Time) -> bool {
-        now < self.promised_until
-    }
-
-    /// Whether a leader must be protected from this candidate. The leader itself, when it asks,
-    /// leads no more (hashicorp/raft#605).
-    fn is_promised(&self, now: Time, candidate: PeerId) -> bool {
-        if self.is_leader() {
-            return true;
-        }
-        self.leader != Some(candidate) && (self.has_promised(now) || self.is_still())
     }
 
     pub(crate) fn reset_election_timer(&mut self, now: Time) {

@@ -119,8 +119,9 @@
 //! # Reading order
 //!
 //! [`message`](Message) and [`Input`]: the whole vocabulary · `peer`: the state, dispatch, drain ·
-//! `log`: terms and stability · `election` · `follower` · `progress`: what a leader knows of a
-//! member · `leader`: what it sends · `leading`: what it is asked · `membership` and [`quorum`].
+//! `log`: terms and stability · `election` · `promise` · `follower` · `progress`: what a leader
+//! knows of a member · `leader`: what it sends · `leading`: what it is asked · `membership` and
+//! [`quorum`].
 //! Then a story: `scripts/append/diverged_followers_converge_on_leader_log`. `TESTED.md` says which
 //! test holds which property, and which known bug of other cores it would have caught.
 //!
@@ -150,6 +151,7 @@ mod message;
 mod outbox;
 mod peer;
 mod progress;
+mod promise;
 pub mod quorum;
 mod rng;
 mod sleep;
