@@ -4,14 +4,14 @@
 //! order. An install that a crash interrupted is completed from its staged chunks before anything
 //! else. A group whose records contradict each other is set aside and named: the others run.
 
+mod life;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use prost::Message as _;
 use proto::crib::store::v1;
 use raft::Run;
 use storage::{Batch, Cf, Direction, Durability, Engine, View};
@@ -29,9 +29,7 @@ use crate::shard::life::Stored;
 use crate::shard::liveness::Remembered;
 use crate::state_machine::Machines;
 use crate::wire;
-
-/// Version of everything a store writes.
-const FORMAT: u32 = 1;
+use life::Begun;
 
 /// A store that was read from its disk.
 pub struct Opened {
@@ -97,8 +95,7 @@ pub fn open(
     now: Time,
 ) -> Result<Opened, OpenError> {
     config.validate().map_err(OpenError::Config)?;
-    let begun = begin_life(&**engine, identity, &config.raft)?;
-    let Begun { life, remembered, promised, outlived } = begun;
+    let Begun { life, remembered, outlived } = life::begin(&**engine, identity, config, now)?;
     let view = engine.view();
     let mut found = Records::default();
     found.read_meta(&*view)?;
@@ -107,8 +104,7 @@ pub fn open(
     let (_, store) = identity;
     let seed = store.get().wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ life;
     let pledges = Arc::new(Pledges::new(life, &config.raft));
-    // What was promised for no longer than in this life, its own settings keep.
-    let promised_before = if outlived.is_some() { now.after(promised) } else { Time::ZERO };
+    let promised_before = outlived.as_ref().map_or(Time::ZERO, |(until, _)| *until);
     let applier =
         || Applier::new(Arc::clone(engine), Arc::clone(machines), config.apply_slice_bytes);
     let shard = || Shard::new(Arc::clone(config), (store, seed), Arc::clone(&pledges), now);
@@ -117,7 +113,7 @@ pub fn open(
     let mut opened = Opened {
         life,
         remembered,
-        outlived: outlived.map(|record| (promised_before, record)),
+        outlived,
         shards,
         appliers: (0..config.appliers).map(|_| applier()).collect(),
         damaged: Vec::new(),
@@ -170,76 +166,6 @@ pub fn open(
     opened.stores.dedup();
     opened.stores.retain(|&other| other != store);
     Ok(opened)
-}
-
-/// A life of a store that has begun.
-struct Begun {
-    life: u64,
-    remembered: Remembered,
-    /// How long peers may have promised to protect leaders in the lives before.
-    promised: Duration,
-    /// What says that they have promised no more than in this life, once that has passed; `None`
-    /// if it is said already.
-    outlived: Option<Batch>,
-}
-
-/// Checks whose disk it is and begins another life on it, durably.
-fn begin_life(
-    engine: &dyn Engine,
-    (cluster, store): (ClusterId, StoreId),
-    config: &raft::Config,
-) -> Result<Begun, OpenError> {
-    let mut life = 1;
-    let mut promised = Duration::ZERO;
-    if let Some(value) = engine.get(Cf::Meta, keys::IDENTITY)? {
-        let found: v1::Identity = decode("identity", keys::IDENTITY, &value)?;
-        if found.format != FORMAT {
-            return Err(OpenError::Format { found: found.format, supported: FORMAT });
-        }
-        let owner = (found.cluster, found.store);
-        if owner != (cluster.get(), store.get()) {
-            return Err(OpenError::Foreign { found: owner, expected: (cluster, store) });
-        }
-        life = found.life + 1;
-        promised = Duration::from_nanos(found.promised_ns);
-    }
-    let mut remembered = Remembered::default();
-    if let Some(value) = engine.get(Cf::Meta, keys::OWN_EPOCH)? {
-        disk::remember(&mut remembered, keys::OWN_EPOCH, &value)?;
-    }
-    let (start, end) = keys::all(Meta::Support);
-    let mut failed = None;
-    scan(&*engine.view(), Cf::Meta, (&start, &end), &mut |key, value| {
-        failed = disk::remember(&mut remembered, key, value).err();
-        failed.is_none()
-    })?;
-    if let Some(why) = failed {
-        return Err(why.into());
-    }
-    remembered.epoch += 1;
-    let put_identity = |batch: &mut Batch, promised: Duration| {
-        let identity = v1::Identity {
-            format: FORMAT,
-            cluster: cluster.get(),
-            store: store.get(),
-            life,
-            promised_ns: u64::try_from(promised.as_nanos()).unwrap_or(u64::MAX),
-        };
-        batch.put(Cf::Meta, keys::IDENTITY, &identity.encode_to_vec());
-    };
-    let own = config.lease_span().map_or(Duration::ZERO, |_| config.election_timeout);
-    let mut batch = Batch::new();
-    // Not less than before: a life may be shorter than what was promised in the one before it.
-    put_identity(&mut batch, promised.max(own));
-    let outlived = (promised > own).then(|| {
-        tracing::info!(?promised, "peers keep what they promised by earlier settings");
-        let mut batch = Batch::new();
-        put_identity(&mut batch, own);
-        batch
-    });
-    disk::put_own_epoch(&mut batch, remembered.epoch);
-    engine.write(&batch, Durability::Synced)?;
-    Ok(Begun { life, remembered, promised, outlived })
 }
 
 fn scan(

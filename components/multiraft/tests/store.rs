@@ -5,6 +5,7 @@ mod cluster;
 #[path = "store/ledger.rs"]
 mod ledger;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::{Cluster, GROUPS, group, peer, store};
@@ -48,13 +49,18 @@ fn stores_that_lose_power_go_on_from_what_they_acknowledged() {
     }
 }
 
+/// 400 commands for the first group: its log does not reach back to its beginning.
+fn write_more_than_logs_keep(cluster: &Cluster) {
+    for nth in 0..400 {
+        cluster.write(1, &format!("{nth} {}", "x".repeat(500)));
+    }
+}
+
 #[test]
 fn newcomer_is_caught_up_by_a_snapshot_and_the_removed_one_is_destroyed() {
     let mut cluster = Cluster::start(4);
     cluster.create_groups(2);
-    for nth in 0..400 {
-        cluster.write(1, &format!("{nth} {}", "x".repeat(500)));
-    }
+    write_more_than_logs_keep(&cluster);
     cluster.change(1, vec![(Change::Set(peer(14), Seat::Learner), Some(store(4)))]);
     cluster.wait_equal(1, &[1, 2, 3, 4], 400);
     let changes =
@@ -133,9 +139,7 @@ fn peer_of_a_store_without_room_is_removed_and_goes_once_there_is_room() {
 fn snapshot_that_its_machine_refuses_stops_the_store_and_is_installed_by_the_next_machine() {
     let mut cluster = Cluster::start(4);
     cluster.create_groups(1);
-    for nth in 0..400 {
-        cluster.write(1, &format!("{nth} {}", "x".repeat(500)));
-    }
+    write_more_than_logs_keep(&cluster);
     cluster.ways(4).refuses_chunks = true;
     cluster.change(1, vec![(Change::Set(peer(14), Seat::Learner), Some(store(4)))]);
     let why = cluster.wait_failed(4);
@@ -152,13 +156,10 @@ fn longer_promises_of_earlier_lives_are_kept_on_disk_until_they_are_outlived() {
     let usual = cluster.promised(1);
     let set = |timeout: Duration| {
         move |config: &mut multiraft::Config| {
-            let raft = raft::Config {
-                election_timeout: timeout,
-                campaign_after: timeout,
-                restart_wait: timeout,
-                ..(*config.raft).clone()
-            };
-            config.raft = raft.into();
+            let raft = Arc::make_mut(&mut config.raft);
+            raft.election_timeout = timeout;
+            raft.campaign_after = timeout;
+            raft.restart_wait = timeout;
         }
     };
     let long = 1_000 * usual;

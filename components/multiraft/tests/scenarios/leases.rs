@@ -38,13 +38,18 @@ fn lease_is_renewed_and_covers_what_was_answered() {
     assert!(after.until > before.until && after.applied > index, "{before:?} {after:?}");
 }
 
+/// The lease of store 1, which the others do not hear any more.
+fn assert_ends_before_others_lead(world: &mut World) {
+    let others_lead = |world: &World| [2, 3].into_iter().any(|id| world.leads(id));
+    world.run_until("the others go on", others_lead);
+    assert_eq!(world.lease(1), None);
+}
+
 #[test]
 fn lease_ends_before_another_leads() {
     let mut world = World::led();
     world.isolate(1);
-    let others_lead = |world: &World| [2, 3].into_iter().any(|id| world.leads(id));
-    world.run_until("the others go on", others_lead);
-    assert_eq!(world.lease(1), None);
+    assert_ends_before_others_lead(&mut world);
 }
 
 #[test]
@@ -59,9 +64,7 @@ fn lease_ends_before_another_leads_whose_store_has_shorter_timeouts_since_it_sta
         world.crash(id, 0);
         world.start(id);
     }
-    let others_lead = |world: &World| [2, 3].into_iter().any(|id| world.leads(id));
-    world.run_until("the others go on", others_lead);
-    assert_eq!(world.lease(1), None);
+    assert_ends_before_others_lead(&mut world);
 }
 
 #[test]
@@ -70,16 +73,14 @@ fn store_without_leases_keeps_what_it_promised_when_it_had_them() {
     world.isolate(1);
     world.crash(3, 0);
     world.crash(2, 0);
-    world.set_leases_off();
+    world.set_raft(|raft| raft.lease = raft::Lease::Off);
     world.start(3);
     world.start(2);
     let campaign = world.ask(2, |group, token| Event::Campaign { group, token });
     let refused = world.answers(campaign);
     let is_promised = |why: &Refusal| matches!(why, Refusal::Raft(raft::Refused::Promised(_)));
     assert!(matches!(refused, [Outcome::Refused(why)] if is_promised(why)), "{refused:?}");
-    let others_lead = |world: &World| [2, 3].into_iter().any(|id| world.leads(id));
-    world.run_until("the others go on", others_lead);
-    assert_eq!(world.lease(1), None);
+    assert_ends_before_others_lead(&mut world);
 }
 
 #[test]

@@ -18,21 +18,20 @@ impl World {
     /// least of everything that goes with it.
     pub(crate) fn set_election_timeout(&mut self, ms: u64) {
         let timeout = Duration::from_millis(ms);
-        let raft = raft::Config {
-            election_timeout: timeout,
-            campaign_after: timeout,
-            campaign_spread: timeout,
-            restart_wait: timeout,
-            heartbeat_interval: timeout / 2,
-            ..(*self.config.raft).clone()
-        };
-        self.config = Arc::new(Config { raft: Arc::new(raft), ..(*self.config).clone() });
+        self.set_raft(|raft| {
+            raft.election_timeout = timeout;
+            raft.campaign_after = timeout;
+            raft.campaign_spread = timeout;
+            raft.restart_wait = timeout;
+            raft.heartbeat_interval = timeout / 2;
+        });
     }
 
-    /// Stores that start from now on have no leases.
-    pub(crate) fn set_leases_off(&mut self) {
-        let raft = raft::Config { lease: raft::Lease::Off, ..(*self.config.raft).clone() };
-        self.config = Arc::new(Config { raft: Arc::new(raft), ..(*self.config).clone() });
+    /// Groups of stores that start from now on have these settings.
+    pub(crate) fn set_raft(&mut self, change: impl FnOnce(&mut raft::Config)) {
+        let mut config = (*self.config).clone();
+        change(Arc::make_mut(&mut config.raft));
+        self.config = Arc::new(config);
     }
 
     pub(crate) fn ask(&mut self, id: u64, event: impl FnOnce(GroupId, Token) -> Event) -> Token {
