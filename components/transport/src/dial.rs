@@ -55,8 +55,6 @@ impl Dialer {
     /// Keeps a lane going, for ever.
     pub(crate) async fn run(self: Arc<Dialer>, lane: Arc<Lane>) {
         let mut backoff = Backoff::new(self.config.backoff_min, self.config.backoff_max);
-        // Why the store was not reached, as it was said last.
-        let mut told = None;
         loop {
             lane.filled().await;
             let mut opened = None;
@@ -66,11 +64,10 @@ impl Dialer {
                 backoff.reset();
             }
             if opened.is_some() {
-                told = None;
                 warn!(store = %lane.to, lane = ?lane.kind, %problem, "stream to store broke");
-            } else if told.as_ref() != Some(&problem) {
+            } else if lane.problem().as_ref() != Some(&problem) {
+                // Said once while it stays the same.
                 warn!(store = %lane.to, lane = ?lane.kind, %problem, "store not reached");
-                told = Some(problem.clone());
             } else {
                 debug!(store = %lane.to, lane = ?lane.kind, %problem, "store not reached");
             }

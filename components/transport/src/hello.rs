@@ -18,22 +18,18 @@ const SHOWN_MAX: usize = 64;
 pub(crate) struct Me {
     pub(crate) cluster: ClusterId,
     pub(crate) store: StoreId,
-    pub(crate) agreed: Vec<(String, String)>,
+    pub(crate) agreed: Vec<v1::Setting>,
 }
 
 impl Me {
     /// What we say first to `to`.
     pub(crate) fn hello(&self, to: StoreId) -> v1::Bundle {
-        let setting = |(name, value): &(String, String)| v1::Setting {
-            name: name.clone(),
-            value: value.clone(),
-        };
         let hello = v1::Hello {
             version: VERSION,
             cluster: self.cluster.get(),
             from_store: self.store.get(),
             to_store: to.get(),
-            agreed: self.agreed.iter().map(setting).collect(),
+            agreed: self.agreed.clone(),
         };
         v1::Bundle { hello: Some(hello), ..v1::Bundle::default() }
     }
@@ -80,20 +76,26 @@ impl Me {
 
     /// What another store has set otherwise.
     fn difference(&self, theirs: &[v1::Setting]) -> Option<String> {
-        let of_theirs = |name: &str| theirs.iter().find(|setting| setting.name == name);
-        for (name, ours) in &self.agreed {
-            let theirs = of_theirs(name).map_or("not set", |setting| &setting.value);
-            if theirs != ours {
-                let own = self.store;
-                let theirs: String = theirs.chars().take(SHOWN_MAX).collect();
-                return Some(format!("{name} {theirs:?}, {own} {ours:?}: all need the same"));
+        let own = self.store;
+        for v1::Setting { name, value } in &self.agreed {
+            let theirs = named(theirs, name).map_or("not set", |setting| &setting.value);
+            if theirs != value {
+                let theirs = shown(theirs);
+                return Some(format!("{name} {theirs:?}, {own} {value:?}: all need the same"));
             }
         }
-        let is_ours = |setting: &&v1::Setting| self.agreed.iter().any(|of| of.0 == setting.name);
-        let unknown = theirs.iter().find(|setting| !is_ours(setting))?;
-        let name: String = unknown.name.chars().take(SHOWN_MAX).collect();
-        Some(format!("a setting {name:?} of which {} does not know", self.store))
+        let unknown = theirs.iter().find(|setting| named(&self.agreed, &setting.name).is_none())?;
+        Some(format!("a setting {:?} of which {own} does not know", shown(&unknown.name)))
     }
+}
+
+fn named<'a>(settings: &'a [v1::Setting], name: &str) -> Option<&'a v1::Setting> {
+    settings.iter().find(|setting| setting.name == name)
+}
+
+/// As much of a stranger's words as is said again.
+fn shown(said: &str) -> String {
+    said.chars().take(SHOWN_MAX).collect()
 }
 
 #[cfg(test)]
@@ -104,8 +106,12 @@ mod tests {
         StoreId::new(id).unwrap()
     }
 
+    fn setting(name: &str, value: &str) -> v1::Setting {
+        v1::Setting { name: name.to_owned(), value: value.to_owned() }
+    }
+
     fn me(cluster: u64, id: u64) -> Me {
-        let agreed = vec![("timeout".to_owned(), "1s".to_owned())];
+        let agreed = vec![setting("timeout", "1s")];
         Me { cluster: ClusterId::new(cluster).unwrap(), store: store(id), agreed }
     }
 
@@ -139,12 +145,8 @@ mod tests {
             refusal(|hello| hello.from_store = 1, None),
             "hello from s1, which is this store"
         );
-        let other = |name: &str, value: &str| v1::Setting {
-            name: name.to_owned(),
-            value: value.to_owned(),
-        };
         assert_eq!(
-            refusal(|hello| hello.agreed = vec![other("timeout", "2s")], None),
+            refusal(|hello| hello.agreed = vec![setting("timeout", "2s")], None),
             "s2 has timeout \"2s\", s1 \"1s\": all need the same"
         );
         assert_eq!(
@@ -152,11 +154,11 @@ mod tests {
             "s2 has timeout \"not set\", s1 \"1s\": all need the same"
         );
         assert_eq!(
-            refusal(|hello| hello.agreed.push(other("lease", "off")), None),
+            refusal(|hello| hello.agreed.push(setting("lease", "off")), None),
             "s2 has a setting \"lease\" of which s1 does not know"
         );
         let long =
-            refusal(|hello| hello.agreed = vec![other("timeout", &"\n".repeat(1 << 16))], None);
+            refusal(|hello| hello.agreed = vec![setting("timeout", &"\n".repeat(1 << 16))], None);
         assert!(long.len() < 256, "{} bytes are said again", long.len());
         let absent = me(7, 1).check(Some(v1::Bundle::default()), None).unwrap_err();
         assert_eq!(absent.message(), "the first message is no hello");

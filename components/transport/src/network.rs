@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use multiraft::{Inbox, Transport};
-use proto::crib::raft::v1::peers_server::PeersServer;
+use proto::crib::raft::v1::{self, peers_server::PeersServer};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
@@ -106,7 +106,9 @@ impl Network {
         resolver: Arc<dyn Resolver>,
     ) -> Result<Network, StartError> {
         config.validate().map_err(StartError::Config)?;
-        let me = Me { cluster: identity.0, store: identity.1, agreed: config.agreed.clone() };
+        let agreed = config.agreed.iter().cloned();
+        let agreed = agreed.map(|(name, value)| v1::Setting { name, value }).collect();
+        let me = Me { cluster: identity.0, store: identity.1, agreed };
         let listen = |error| StartError::Listen { address: config.listen.clone(), error };
         let listener = TcpListener::bind(&config.listen).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;

@@ -27,16 +27,22 @@ pub(super) async fn carry_out(parts: &Arc<Parts>, order: Order) {
 
 async fn attempt(parts: &Arc<Parts>, order: Order) -> Result<String, String> {
     let id = GroupId::new(order.region_id).ok_or("region 0")?;
-    let state = parts.data.regions.get(id).ok_or("the region is not here")?;
     let epoch: Epoch = order.epoch.ok_or("an order without epoch")?.into();
-    if epoch != state.region.epoch {
-        return Err(format!("it is for epoch {epoch}, the region is at {}", state.region.epoch));
-    }
+    let state = meant(parts, id, epoch)?;
     match order.step.ok_or("an order of no kind")? {
         Step::TransferLeader(step) => transfer(parts, &state, &step).await,
         Step::ChangePeers(step) => change(parts, (id, epoch), &step).await,
         Step::Split(step) => split(parts, &state, step).await,
     }
+}
+
+/// The region that an order is for, as it is now.
+fn meant(parts: &Parts, id: GroupId, epoch: Epoch) -> Result<Arc<RegionState>, String> {
+    let state = parts.data.regions.get(id).ok_or("the region is not here")?;
+    if epoch != state.region.epoch {
+        return Err(format!("it is for epoch {epoch}, the region is at {}", state.region.epoch));
+    }
+    Ok(state)
 }
 
 async fn transfer(
@@ -86,9 +92,7 @@ async fn change(
     if status.applied < status.since {
         return Err(format!("{said}: another change is under way"));
     }
-    if parts.data.regions.get(id).is_none_or(|state| state.region.epoch != epoch) {
-        return Err(format!("{said}: the region has changed"));
-    }
+    meant(parts, id, epoch).map_err(|why| format!("{said}: {why}"))?;
     match parts.data.handle.change_since(id, status.since, changes).await {
         Outcome::Done => Ok(format!("membership changes: {said}")),
         Outcome::Refused(why) => Err(format!("{said}: {why}")),
