@@ -89,6 +89,7 @@ impl RegionError {
             | Refusal::Superseded
             | Refusal::Exists(_)
             | Refusal::Changed(_)
+            | Refusal::OutOfReach(_)
             | Refusal::Invalid(_) => RegionError::StaleCommand,
         }
     }

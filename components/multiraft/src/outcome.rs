@@ -59,6 +59,9 @@ pub enum Refusal {
     /// Another membership is in force than the one that was to be changed: that of this slot. Look
     /// again, and decide again.
     Changed(Index),
+    /// After this change the group could not go on: too few of its voters would be in reach, and
+    /// this one is not, or has not caught up. Ask again when it has.
+    OutOfReach(PeerId),
     /// The request makes no sense.
     Invalid(&'static str),
     /// The store is stopping.
@@ -120,6 +123,9 @@ impl fmt::Display for Refusal {
             Refusal::Destroyed(peer) => write!(f, "the group was here as {peer}, and is destroyed"),
             Refusal::Changed(since) => {
                 write!(f, "the membership has changed: that of slot {since} is in force")
+            }
+            Refusal::OutOfReach(peer) => {
+                write!(f, "the group could not go on then: {peer} is not in reach or caught up")
             }
             Refusal::Invalid(why) => write!(f, "{why}"),
             Refusal::Stopping => write!(f, "the store is stopping"),

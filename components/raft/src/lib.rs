@@ -153,6 +153,7 @@ mod peer;
 mod progress;
 mod promise;
 pub mod quorum;
+mod reach;
 mod rng;
 mod sleep;
 mod status;

@@ -60,6 +60,9 @@ impl Handle {
     ///
     /// It changes whichever membership is in force, which may be another than the caller has seen:
     /// [`Handle::change_since`] is for what was decided by that.
+    ///
+    /// A change after which no majority of the voters would take entries, as far as the leader
+    /// hears, is refused as [`Refusal::OutOfReach`]: a newcomer begins as a learner.
     pub fn change(&self, group: GroupId, changes: Vec<(Change, Option<StoreId>)>) -> Pending {
         self.ask(group, 0, |token| Event::Change { group, token, since: None, changes })
     }

@@ -108,6 +108,9 @@ impl Shard {
             group.learn_home(peer, target);
         }
         let changes: Vec<Change> = changes.iter().map(|&(change, _)| change).collect();
+        if let Some(peer) = self.groups[&id].core.stalled_by(now, &changes) {
+            return self.refuse(token, Refusal::OutOfReach(peer));
+        }
         self.ask(now, id, token, Input::Change(&changes));
     }
 

@@ -139,3 +139,69 @@ fn change_of_a_membership_that_is_in_force_no_more_is_refused() {
     assert_eq!(change(&mut world, since, remove, None), refused, "it was for the one before");
     assert_eq!(change(&mut world, now, remove, None), Outcome::Done);
 }
+
+/// Changes the membership of the first test group as asked at store 1.
+fn change(world: &mut World, changes: &[Change]) -> Outcome {
+    let changes = changes.iter().map(|&change| (change, None)).collect();
+    let token = world.ask(1, |group, token| Event::Change { group, token, since: None, changes });
+    world.run(200);
+    world.answers(token)[0].clone()
+}
+
+#[test]
+fn change_after_which_the_group_could_not_go_on_is_refused() {
+    let mut world = World::led();
+    world.isolate(4);
+    world.change(1, Change::Set(peer(14), Seat::Learner), Some(4));
+    world.run(500);
+    let out_of_reach = |id| Outcome::Refused(Refusal::OutOfReach(peer(id)));
+    let promote = Change::Set(peer(14), Seat::Voter);
+    let (without_2, without_3) = (Change::Remove(peer(12)), Change::Remove(peer(13)));
+    // Never heard, and one of two.
+    assert_eq!(change(&mut world, &[promote, without_2, without_3]), out_of_reach(14));
+    // Heard until lately; it would be one of two, and nobody noticed but for its silence.
+    world.heal();
+    world.run(500);
+    world.part(1, 3);
+    world.part(2, 3);
+    world.run(500);
+    assert_eq!(change(&mut world, &[without_2]), out_of_reach(13));
+    // One that knows of no entry of the group's has not caught up.
+    let stranger = Change::Set(peer(24), Seat::Voter);
+    world.propose(1, "goes on");
+    world.run(200);
+    assert_eq!(world.state(1).len(), 1);
+    assert_eq!(world.peer_at(1, GROUP).expect("it lives").status().membership.1.len(), 4);
+    let newcomer = vec![(stranger, Some(store(3))), (without_3, None), (without_2, None)];
+    let token = world.ask(1, |group, token| Event::Change {
+        group,
+        token,
+        since: None,
+        changes: newcomer,
+    });
+    assert_eq!(world.answers(token), [out_of_reach(24)]);
+    // Whom the others can do without may vote or go, in reach or not.
+    assert_eq!(change(&mut world, &[promote]), Outcome::Done);
+    assert_eq!(change(&mut world, &[without_3]), Outcome::Done);
+    world.run(500);
+    world.propose(1, "and on");
+    world.run(200);
+    assert_eq!(world.state(4), ["goes on", "and on"]);
+}
+
+#[test]
+fn members_of_a_group_at_rest_are_in_reach_while_their_stores_are_heard() {
+    let mut world = World::led();
+    world.beats_at = Some(types::Time::ZERO);
+    world.vouch();
+    world.run(2_000);
+    assert!(world.peer_at(1, GROUP).expect("it lives").status().is_asleep);
+    assert_eq!(change(&mut world, &[Change::Remove(peer(13))]), Outcome::Done);
+    // In the middle of a change there is no question yet what comes after the next.
+    world.change(1, Change::Set(peer(12), Seat::Learner), None);
+    let token = world.change(1, Change::Set(peer(12), Seat::Voter), None);
+    let [Outcome::Refused(Refusal::Raft(why))] = world.answers(token) else {
+        panic!("{:?}", world.answers(token))
+    };
+    assert!(matches!(why, raft::Refused::ChangeInFlight(_)), "{why}");
+}

@@ -273,3 +273,19 @@ fn read_of_a_peer_that_installs_is_refused() {
     world.run(2_000);
     assert_caught_up(&world);
 }
+
+#[test]
+fn one_that_waits_for_a_snapshot_is_not_counted_on() {
+    let mut world = with_third_behind();
+    world.loses_frames = true;
+    world.run(500);
+    let token = world.change(1, Change::Remove(peer(12)), None);
+    world.run(100);
+    assert_eq!(world.answers(token), [Outcome::Refused(Refusal::OutOfReach(peer(13)))]);
+    world.loses_frames = false;
+    world.run(3_000);
+    assert_caught_up(&world);
+    let token = world.change(1, Change::Remove(peer(12)), None);
+    world.run(100);
+    assert_eq!(world.answers(token), [Outcome::Done]);
+}
