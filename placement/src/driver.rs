@@ -8,6 +8,7 @@
 //!
 //! Invariant: whatever is answered comes from a `Lead` that began after a read of its term.
 
+mod heard;
 mod lead;
 mod planning;
 mod seats;
@@ -34,6 +35,7 @@ use crate::scheduler::Tally;
 use crate::state::{Command, FIRST_ID, Refused, Reply};
 use crate::tso::Oracle;
 
+pub(crate) use heard::{Heard, told};
 pub(crate) use lead::{Lead, Outbox};
 pub use seats::{changes, sitting};
 pub(crate) use stores::StoreError;

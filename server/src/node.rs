@@ -21,6 +21,7 @@
 mod birth;
 pub mod capacity;
 mod certificates;
+mod condition;
 mod figures;
 mod files;
 pub mod founders;

@@ -84,6 +84,19 @@ pub struct Store {
     pub seconds_left: Option<u64>,
     /// What it is for placement: `none learner member leader`.
     pub placement: &'static str,
+    /// The stores that it does not reach, as it says.
+    pub unreached: Vec<Unreached>,
+}
+
+/// A store that another one does not reach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unreached {
+    /// Which.
+    pub store: u64,
+    /// For how long.
+    pub seconds: u64,
+    /// Why, in words.
+    pub why: String,
 }
 
 /// A region.
@@ -228,7 +241,14 @@ impl From<v1::Store> for Store {
             regions_left: drains.then_some(of.regions_left),
             seconds_left: some(of.seconds_left).filter(|_| drains),
             placement,
+            unreached: of.unreached.into_iter().map(Unreached::from).collect(),
         }
+    }
+}
+
+impl From<v1::Unreached> for Unreached {
+    fn from(of: v1::Unreached) -> Unreached {
+        Unreached { store: of.store_id, seconds: of.seconds, why: of.why }
     }
 }
 

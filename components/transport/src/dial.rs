@@ -65,7 +65,7 @@ impl Dialer {
             }
             if opened.is_some() {
                 warn!(store = %lane.to, lane = ?lane.kind, %problem, "stream to store broke");
-            } else if lane.problem().as_ref() != Some(&problem) {
+            } else if lane.problem().is_none_or(|last| last.why != problem) {
                 // Said once while it stays the same.
                 warn!(store = %lane.to, lane = ?lane.kind, %problem, "store not reached");
             } else {

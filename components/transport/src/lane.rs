@@ -15,6 +15,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use multiraft::Parcel;
 use parking_lot::Mutex;
@@ -54,8 +55,18 @@ struct State {
     is_losing: bool,
     /// Who waits for something to take: the open stream, or else the lane's task.
     waiter: Option<Waker>,
-    /// Why the other store was not reached last, until it is.
-    problem: Option<String>,
+    /// Why the other store is not reached, until it is.
+    problem: Option<Problem>,
+}
+
+/// Why the other store is not reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    /// When it was reached for the last time, or tried for the first.
+    pub(crate) since: Instant,
+    /// When that last failed; `None` if it was not tried since the stream broke.
+    pub(crate) failed: Option<Instant>,
+    pub(crate) why: String,
 }
 
 impl Lane {
@@ -126,15 +137,18 @@ impl Lane {
 
     /// The stream ended, or could not be made. What waited is as old as that, and goes too: its
     /// groups are told and start anew.
-    pub(crate) fn broke(&self, problem: String) {
+    pub(crate) fn broke(&self, why: String) {
         let mut state = self.state.lock();
+        let now = Instant::now();
         // While a store stays away, that is said once; a stream that broke is news each time.
-        let is_news = state.is_open || !state.is_losing;
+        let was_open = state.is_open;
+        let is_news = was_open || !state.is_losing;
         state.stream += 1;
         state.is_open = false;
         state.is_losing = true;
         state.queue.clear();
-        state.problem = Some(problem);
+        let since = state.problem.as_ref().map_or(now, |problem| problem.since);
+        state.problem = Some(Problem { since, failed: (!was_open).then_some(now), why });
         let waiter = state.waiter.take();
         drop(state);
         if let Some(waiter) = waiter {
@@ -161,7 +175,7 @@ impl Lane {
     }
 
     /// Why the other store was not reached last; `None` if it was, or was never dialed.
-    pub(crate) fn problem(&self) -> Option<String> {
+    pub(crate) fn problem(&self) -> Option<Problem> {
         self.state.lock().problem.clone()
     }
 }

@@ -54,6 +54,7 @@ mod tls;
 use types::StoreId;
 
 pub use config::{BadConfig, Config, TlsFiles};
+pub use links::Unreached;
 pub use network::{Network, StartError, Traffic};
 pub use secure::{Io, Stream};
 pub use tls::{BadTls, Certificates, Port};

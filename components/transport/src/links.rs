@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use multiraft::{Parcel, Transport};
 use parking_lot::Mutex;
@@ -13,8 +14,22 @@ use types::StoreId;
 
 use crate::config::Config;
 use crate::dial::Dialer;
-use crate::lane::{Kind, Lane};
+use crate::lane::{Kind, Lane, Problem};
 use crate::queue::Bounds;
+
+/// How long a failure to reach a store counts. Longer than any wait between two attempts.
+const FORGET_AFTER: Duration = Duration::from_secs(30);
+
+/// A store that is not reached, though there is something to send to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreached {
+    /// Which.
+    pub store: StoreId,
+    /// Since when: when it was reached for the last time, or tried for the first.
+    pub span: Duration,
+    /// Why, in words for an operator.
+    pub why: String,
+}
 
 /// Where a store's parcels go.
 pub(crate) struct Links {
@@ -82,11 +97,18 @@ impl Links {
         }
     }
 
-    /// Why a store was not reached last.
-    pub(crate) fn problem(&self, store: StoreId) -> Option<String> {
+    /// The stores that are not reached though there is something to send.
+    pub(crate) fn unreached(&self) -> Vec<Unreached> {
         let state = self.state.lock();
-        let link = state.by_store.get(&store)?;
-        link.messages.problem().or_else(|| link.snapshots.problem())
+        let problem = |link: &Link| {
+            let lanes = [&link.messages, &link.snapshots];
+            lanes.into_iter().find_map(|lane| lane.problem().filter(is_current))
+        };
+        let found = state.by_store.iter().filter_map(|(&store, link)| {
+            let Problem { since, why, .. } = problem(link)?;
+            Some(Unreached { store, span: since.elapsed(), why })
+        });
+        found.collect()
     }
 
     /// Messages and frames that were dropped, as they could not wait.
@@ -116,6 +138,11 @@ impl Links {
         by_store.insert(to, link);
         Some(lane)
     }
+}
+
+/// Whether a store was tried lately. One that nothing is sent to any more is nobody's problem.
+fn is_current(problem: &Problem) -> bool {
+    problem.failed.is_some_and(|at| at.elapsed() < FORGET_AFTER)
 }
 
 impl Transport for Links {

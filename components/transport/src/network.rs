@@ -35,7 +35,7 @@ use crate::dial::{
     CONNECTION_WINDOW_BYTES, Dialer, HEADER_BYTES_MAX, LOCAL_RESETS_MAX, STREAM_WINDOW_BYTES,
 };
 use crate::hello::Me;
-use crate::links::Links;
+use crate::links::{Links, Unreached};
 use crate::serve::Service;
 use crate::tls::Certificates;
 
@@ -55,7 +55,7 @@ pub struct Network {
     stage: Stage,
 }
 
-/// What a network counts.
+/// What a network counts, and whom it does not reach.
 #[derive(Clone)]
 pub struct Traffic(Arc<Links>);
 
@@ -65,6 +65,12 @@ impl Traffic {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.0.dropped()
+    }
+
+    /// The stores that are not reached, though there is something to send to them. In no order.
+    #[must_use]
+    pub fn unreached(&self) -> Vec<Unreached> {
+        self.0.unreached()
     }
 }
 
@@ -207,7 +213,7 @@ impl Network {
         Arc::clone(&self.links) as Arc<dyn Transport>
     }
 
-    /// What it counts, for as long as anybody looks.
+    /// What it counts and whom it does not reach, for as long as anybody looks.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         Traffic(Arc::clone(&self.links))
@@ -217,13 +223,6 @@ impl Network {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// Why a store was not reached when it was dialed last, in words for an operator; `None` if it
-    /// was reached, or was never dialed.
-    #[must_use]
-    pub fn problem(&self, store: StoreId) -> Option<String> {
-        self.links.problem(store)
     }
 
     /// Cuts all connections. When it returns, nothing is delivered any more, and the inbox is no

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tonic::Status;
 use types::{StoreId, Term, Time};
 
+use super::Heard;
 use crate::clock::{Clock, wall_ms};
 use crate::config::Config;
 use crate::scheduler::seats::SeatFinding;
@@ -25,14 +26,6 @@ const EVENTS_MAX: usize = 1_024;
 
 /// Where orders for a store go.
 pub(crate) type Outbox = mpsc::Sender<Result<v1::ReportResponse, Status>>;
-
-/// What was heard of a store.
-#[derive(Clone, Debug)]
-pub(crate) struct Heard {
-    pub(crate) at: Time,
-    pub(crate) life: u64,
-    pub(crate) stats: v1::StoreStats,
-}
 
 /// What one leadership has observed.
 pub(crate) struct Lead {

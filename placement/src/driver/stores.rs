@@ -1,10 +1,8 @@
 //! Stores: joining, heartbeats, draining and removing.
 
-use proto::crib::placement::v1;
 use types::StoreId;
 
-use super::lead::Heard;
-use super::{Driver, Lead, Unavailable};
+use super::{Driver, Heard, Lead, Unavailable};
 use crate::scheduler::seats::{SeatFinding, Seats};
 use crate::scheduler::{DrainPlan, StoreState};
 use crate::state::{Command, Life, Refused, Reply, Store};
@@ -59,7 +57,7 @@ impl Driver {
         lead: &Lead,
         id: StoreId,
         store: Store,
-        heard: (u64, v1::StoreStats),
+        heard: Heard,
     ) -> Result<StoreState, StoreError> {
         let state = self.view.get();
         let known = state.stores.get(&id).ok_or(StoreError::Refused(Refused::NoStore(id)))?;
@@ -72,9 +70,12 @@ impl Driver {
         if *known != new {
             self.put_store(lead, new).await?;
         }
-        let (life, stats) = heard;
-        let heard = Heard { at: lead.clock.now(), life, stats };
-        let old = lead.heard.write().insert(id, heard);
+        let stats = heard.stats;
+        let old = {
+            let mut all = lead.heard.write();
+            let heard = heard.after(all.get(&id), lead.config.silent_after);
+            all.insert(id, heard)
+        };
         let is_news = old.is_none_or(|old| {
             old.stats.is_stopping != stats.is_stopping || old.stats.is_full != stats.is_full
         });

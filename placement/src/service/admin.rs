@@ -11,7 +11,7 @@ use types::{GroupId, KeyRange, StoreId, Time};
 
 use super::streams::Answers;
 use super::{Service, store_id};
-use crate::driver::{Driver, Lead};
+use crate::driver::{Driver, Lead, told};
 use crate::scheduler::seats::SeatFinding;
 use crate::scheduler::{Operator, StoreState};
 use crate::state::Life;
@@ -55,6 +55,7 @@ fn stores(driver: &Driver, lead: &Lead, with_removed: bool) -> Vec<v1::Store> {
             regions_left: if is_draining { tally.regions } else { 0 },
             seconds_left: 0,
             placement: driver.seat_of(id).into(),
+            unreached: heard.map_or_else(Vec::new, |heard| heard.unreached.to_vec()),
         }
     };
     wanted.map(store).collect()
@@ -105,6 +106,7 @@ impl Admin for Service {
                 problems.push(format!("store {} has no room", id.get()));
             }
         }
+        problems.extend(lead.unreached().iter().map(told));
         if let seats @ SeatFinding::Stuck { .. } = lead.seats() {
             problems.push(seats.to_string());
         }
@@ -271,6 +273,9 @@ impl Admin for Service {
                 let id = store_id(id)?;
                 let mut lines =
                     lead.with_cluster(|controller, cluster| controller.explain_store(cluster, id));
+                let is_about =
+                    |(by, of): &&(StoreId, v1::Unreached)| *by == id || of.store_id == id.get();
+                lines.extend(lead.unreached().iter().filter(is_about).map(told));
                 lines.extend(seat_lines(self.driver.seat_of(id), &lead.seats()));
                 lines
             }

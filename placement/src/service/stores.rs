@@ -1,5 +1,7 @@
 //! What stores say: that they join, that they are well, which regions they lead, that one splits.
 
+use std::mem;
+
 use proto::crib::placement::v1;
 use proto::crib::placement::v1::placement_server::Placement;
 use tokio::sync::mpsc;
@@ -9,7 +11,7 @@ use types::{ApiVersion, GroupId, StoreId};
 
 use super::streams::Answers;
 use super::{Service, store_id};
-use crate::driver::{Lead, StoreError};
+use crate::driver::{Heard, Lead, StoreError};
 use crate::state::{Life, Refused, Store};
 use crate::wire;
 
@@ -81,22 +83,23 @@ impl Placement for Service {
         &self,
         request: Request<v1::StoreHeartbeatRequest>,
     ) -> Result<Response<v1::StoreHeartbeatResponse>, Status> {
-        let of = request.into_inner();
+        let mut of = request.into_inner();
         let lead = self.lead(of.cluster_id)?;
         let id = store_id(of.store_id)?;
         let store = Store {
             id: Some(id),
             nonce: 0,
-            address: of.address,
-            http_address: of.http_address,
-            labels: labels(of.labels),
-            version: of.version,
+            address: mem::take(&mut of.address),
+            http_address: mem::take(&mut of.http_address),
+            labels: labels(mem::take(&mut of.labels)),
+            version: mem::take(&mut of.version),
             life: Life::Live,
         };
-        let heard = (of.life, of.stats.unwrap_or_default());
+        let book_version = of.book_version;
+        let heard = Heard::new(lead.clock.now(), of);
         let state = self.driver.hear(&lead, id, store, heard).await?;
         let agreed = self.driver.view.get();
-        let is_new = agreed.book_version != of.book_version;
+        let is_new = agreed.book_version != book_version;
         let book = agreed.stores.values().filter(|_| is_new).map(wire::store_to).collect();
         Ok(Response::new(v1::StoreHeartbeatResponse {
             book,

@@ -12,7 +12,7 @@ use super::args::Store as Command;
 use super::connect::Target;
 use super::output::{Output, Table, bytes, seconds};
 use crate::errors::{self, Failure};
-use crate::view::Store;
+use crate::view::{Store, Unreached};
 
 /// How often a store that is waited for is looked at.
 const POLL: Duration = Duration::from_millis(500);
@@ -215,6 +215,9 @@ fn details(store: &Store) -> String {
         let about = store.seconds_left.map(|left| format!(", about {}", seconds(left)));
         text += &format!("drain      {left} replicas left{}\n", about.unwrap_or_default());
     }
+    for Unreached { store, seconds: span, why } in &store.unreached {
+        text += &format!("unreached  store {store} for {}: {why}\n", seconds(*span));
+    }
     // A line without a value, as of a store without labels, ends with its name.
     text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
@@ -241,6 +244,8 @@ mod tests {
         of.seconds_left = 150;
         of.labels.clear();
         of.set_placement(v1::PlacementSeat::Member);
+        let why = "connection refused".to_owned();
+        of.unreached = vec![v1::Unreached { store_id: 2, seconds: 9, why }];
         assert_eq!(
             details(&Store::from(of)),
             "store      3\nstate      draining\naddress    127.0.0.1:6713\n\
@@ -248,7 +253,8 @@ mod tests {
              life       1 (how often it was started)\nsilent     0 s\n\
              placement  holds a seat\nregions    5, leads 1\n\
              disk       1.5 MiB used, 60 GiB free of 100 GiB\n\
-             traffic    0 B/s written, 0 B/s read\ndrain      4 replicas left, about 2 min\n"
+             traffic    0 B/s written, 0 B/s read\ndrain      4 replicas left, about 2 min\n\
+             unreached  store 2 for 9 s: connection refused\n"
         );
     }
 

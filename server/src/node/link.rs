@@ -23,7 +23,7 @@ use client::{Finder, Tls};
 use parking_lot::Mutex;
 use proto::crib::placement::v1::placement_client::PlacementClient;
 use proto::crib::placement::v1::{
-    AskSplitRequest, JoinRequest, JoinResponse, Label, Order, RegionReport, StoreState, StoreStats,
+    AskSplitRequest, JoinRequest, JoinResponse, Label, Order, RegionReport, StoreState,
 };
 use proto::metapb;
 use tokio::sync::{Notify, mpsc, watch};
@@ -31,6 +31,8 @@ use tokio::time::{sleep, timeout};
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 use types::{ClusterId, GroupId, Region, StoreId};
+
+use super::condition::Condition;
 
 pub(crate) use book::Book;
 use waiting::Waiting;
@@ -188,10 +190,10 @@ impl Link {
     pub(crate) fn start(
         self: &Arc<Link>,
         heartbeat_every: Duration,
-        stats: impl Fn() -> StoreStats + Send + 'static,
+        look: impl Fn() -> Condition + Send + 'static,
     ) -> mpsc::Receiver<Order> {
         let (send, orders) = mpsc::channel(ORDERS_MAX);
-        tokio::spawn(heartbeat::run(Arc::clone(self), heartbeat_every, stats));
+        tokio::spawn(heartbeat::run(Arc::clone(self), heartbeat_every, look));
         tokio::spawn(reporting::run(Arc::clone(self), send));
         orders
     }

@@ -10,7 +10,6 @@ use kv::{Edge, Regions};
 use multiraft::{OnFatal, OpenError, Store};
 use placement::state;
 use placement::{Driver, StateView};
-use proto::crib::placement::v1::StoreStats;
 use proto::tikvpb::tikv_server::TikvServer;
 use storage::Engine;
 use tokio::net::TcpListener;
@@ -23,6 +22,7 @@ use transport::{Certificates, Network, StartError};
 use types::{ApiVersion, GroupId, StoreId};
 
 use super::birth::{self, Birth};
+use super::condition::Condition;
 use super::figures::Figures;
 use super::link::{Book, Link, Me};
 use super::machines::NodeMachines;
@@ -319,9 +319,9 @@ impl Running {
     /// Starts what goes on by itself.
     pub(super) async fn spawn_tasks(&self, config: &Config, birth: &Birth) -> Vec<JoinHandle<()>> {
         let parts = &self.parts;
-        let told = Arc::clone(parts);
-        let stats = move || stats(&told);
-        let mut orders = parts.link.start(config.placement.heartbeat_interval.get(), stats);
+        let (of, traffic) = (Arc::clone(parts), self.network.traffic());
+        let look = move || Condition::of(&of, &traffic);
+        let mut orders = parts.link.start(config.placement.heartbeat_interval.get(), look);
         let taker = Arc::clone(parts);
         let carried = tokio::spawn(async move {
             while let Some(order) = orders.recv().await {
@@ -384,20 +384,5 @@ impl Running {
         if let Err(why) = stopped.await {
             tracing::error!(%why, "the store did not stop in peace");
         }
-    }
-}
-
-fn stats(parts: &Parts) -> StoreStats {
-    let capacity = parts.data.room.capacity();
-    let health = parts.data.engine.health();
-    StoreStats {
-        capacity_bytes: capacity.total,
-        available_bytes: capacity.available,
-        used_bytes: health.table_bytes + health.memory_bytes,
-        regions: parts.data.regions.all().len() as u64,
-        leaders: parts.data.standings.led().len() as u64,
-        is_stopping: parts.is_stopping.load(Ordering::Relaxed),
-        is_full: parts.data.room.is_low(),
-        ..StoreStats::default()
     }
 }

@@ -173,12 +173,8 @@ fn change_after_which_the_group_could_not_go_on_is_refused() {
     assert_eq!(world.state(1).len(), 1);
     assert_eq!(world.peer_at(1, GROUP).expect("it lives").status().membership.1.len(), 4);
     let newcomer = vec![(stranger, Some(store(3))), (without_3, None), (without_2, None)];
-    let token = world.ask(1, |group, token| Event::Change {
-        group,
-        token,
-        since: None,
-        changes: newcomer,
-    });
+    let token =
+        world.ask(1, |group, token| Event::Change { group, token, since: None, changes: newcomer });
     assert_eq!(world.answers(token), [out_of_reach(24)]);
     // Whom the others can do without may vote or go, in reach or not.
     assert_eq!(change(&mut world, &[promote]), Outcome::Done);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use transport::{Certificates, Config, TlsFiles};
 
-use crate::world::{Book, Node, PATIENCE, Told, groups, quick, store};
+use crate::world::{Book, Node, PATIENCE, Told, groups, quick};
 
 /// A directory of its own for each test, removed at its end.
 struct Directory(PathBuf);
@@ -111,7 +111,7 @@ fn dialer_without_certificate_or_of_a_foreign_signer_refused() {
 fn refused(one: &Node, two: &Node, why: &str) {
     one.send(2, groups([66]));
     assert_eq!(one.next(), Told::Lost(2));
-    let problem = one.network.problem(store(2)).unwrap();
+    let problem = one.problem(2).unwrap();
     let start = format!("s2 at {}: ", two.network.address());
     assert!(problem.starts_with(&start) && problem.contains(why), "{problem}");
 }

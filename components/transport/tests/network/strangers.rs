@@ -9,7 +9,7 @@ use proto::crib::raft::v1;
 use transport::Config;
 
 use crate::fake::{FakeDialer, FakeStore, VERSION, hello};
-use crate::world::{Book, Node, PATIENCE, Told, groups, quick, store};
+use crate::world::{Book, Node, PATIENCE, Told, groups, quick};
 
 #[test]
 fn dialer_whose_hello_does_not_fit_refused_with_the_reason() {
@@ -50,7 +50,7 @@ fn stores_that_have_an_agreed_setting_otherwise_do_not_talk() {
     let (one, two, three) = (start(1, "1s"), start(2, "2s"), start(3, "1s"));
     two.send(1, groups([66]));
     assert_eq!(two.next(), Told::Lost(1));
-    let problem = two.network.problem(store(1)).unwrap_or_default();
+    let problem = two.problem(1).unwrap_or_default();
     let why = r#"s2 has timeout \"2s\", s1 \"1s\": all need the same"#;
     assert!(problem.contains(why), "{problem}");
     // Had anything been delivered, it would come before this.
@@ -73,7 +73,7 @@ fn process_whose_answer_does_not_fit_is_handed_nothing() {
         book.write(2, squatter.address);
         one.send(2, groups([66]));
         assert_eq!(one.next(), Told::Lost(2));
-        let problem = one.network.problem(store(2));
+        let problem = one.problem(2);
         assert_eq!(problem, Some(format!("s2 at {}: {reason}", squatter.address)));
         one.network.shutdown();
         let Ok(first) = squatter.heard.recv_timeout(PATIENCE) else { panic!("it was not dialed") };
@@ -91,7 +91,7 @@ fn store_at_the_address_of_another_is_handed_nothing() {
     book.write(2, three.network.address());
     one.send(2, groups([66]));
     assert_eq!(one.next(), Told::Lost(2));
-    let problem = one.network.problem(store(2)).unwrap();
+    let problem = one.problem(2).unwrap();
     assert!(problem.contains("hello to store 2, this is s3"), "{problem}");
     one.send(3, groups([1]));
     assert_eq!(three.next(), Told::Delivered(1, groups([1])));

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use multiraft::{
@@ -117,8 +118,33 @@ fn store_restarted_at_another_port_is_found_again() {
     let two = Node::start(2, &book);
     one.reach(&two, 2);
     two.reach(&one, 1);
-    assert_eq!(one.network.problem(store(2)), None);
+    assert_eq!(one.problem(2), None);
     drop(squatter);
+}
+
+#[test]
+fn store_that_goes_is_unreached_since_then_once_there_is_something_to_say_to_it() {
+    let book = Arc::new(Book::default());
+    let (one, two) = (Node::start(1, &book), Node::start(2, &book));
+    one.reach(&two, 2);
+    two.network.shutdown();
+    assert_eq!(one.next(), Told::Lost(2));
+    let gone = Instant::now();
+    let traffic = one.network.traffic();
+    assert_eq!(traffic.unreached(), [], "nobody wanted anything of it");
+    let found = loop {
+        one.send(2, groups([1]));
+        if let Some(found) = traffic.unreached().pop() {
+            break found;
+        }
+        std::thread::yield_now();
+    };
+    assert!(found.store == store(2) && found.why.contains("refused"), "{found:?}");
+    let (before, found) = (gone.elapsed(), traffic.unreached().pop().expect("it stays away"));
+    assert!(found.span >= before, "{found:?}: counted from the last attempt");
+    let two = Node::start(2, &book);
+    one.reach(&two, 2);
+    assert_eq!(traffic.unreached(), []);
 }
 
 #[test]

@@ -143,6 +143,12 @@ impl Node {
         numbers
     }
 
+    /// Why a store is not reached.
+    pub(crate) fn problem(&self, id: u64) -> Option<String> {
+        let unreached = self.network.traffic().unreached();
+        unreached.into_iter().find(|of| of.store == store(id)).map(|of| of.why)
+    }
+
     /// Says something to `to` until it hears that, as a group would.
     pub(crate) fn reach(&self, to: &Node, id: u64) {
         let tries = u64::try_from(PATIENCE.as_millis()).unwrap() / 20;
@@ -154,7 +160,7 @@ impl Node {
                 Err(error) => panic!("{error}"),
             }
         }
-        panic!("store {id} was not reached: {:?}", self.network.problem(store(id)));
+        panic!("store {id} was not reached: {:?}", self.problem(id));
     }
 }
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use proto::crib::placement::v1::StoreHeartbeatRequest;
 use proto::crib::placement::v1::placement_client::PlacementClient;
-use proto::crib::placement::v1::{StoreHeartbeatRequest, StoreStats};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Link;
+use crate::node::condition::Condition;
 
-pub(super) async fn run(link: Arc<Link>, every: Duration, stats: impl Fn() -> StoreStats) {
+pub(super) async fn run(link: Arc<Link>, every: Duration, look: impl Fn() -> Condition) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -17,15 +18,15 @@ pub(super) async fn run(link: Arc<Link>, every: Duration, stats: impl Fn() -> St
             _ = ticks.tick() => {}
             () = link.hurry.notified() => {}
         }
-        if let Err(why) = beat(&link, stats()).await {
+        if let Err(why) = beat(&link, look()).await {
             tracing::debug!(why, "no heartbeat");
             // Another may lead by now: once more, and then with the next tick.
-            let _ = beat(&link, stats()).await;
+            let _ = beat(&link, look()).await;
         }
     }
 }
 
-async fn beat(link: &Link, stats: StoreStats) -> Result<(), String> {
+async fn beat(link: &Link, is: Condition) -> Result<(), String> {
     let me = &link.me;
     let request = StoreHeartbeatRequest {
         cluster_id: me.cluster.get(),
@@ -34,9 +35,10 @@ async fn beat(link: &Link, stats: StoreStats) -> Result<(), String> {
         http_address: me.http_address.clone(),
         labels: me.labels.clone(),
         version: me.version.clone(),
-        stats: Some(stats),
+        stats: Some(is.stats),
         book_version: link.book.version(),
         life: me.life,
+        unreached: is.unreached,
     };
     let ask = |channel| async move { PlacementClient::new(channel).store_heartbeat(request).await };
     let answer = link.ask(ask).await?;

@@ -225,7 +225,9 @@ impl Node {
             }
             "problem" => {
                 let store = StoreId::new(id()?).ok_or("no store is 0")?;
-                Ok(format!("problem {}", self.network.problem(store).unwrap_or_default()))
+                let unreached = self.network.traffic().unreached();
+                let problem = unreached.into_iter().find(|of| of.store == store);
+                Ok(format!("problem {}", problem.map(|of| of.why).unwrap_or_default()))
             }
             _ => Err(format!("{verb} is no request")),
         }

@@ -48,6 +48,14 @@ impl Node {
         }
     }
 
+    /// The same with one setting otherwise, `key=value`.
+    #[must_use]
+    pub fn with(&self, setting: &str) -> Node {
+        let mut twin = self.twin();
+        twin.args.extend(["--set".to_owned(), setting.to_owned()]);
+        twin
+    }
+
     /// The command that runs it.
     #[must_use]
     pub fn command(&self) -> Command {

@@ -50,6 +50,32 @@ async fn commands_answer_and_end_with_their_codes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn node_whose_settings_others_do_not_share_is_named_with_the_setting() {
+    let cluster = Cluster::start(options("otherwise")).await;
+    let client = cluster.client().await;
+    let node = cluster.node(2);
+    let id = store_of(&client, &node.address).await.id;
+    node.kill();
+    let otherwise = node.with("raft.lease=false");
+    otherwise.start();
+    let said = cluster::crib::until("a status that says what it is", async || {
+        let said = crib(&cluster, &["status", "--exit-code"]).await;
+        // Who dials whom first is chance: both say the same of each other.
+        let is_told = said.out.contains(&format!("has not reached store {id} for"))
+            && said.out.contains(&format!("store {id} has not reached"))
+            && said.out.contains("has raft.lease");
+        (said.code == Some(7) && is_told).then_some(said)
+    })
+    .await;
+    assert!(said.out.contains("NOT HEALTHY"), "{said:?}");
+    let said = ends(&cluster, 0, &["explain", "store", &id.to_string()]).await;
+    assert!(said.out.contains("has raft.lease"), "{said:?}");
+    otherwise.kill();
+    node.start();
+    ends(&cluster, 0, &["status", "--exit-when-healthy", "--timeout", "60s"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn status_ends_with_seven_while_a_store_is_silent_and_four_when_nobody_answers() {
     let cluster = Cluster::start(options("unwell")).await;
     let client = cluster.client().await;
