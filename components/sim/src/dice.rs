@@ -63,6 +63,8 @@ pub(crate) enum Stream {
     /// What is odd at a store, in each of its lives; and what it is made to do oddly.
     Odd(usize),
     OddMoves,
+    /// When settings change, and which node starts again when.
+    Times,
 }
 
 /// All streams of a run.
@@ -131,6 +133,7 @@ impl Stream {
             Stream::Leases => (32, 0, 0),
             Stream::Hushes => (33, 0, 0),
             Stream::Connections => (34, 0, 0),
+            Stream::Times => (35, 0, 0),
         };
         kind << 48 | (one as u64) << 24 | other as u64
     }

@@ -78,6 +78,8 @@ pub enum Class {
     Drains,
     /// Stores that join later.
     Joins,
+    /// Settings that change from life to life.
+    Times,
     /// A site of odd behaviour.
     Odd(Site),
 }
@@ -156,6 +158,7 @@ impl Class {
             Class::Absence => "absence",
             Class::Drains => "drains",
             Class::Joins => "joins",
+            Class::Times => "times",
             Class::Odd(site) => site.name(),
         }
     }

@@ -26,6 +26,11 @@ fn fixed_seeds_hold_and_reach_everything_that_is_counted() {
 }
 
 #[test]
+fn replica_whose_acquaintances_all_left_asks_those_that_placement_names() {
+    run(&Run::of(3_839)).unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
 fn same_seed_gives_the_same_run() {
     let first = run(&Run::of(3)).expect("it holds");
     assert_eq!(first, run(&Run::of(3)).expect("it holds"));
@@ -39,6 +44,7 @@ const PLANTED: [(Planted, Range<u64>, &str); Planted::ALL.len()] = [
     (Planted::LeaseKept, 0..100, "operations are linearizable"),
     (Planted::PledgesNeverVoid, 100..200, "leases are exclusive"),
     (Planted::PledgesCountedLate, 0..100, "leases are exclusive"),
+    (Planted::PromisesForgotten, 0..200, "leases are exclusive"),
     (Planted::ReadUngranted, 0..60, "operations are linearizable"),
     (Planted::ChildWithoutData, 0..60, "replicas are the same"),
     (Planted::CutElsewhere, 0..60, "replicas are the same"),

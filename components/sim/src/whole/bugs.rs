@@ -7,6 +7,8 @@ use bytes::Bytes;
 use kv::command::{Action, Command};
 use kv::{Reply, encode_record, record_key};
 use multiraft::{Body, Parcel};
+use prost::Message as _;
+use proto::crib::store::v1::Identity;
 use raft::Pledge;
 use storage::{Batch, Cf, Durability, Engine, View};
 use types::{Region, StoreId, Time};
@@ -38,6 +40,8 @@ pub enum Planted {
     WriteLeftOut,
     /// A snapshot may come whatever is in its place.
     AdmittedAnyway,
+    /// A store forgets at a restart for how long it may have promised not to vote.
+    PromisesForgotten,
     /// Only the first window of timestamps of a leadership is saved.
     WindowNotSaved,
     /// A new leader of placement gives timestamps by its clock alone.
@@ -64,7 +68,7 @@ pub enum Planted {
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 23] = [
+    pub const ALL: [Planted; 24] = [
         Planted::EpochUnchecked,
         Planted::NotStill,
         Planted::ReadUngranted,
@@ -77,6 +81,7 @@ impl Planted {
         Planted::RangeNotClipped,
         Planted::WriteLeftOut,
         Planted::AdmittedAnyway,
+        Planted::PromisesForgotten,
         Planted::WindowNotSaved,
         Planted::WindowIgnored,
         Planted::IdsReused,
@@ -163,9 +168,23 @@ impl Planted {
                 crate::Bug::TombstoneLost.at_start(&*engine);
                 engine
             }
+            Planted::PromisesForgotten => {
+                forget_promises(&*engine);
+                engine
+            }
             _ => engine,
         }
     }
+}
+
+fn forget_promises(engine: &dyn Engine) {
+    // A store without an identity has promised nothing, and one whose disk fails does not start.
+    let Ok(Some(value)) = engine.get(Cf::Meta, b"i") else { return };
+    let mut identity = Identity::decode(&*value).expect("written by a store");
+    identity.promised_ns = 0;
+    let mut batch = Batch::new();
+    batch.put(Cf::Meta, b"i", &identity.encode_to_vec());
+    let _ = engine.write(&batch, Durability::Buffered);
 }
 
 /// An engine that syncs nothing.

@@ -38,6 +38,9 @@ impl World<'_> {
             let wait = self.dice.of(Stream::Pauses).between((50 * MS, 3_000 * MS));
             self.hosts[at].node.paused_until = Time(self.agenda.now().0 + wait);
         }
+        if self.strikes(Stream::Times, self.plan.resets).is_some() {
+            self.change_times();
+        }
         self.move_oddly();
         if self.dice.of(Stream::Healing).chance(30) {
             let at = self.dice.nth(Stream::Healing, self.hosts.len());
@@ -86,21 +89,31 @@ impl World<'_> {
         if self.hosts[at].node.up.is_none() {
             return;
         }
-        self.stop(at);
         if is_kill {
-            // The process alone: what it gave to the system stays.
-            self.tally.add(Kind::Kill, 1);
-            let all = self.hosts[at].node.disk.unsynced();
-            self.hosts[at].node.disk.crash(Crash::Keep(all));
-            // Its system closes what it had open.
-            (0..self.hosts.len()).for_each(|other| self.break_connection(other, at));
+            self.kill(at);
         } else {
+            self.stop(at);
             self.tally.add(Kind::PowerLoss, 1);
             self.lose_power(at);
         }
         self.say(|world| format!("{} crashes", world.hosts[at].node.id));
         let wait = self.dice.of(Stream::Starts(at)).between((MS, 2_500 * MS));
         self.after(wait, Happening::Start { at });
+    }
+
+    /// The process of a store ends, and that alone: what it gave to the system stays. Returns
+    /// whether there was one.
+    pub(crate) fn kill(&mut self, at: usize) -> bool {
+        if self.hosts[at].node.up.is_none() {
+            return false;
+        }
+        self.stop(at);
+        self.tally.add(Kind::Kill, 1);
+        let all = self.hosts[at].node.disk.unsynced();
+        self.hosts[at].node.disk.crash(Crash::Keep(all));
+        // Its system closes what it had open.
+        (0..self.hosts.len()).for_each(|other| self.break_connection(other, at));
+        true
     }
 
     /// A store whose disk failed beside its groups stops.

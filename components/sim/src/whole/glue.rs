@@ -24,6 +24,7 @@ const BEAT_EVERY: u64 = 300 * MS;
 const LOOK_EVERY: u64 = 200 * MS;
 const TELL_EVERY: u64 = 500 * MS;
 const MEASURE_EVERY: u64 = 200 * MS;
+const STRAYS_EVERY: u64 = 15_000 * MS;
 const TELL_LOAD_EVERY: u64 = 2_000 * MS;
 const TELL_ALL_EVERY: u64 = 10_000 * MS;
 const LEADER_PATIENCE: u64 = 1_200 * MS;
@@ -95,6 +96,7 @@ impl World<'_> {
             (due(&mut glue.beat_at, BEAT_EVERY), due(&mut glue.look_at, LOOK_EVERY));
         let tells = due(&mut glue.tell_at, TELL_EVERY) || std::mem::take(&mut glue.is_urgent);
         let measures = due(&mut glue.measure_at, MEASURE_EVERY);
+        let seeks_strays = due(&mut glue.strays_at, STRAYS_EVERY);
         if beats {
             self.beat(at);
         }
@@ -106,6 +108,9 @@ impl World<'_> {
         }
         if tells {
             self.send_reports(at);
+        }
+        if seeks_strays {
+            self.look_for_strays(at);
         }
         self.member_chores(at);
     }

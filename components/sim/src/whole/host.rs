@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kv::Regions;
-use multiraft::{Config, Grant, Machines, Standing};
+use multiraft::{Grant, Machines, Standing};
 use parking_lot::Mutex;
 use placement::StateView;
 use placement::table::RegionReport;
@@ -16,6 +16,7 @@ use super::check::Checks;
 use super::machines::HostMachines;
 use super::member::Member;
 use super::splits::Cutting;
+use super::times::Times;
 use crate::node::{Node, Running};
 use crate::odd::Odd;
 
@@ -33,6 +34,8 @@ pub(crate) struct Host {
     pub glue: Option<Glue>,
     /// Whom it takes for placement's leader, by its place.
     pub toward: usize,
+    /// Which of the settings it has in this life, see [`super::times::Times`].
+    pub times: usize,
 }
 
 /// What a store that runs knows beside its groups.
@@ -55,6 +58,9 @@ pub(crate) struct Glue {
     pub look_at: Time,
     pub tell_at: Time,
     pub measure_at: Time,
+    pub strays_at: Time,
+    /// Replicas that looked like nobody's the last time.
+    pub strays: BTreeSet<GroupId>,
     /// When it last heard of placement's leader.
     pub beaten_at: Time,
     /// The first regions were begun, or need not be.
@@ -82,7 +88,7 @@ pub(crate) struct Stream {
 
 /// What a store is opened with.
 pub(crate) struct Opening<'a> {
-    pub config: &'a Arc<Config>,
+    pub times: &'a Times,
     pub api: ApiVersion,
     pub checks: &'a Arc<Mutex<Checks>>,
     pub bug: Option<Planted>,
@@ -99,6 +105,8 @@ impl Host {
     pub(crate) fn start(&mut self, now: Time, with: &Opening<'_>, odd: Odd) -> Result<(), String> {
         let Some(store) = self.store else { return Ok(()) };
         self.node.life += 1;
+        self.times = with.times.wanted;
+        let config = with.times.config();
         let engine = MemoryEngine::open(self.node.disk.clone()).map_err(|why| why.to_string())?;
         let engine: Arc<dyn Engine> = Arc::new(engine);
         let engine = match with.bug {
@@ -111,7 +119,7 @@ impl Host {
         let machines: Arc<dyn Machines> = Arc::new(machines);
         let clock = self.node.clock(now);
         let identity = (with.cluster, store);
-        let mut opened = multiraft::open(with.config, &engine, &machines, identity, clock)
+        let mut opened = multiraft::open(config, &engine, &machines, identity, clock)
             .map_err(|why| why.to_string())?;
         if let Some((group, why)) = opened.damaged.first() {
             return Err(format!("group {group} is set aside: {why}"));
@@ -134,11 +142,13 @@ impl Host {
             look_at: now,
             tell_at: now,
             measure_at: now,
+            strays_at: now,
+            strays: BTreeSet::new(),
             beaten_at: now,
             is_born: !is_founder,
             member: Some(Member::default()),
         });
-        let parts = (Arc::clone(with.config), engine, machines);
+        let parts = (Arc::clone(config), engine, machines);
         self.node.up = Some(Running::new(&mut opened, parts, clock, (None, odd)));
         Ok(())
     }

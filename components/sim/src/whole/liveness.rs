@@ -31,6 +31,9 @@ impl World<'_> {
             if let Some(up) = &mut host.node.up {
                 up.odd.calm();
             }
+            if self.hosts[at].times != self.times.wanted {
+                self.kill(at);
+            }
             self.start(at);
         }
         let end = Time(self.agenda.now().0 + PATIENCE);

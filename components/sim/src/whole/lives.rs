@@ -20,7 +20,7 @@ impl World<'_> {
         // A monotonic clock begins anew with the machine.
         self.hosts[at].node.ahead = self.dice.of(Stream::Starts(at)).below(1_000_000) * MS;
         let with = Opening {
-            config: &self.config,
+            times: &self.times,
             api: self.plan.api,
             checks: &self.checks,
             bug: self.bug,

@@ -12,11 +12,12 @@
 //! timers. It takes the same steps in the same order; each file names what it stands for.
 //!
 //! A run has two phases, as there: *safety*, in which stores crash, are cut off, stand still, stay
-//! away until they are replaced, join and are drained; and *liveness*, in which everything heals.
+//! away until they are replaced, join, are drained, or start with other settings; and *liveness*,
+//! in which everything heals.
 //!
-//! Reading order: `plan` · `words`: what is sent · `world` · `host`, `glue`, `orders`, `serving`: a
-//! store · `member`, `leading`, `seats`: placement · `client`: a client · `check`: what must
-//! hold · `bugs`.
+//! Reading order: `plan` · `words`: what is sent · `world` · `host`, `glue`, `orders`, `serving`,
+//! `strays`: a store · `member`, `leading`, `seats`: placement · `client`: a client · `faults`,
+//! `times`: what goes wrong · `check`: what must hold · `bugs`.
 
 mod bugs;
 mod check;
@@ -37,7 +38,9 @@ mod seats;
 mod serving;
 mod splits;
 mod stamps;
+mod strays;
 mod tally;
+mod times;
 mod words;
 mod world;
 

@@ -15,7 +15,7 @@ use crate::trim::{Class, Shape, Size, Trim, with_sites};
 
 /// What can be left out of a run.
 pub(crate) const SHAPE: Shape = Shape {
-    classes: &with_sites::<24, { 24 + SITES }>([
+    classes: &with_sites::<25, { 25 + SITES }>([
         Class::Crashes,
         Class::Cuts,
         Class::Stalls,
@@ -40,6 +40,7 @@ pub(crate) const SHAPE: Shape = Shape {
         Class::Scans,
         Class::RangeDeletes,
         Class::Stamps,
+        Class::Times,
     ]),
     sizes: &[(Size::Clients, 1), (Size::Keys, 1)],
 };
@@ -77,6 +78,8 @@ pub(crate) struct Plan {
     pub stalls: u64,
     pub pauses: u64,
     pub sync_faults: u64,
+    /// Mean time between changes of the settings that leases rest on; 0 for never.
+    pub resets: u64,
     /// When a store goes, and stays away until its replicas are given up.
     pub loses_at: Option<Time>,
     /// When a store begins to be drained.
@@ -148,6 +151,7 @@ impl Plan {
             },
             regions_max: usize::try_from(rng.between((8, 24))).expect("few"),
             small: rng.chance(300),
+            resets: if rng.chance(250) { 5_000 * MS } else { 0 },
             odd: Sites::default(),
         }
     }
@@ -166,6 +170,7 @@ impl Plan {
             (Class::Stalls, &mut self.stalls),
             (Class::Pauses, &mut self.pauses),
             (Class::SyncFaults, &mut self.sync_faults),
+            (Class::Times, &mut self.resets),
             (Class::Loss, &mut self.loss),
             (Class::Twice, &mut self.twice),
             (Class::Overtakes, &mut self.overtakes),

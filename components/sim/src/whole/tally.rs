@@ -92,12 +92,14 @@ pub enum Kind {
     Stall,
     /// Processes that stood still.
     Pause,
+    /// Settings that leases rest on that were changed.
+    OtherTimes,
     /// Regions whose replicas were compared.
     Compared,
 }
 
 /// How many kinds there are.
-const KINDS: usize = 44;
+const KINDS: usize = 45;
 
 impl Kind {
     /// All of them, with their names.
@@ -145,6 +147,7 @@ impl Kind {
         (Kind::Hush, "of groups alone"),
         (Kind::Stall, "stalls"),
         (Kind::Pause, "pauses"),
+        (Kind::OtherTimes, "settings changed"),
         (Kind::Compared, "regions compared"),
     ];
 }

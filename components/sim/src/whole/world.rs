@@ -21,6 +21,7 @@ use super::glue::Asked;
 use super::host::Host;
 use super::plan::{Plan, salted};
 use super::tally::{Kind, Tally};
+use super::times::Times;
 use super::words::{Message, Place, Request};
 use crate::agenda::Agenda;
 use crate::check::{Violation, leases};
@@ -94,6 +95,10 @@ pub(crate) enum Happening {
     Start {
         at: usize,
     },
+    /// It starts again with other settings.
+    Reset {
+        at: usize,
+    },
     Client {
         client: usize,
         serial: u64,
@@ -131,7 +136,7 @@ pub(crate) struct World<'a> {
     pub dice: Dice,
     pub hosts: Vec<Host>,
     pub clients: Vec<Client>,
-    pub config: Arc<Config>,
+    pub times: Times,
     pub cluster: ClusterId,
     /// `links[a][b]`: what passes from host `a` to host `b`.
     pub links: Vec<Vec<Link>>,
@@ -164,7 +169,7 @@ impl<'a> World<'a> {
         let mut world = World {
             hosts,
             clients,
-            config: Arc::new(Config {
+            times: Times::new(Config {
                 undetermined_after: Duration::from_secs(1),
                 ..settings::config(plan.small)
             }),
@@ -252,7 +257,7 @@ impl<'a> World<'a> {
             return self.at(Time(until.0 + late), happening);
         }
         match happening {
-            Happening::Parcel { from, to, parcel } => {
+            Happening::Parcel { from, to, parcel } if self.agree(from, to) => {
                 let bug = self.bug;
                 self.with(to, None, |node, clock, wants| {
                     let parcel = match bug {
@@ -329,6 +334,7 @@ impl<'a> World<'a> {
                 Ok(())
             }),
             Happening::Start { at } => self.start(at),
+            Happening::Reset { at } => self.reset(at),
             Happening::Client { client, serial } => self.client_wakes(client, serial),
             Happening::Fault => self.fault(),
             Happening::Sample => self.sample(),
@@ -480,6 +486,7 @@ fn host(at: usize, plan: &Plan, rng: &mut Rng) -> Host {
         skew_ms: rng.below(30_000),
         away_until: Time::ZERO,
         glue: None,
+        times: 0,
         toward: 0,
     }
 }
