@@ -357,6 +357,7 @@ impl Peer {
         self.term = term;
         self.vote = None;
         self.verified = self.commit;
+        self.heard = self.commit;
         self.seen = Stamp(0);
         self.flags.clear(Flags::GRANT_OWED);
         self.flags.clear(Flags::ACK_OWED);

@@ -26,7 +26,7 @@ use crate::sleep::Beats;
 /// One member of one Raft group: a state machine without clock, disk or network.
 ///
 /// See the crate documentation for the contract. A follower at rest of a group of up to five
-/// members holds no heap memory of its own and is at most 256 bytes.
+/// members holds no heap memory of its own and is at most 264 bytes.
 #[derive(Debug)]
 pub struct Peer {
     pub(crate) config: Arc<Config>,
@@ -48,6 +48,9 @@ pub struct Peer {
     pub(crate) reported: Index,
     /// Follower: the log agrees with this term's leader up to here. Invariant: `≥ commit`.
     pub(crate) verified: Index,
+    /// Follower: the newest commit index that this term's leader told. What lies behind `verified`
+    /// is taken over when that reaches it.
+    pub(crate) heard: Index,
     /// Follower: the newest stamp from this term's leader.
     pub(crate) seen: Stamp,
 
@@ -73,7 +76,7 @@ pub(crate) enum Role {
     Leader(Box<Leader>),
 }
 
-const _: () = assert!(size_of::<Peer>() <= 256, "a host keeps 100,000 of these");
+const _: () = assert!(size_of::<Peer>() <= 264, "a host keeps 100,000 of these");
 
 impl Peer {
     /// Limits are others from now on; what goes beyond them already stays.
@@ -112,6 +115,7 @@ impl Peer {
             commit,
             reported: boot.applied,
             verified: commit,
+            heard: commit,
             seen: Stamp(0),
             promised_until,
             election_at: now,
@@ -420,9 +424,11 @@ impl Peer {
         });
     }
 
-    /// Takes over the leader's commit index, as far as the logs are known to agree.
+    /// Takes over the leader's commit index as far as the logs are known to agree, and the rest when
+    /// they are: the news may overtake its entries, and a leader that sleeps does not repeat it.
     pub(crate) fn commit_to(&mut self, leader_commit: Index) {
-        self.commit = self.commit.max(leader_commit.min(self.verified));
+        self.heard = self.heard.max(leader_commit);
+        self.commit = self.commit.max(self.heard.min(self.verified));
         self.forget_previous_membership();
     }
 
