@@ -424,8 +424,8 @@ impl Peer {
         });
     }
 
-    /// Takes over the leader's commit index as far as the logs are known to agree, and the rest when
-    /// they are: the news may overtake its entries, and a leader that sleeps does not repeat it.
+    /// Takes over the leader's commit index as far as the logs are known to agree, and the rest
+    /// when they are: the news may overtake its entries, and a leader that sleeps says it once.
     pub(crate) fn commit_to(&mut self, leader_commit: Index) {
         self.heard = self.heard.max(leader_commit);
         self.commit = self.commit.max(self.heard.min(self.verified));

@@ -32,7 +32,8 @@ impl Peer {
     pub fn stalled_by(&self, now: Time, changes: &[Change]) -> Option<PeerId> {
         let Role::Leader(leader) = &self.role else { return None };
         let ctx = self.ctx();
-        if ctx.membership.is_joint() {
+        let is_settled = ctx.commit >= self.membership_at.max(leader.first_own);
+        if leader.takes_entries(&ctx).is_err() || !is_settled || ctx.membership.is_joint() {
             return None;
         }
         let after: Membership = ctx.membership.enter_joint(changes).ok()?.leave_joint();

@@ -41,6 +41,8 @@ pub(crate) struct Host {
     pub(crate) commit: usize,
     /// Known to agree with the leader of `term`.
     verified: usize,
+    /// The newest commit index that the leader of the term told.
+    heard: usize,
 }
 
 const NOW: Time = Time(1_000_000);
@@ -100,6 +102,7 @@ impl Host {
             term: Term(0),
             commit: 0,
             verified: 0,
+            heard: 0,
         }
     }
 
@@ -123,6 +126,7 @@ impl Host {
             if message.term > self.term {
                 self.term = message.term;
                 self.verified = self.commit;
+                self.heard = self.commit;
             }
             self.model(&message.body, &cargo, theirs);
         }
@@ -155,7 +159,7 @@ impl Host {
                     }
                 }
                 self.verified = self.verified.max(slot(last));
-                self.commit = self.commit.max(slot(commit).min(self.verified));
+                self.commit_to(slot(commit));
             }
             (Body::Install { snapshot, .. }, Cargo::Snapshot(_)) => {
                 let at = slot(snapshot.index);
@@ -169,7 +173,7 @@ impl Host {
                 }
             }
             (Body::Beat { commit, .. }, _) => {
-                self.commit = self.commit.max(slot(commit).min(self.verified));
+                self.commit_to(slot(commit));
             }
             other => panic!("leaders here do not send {other:?}"),
         }
@@ -219,6 +223,11 @@ impl Host {
         self.receipts.push(write.receipt);
     }
 
+    fn commit_to(&mut self, told: usize) {
+        self.heard = self.heard.max(told);
+        self.commit = self.commit.max(self.heard.min(self.verified));
+    }
+
     /// What is committed up to `base`: the same in every log that reaches that far.
     fn log_at(&self, base: EntryId) -> Vec<Entry> {
         let log = self.log[..=slot(base.index)].to_vec();
@@ -255,7 +264,7 @@ impl Host {
         self.log = self.image.log.clone();
         (self.base, self.term) = (self.image.base, self.image.term);
         self.commit = slot(self.image.commit).max(self.base);
-        self.verified = self.commit;
+        (self.verified, self.heard) = (self.commit, self.commit);
     }
 
     /// Everything is written and told: nothing may be left that is not durable.
