@@ -51,6 +51,7 @@ impl World<'_> {
         if is_lost {
             return;
         }
+        let from = (from, self.hosts[at].times);
         for copy in fate.arrivals() {
             let time = self.arrival(Place::Host(at), Place::Host(to), copy);
             self.at(time, Happening::Parcel { from, to, parcel: parcel.clone() });
@@ -70,7 +71,8 @@ impl World<'_> {
             let body = Body::Removed(Index(1));
             let told = Parcel::Groups(vec![Envelope { group, from: peer, to: from, body }]);
             if answers {
-                self.after(MS, Happening::Parcel { from: to, to: at, parcel: told });
+                let from = (to, self.hosts[at].times);
+                self.after(MS, Happening::Parcel { from, to: at, parcel: told });
             }
         }
         Parcel::Groups(envelopes)

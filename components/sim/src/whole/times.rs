@@ -2,13 +2,12 @@
 //!
 //! Somebody changes them and starts the nodes again, one by one, though all of them should have
 //! been stopped: meanwhile stores with other settings do not talk to each other, as `transport`
-//! sees to.
+//! sees to. What was sent by a store that agreed with the receiver still arrives.
 
 use std::sync::Arc;
 
 use multiraft::Config;
 use raft::Lease;
-use types::StoreId;
 
 use super::tally::Kind;
 use super::world::{Happening, World};
@@ -69,11 +68,5 @@ impl World<'_> {
             let wait = self.dice.of(Stream::Times).between((MS, 100 * MS));
             self.after(wait, Happening::Start { at });
         }
-    }
-
-    /// Whether what a store has sent arrives at another.
-    pub(crate) fn agree(&self, from: StoreId, to: usize) -> bool {
-        let sender = self.place_of(from).map(|at| &self.hosts[at]);
-        sender.is_none_or(|sender| sender.times == self.hosts[to].times)
     }
 }

@@ -37,7 +37,7 @@ use crate::trim::Trim;
 /// Something that happens at an instant; to a store in one of its lives.
 pub(crate) enum Happening {
     Parcel {
-        from: StoreId,
+        from: (StoreId, usize),
         to: usize,
         parcel: Parcel,
     },
@@ -257,7 +257,7 @@ impl<'a> World<'a> {
             return self.at(Time(until.0 + late), happening);
         }
         match happening {
-            Happening::Parcel { from, to, parcel } if self.agree(from, to) => {
+            Happening::Parcel { from: (from, had), to, parcel } if had == self.hosts[to].times => {
                 let bug = self.bug;
                 self.with(to, None, |node, clock, wants| {
                     let parcel = match bug {
