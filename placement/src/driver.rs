@@ -35,7 +35,8 @@ use crate::scheduler::Tally;
 use crate::state::{Command, FIRST_ID, Refused, Reply};
 use crate::tso::Oracle;
 
-pub(crate) use heard::{Heard, told};
+use heard::Heard;
+pub(crate) use heard::{summary, told};
 pub(crate) use lead::{Lead, Outbox};
 pub use seats::{changes, sitting};
 pub(crate) use stores::StoreError;

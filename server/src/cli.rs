@@ -13,6 +13,7 @@ pub mod connect;
 mod kv;
 mod operator;
 pub mod output;
+mod placement;
 mod region;
 mod settings;
 pub mod status;
@@ -97,6 +98,7 @@ async fn ask(command: Command, target: &Target, output: &Output) -> Result<(), F
         Command::Store(command) => store::run(command, target, output).await,
         Command::Region(command) => region::run(command, target, output).await,
         Command::Operator(command) => operator::run(command, target, output).await,
+        Command::Placement(command) => placement::run(command, target, output).await,
         Command::Explain(command) => operator::explain(command, target, output).await,
         Command::Bench(_)
         | Command::Demo(_)

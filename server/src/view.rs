@@ -27,6 +27,8 @@ pub struct Status {
     pub placement_leader: Option<u64>,
     /// The stores of all its members.
     pub placement_stores: Vec<u64>,
+    /// How many members it is to have.
+    pub placement_seats: u32,
     /// Whether placement knows enough to plan.
     pub prepared: bool,
     /// How many regions.
@@ -199,6 +201,7 @@ impl From<v1::StatusResponse> for Status {
             replicas: of.replicas,
             placement_leader: some(of.placement_leader),
             placement_stores: of.placement_stores,
+            placement_seats: of.placement_seats,
             prepared: of.is_prepared,
             regions: of.regions,
             regions_without_leader: of.regions_without_leader,
@@ -380,6 +383,7 @@ pub(crate) mod tests {
             api_version: "v2".to_owned(),
             replicas: 3,
             placement_stores: vec![1, 2, 3],
+            placement_seats: 3,
             placement_leader: 1,
             stores: (1..4).map(|id| store(id, v1::StoreState::Up)).collect(),
             regions: 5,

@@ -110,6 +110,17 @@ impl Admin {
         self.call(Kind::Write, call).await.map(|_| ())
     }
 
+    /// Decides how many members placement is to have: 1, 3 or 5. It gets them one after the other.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error); [`Error::Refused`](crate::Error::Refused) if so many stores are
+    /// not up, in words.
+    pub async fn set_seats(&self, seats: u32) -> Result<()> {
+        let request = v1::SetSeatsRequest { cluster_id: self.cluster(), seats };
+        let call = |mut admin: AdminClient<Channel>| async move { admin.set_seats(request).await };
+        self.call(Kind::Write, call).await.map(|_| ())
+    }
+
     /// Takes an empty store out of the cluster, for good.
     ///
     /// # Errors

@@ -59,8 +59,9 @@ pub enum Refusal {
     /// Another membership is in force than the one that was to be changed: that of this slot. Look
     /// again, and decide again.
     Changed(Index),
-    /// After this change the group could not go on: too few of its voters would be in reach, and
-    /// this one is not, or has not caught up. Ask again when it has.
+    /// After this change the group could not go on: too few of its voters would take entries, and
+    /// this one does not, as it is out of reach, is no member yet, or waits for a snapshot. Ask
+    /// again when it does.
     OutOfReach(PeerId),
     /// The request makes no sense.
     Invalid(&'static str),
@@ -125,7 +126,7 @@ impl fmt::Display for Refusal {
                 write!(f, "the membership has changed: that of slot {since} is in force")
             }
             Refusal::OutOfReach(peer) => {
-                write!(f, "the group could not go on then: {peer} is not in reach or caught up")
+                write!(f, "the group could not go on then: {peer} takes no entries now")
             }
             Refusal::Invalid(why) => write!(f, "{why}"),
             Refusal::Stopping => write!(f, "the store is stopping"),

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use multiraft::{Parcel, Transport};
 use parking_lot::Mutex;
@@ -16,9 +16,6 @@ use crate::config::Config;
 use crate::dial::Dialer;
 use crate::lane::{Kind, Lane, Problem};
 use crate::queue::Bounds;
-
-/// How long a failure to reach a store counts. Longer than any wait between two attempts.
-const FORGET_AFTER: Duration = Duration::from_secs(30);
 
 /// A store that is not reached, though there is something to send to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +34,8 @@ pub(crate) struct Links {
     stores_max: usize,
     messages: Bounds,
     snapshots: Bounds,
+    /// How long a failure to reach a store counts: longer than any time between two.
+    forget_after: Duration,
     state: Mutex<State>,
 }
 
@@ -66,6 +65,7 @@ impl Links {
             stores_max: config.stores_max,
             messages: Bounds::of_messages(config),
             snapshots: Bounds::of_snapshots(config),
+            forget_after: config.handshake_timeout.saturating_mul(5) + config.backoff_max,
             state: Mutex::new(state),
         }
     }
@@ -97,15 +97,15 @@ impl Links {
         }
     }
 
-    /// The stores that are not reached though there is something to send.
+    /// The stores that are not reached though there is something to send, by what becomes of
+    /// messages: snapshots go the same way, and too rarely to tell. One that nothing is sent to any
+    /// more is nobody's problem.
     pub(crate) fn unreached(&self) -> Vec<Unreached> {
         let state = self.state.lock();
-        let problem = |link: &Link| {
-            let lanes = [&link.messages, &link.snapshots];
-            lanes.into_iter().find_map(|lane| lane.problem().filter(is_current))
-        };
+        let is_current = |at: &Instant| at.elapsed() < self.forget_after;
         let found = state.by_store.iter().filter_map(|(&store, link)| {
-            let Problem { since, why, .. } = problem(link)?;
+            let Problem { since, failed, why } = link.messages.problem()?;
+            failed.filter(is_current)?;
             Some(Unreached { store, span: since.elapsed(), why })
         });
         found.collect()
@@ -138,11 +138,6 @@ impl Links {
         by_store.insert(to, link);
         Some(lane)
     }
-}
-
-/// Whether a store was tried lately. One that nothing is sent to any more is nobody's problem.
-fn is_current(problem: &Problem) -> bool {
-    problem.failed.is_some_and(|at| at.elapsed() < FORGET_AFTER)
 }
 
 impl Transport for Links {

@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Most that a store may say of others, and most characters of a reason.
 const UNREACHED_MAX: usize = 64;
 const WHY_MAX: usize = 400;
+/// Most lines about that on one screen.
+const LINES_MAX: usize = 8;
 
 /// What was heard of a store.
 #[derive(Clone, Debug)]
@@ -36,11 +38,11 @@ pub(crate) struct Heard {
 impl Heard {
     /// A heartbeat that came now.
     pub(crate) fn new(now: Time, of: v1::StoreHeartbeatRequest) -> Heard {
-        let bounded = |mut of: v1::Unreached| {
-            if let Some((end, _)) = of.why.char_indices().nth(WHY_MAX) {
-                of.why.truncate(end);
-            }
-            of
+        // It came over a wire, perhaps from a stranger, and goes to somebody's terminal.
+        let shown = |c: char| if c.is_control() { ' ' } else { c };
+        let bounded = |of: v1::Unreached| v1::Unreached {
+            why: of.why.chars().map(shown).take(WHY_MAX).collect(),
+            ..of
         };
         Heard {
             at: now,
@@ -78,8 +80,10 @@ fn unreached(
     for &id in heard.keys() {
         let Some(says) = present(id) else { continue };
         for of in says.unreached.iter().filter(|of| of.seconds >= PATIENCE.as_secs()) {
-            let other = StoreId::new(of.store_id).and_then(present);
-            if other.is_some_and(|other| says.at >= other.since.after(PATIENCE)) {
+            let Some(other) = StoreId::new(of.store_id).and_then(present) else { continue };
+            let begun = Time(says.at.0.saturating_sub(of.seconds.saturating_mul(1_000_000_000)));
+            // It has been back for long enough, and lived on when it was not reached any more.
+            if says.at >= other.since.after(PATIENCE) && other.at >= begun.after(PATIENCE) {
                 found.push((id, of.clone()));
             }
         }
@@ -91,6 +95,24 @@ fn unreached(
 pub(crate) fn told((id, of): &(StoreId, v1::Unreached)) -> String {
     let v1::Unreached { store_id, seconds, why } = of;
     format!("store {} has not reached store {store_id} for {seconds} s: {why}", id.get())
+}
+
+/// The same for one screen: a line for each store that is not reached, and not too many.
+pub(crate) fn summary(all: &[(StoreId, v1::Unreached)]) -> Vec<String> {
+    let mut by_other: BTreeMap<u64, Vec<&(StoreId, v1::Unreached)>> = BTreeMap::new();
+    for one in all {
+        by_other.entry(one.1.store_id).or_default().push(one);
+    }
+    let more = by_other.len().saturating_sub(LINES_MAX);
+    let line = |(other, by): (&u64, &Vec<&(StoreId, v1::Unreached)>)| match by.len() - 1 {
+        0 => told(by[0]),
+        rest => format!("{}; nor have {rest} others reached store {other}", told(by[0])),
+    };
+    let mut lines: Vec<String> = by_other.iter().take(LINES_MAX).map(line).collect();
+    if more > 0 {
+        lines.push(format!("{more} further stores are not reached by some"));
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -138,27 +160,51 @@ mod tests {
         unreached(&stores, &heard, &config()).iter().map(told).collect()
     }
 
+    /// Heard since then, and for the last time then.
+    fn lived(since: u64, last: u64) -> Heard {
+        Heard { since: at(since), ..beat(last, 1, &[]) }
+    }
+
     #[test]
     fn stores_that_are_heard_and_do_not_reach_each_other_are_named() {
-        let said = "store 1 has not reached store 2 for 3 s: no way";
-        assert_eq!(found(3, beat(97, 1, &[]), StoreState::Up, 0), [said]);
-        assert_eq!(found(3, beat(97, 1, &[]), StoreState::Draining, 19), [said]);
-        // Not yet; only just back; silent here as well; removed.
-        for (seconds, since, state, silent) in [
-            (2, 97, StoreState::Up, 0),
-            (9, 98, StoreState::Up, 0),
-            (9, 60, StoreState::Draining, 20),
-            (9, 60, StoreState::Removed, 0),
+        let said =
+            |seconds: u64| format!("store 1 has not reached store 2 for {seconds} s: no way");
+        assert_eq!(found(3, lived(97, 100), StoreState::Up, 0), [said(3)]);
+        assert_eq!(found(9, lived(97, 94), StoreState::Draining, 19), [said(9)]);
+        // Not yet; only just back; silent here as well, by then or since then; removed.
+        for (seconds, (since, last), state, silent) in [
+            (2, (97, 100), StoreState::Up, 0),
+            (9, (98, 100), StoreState::Up, 0),
+            (9, (60, 100), StoreState::Draining, 20),
+            (9, (60, 93), StoreState::Up, 7),
+            (9, (60, 100), StoreState::Removed, 0),
         ] {
-            let none = found(seconds, beat(since, 1, &[]), state, silent);
-            assert_eq!(none, Vec::<String>::new(), "{seconds} {since} {state} {silent}");
+            let none = found(seconds, lived(since, last), state, silent);
+            assert_eq!(none, Vec::<String>::new(), "{seconds} {since} {last} {state} {silent}");
         }
+    }
+
+    #[test]
+    fn screen_has_a_line_for_each_store_and_not_too_many() {
+        let says = |by: u64, store_id| {
+            (id(by), v1::Unreached { store_id, seconds: 9, why: "no way".to_owned() })
+        };
+        let two = [says(1, 7), says(2, 7), says(3, 7), says(7, 1)];
+        let line = "store 7 has not reached store 1 for 9 s: no way";
+        let lines = summary(&two);
+        assert_eq!(lines[0], line);
+        assert!(lines.len() == 2 && lines[1].ends_with("; nor have 2 others reached store 7"));
+        let many: Vec<_> = (1..=20).map(|other| says(99, other)).collect();
+        let lines = summary(&many);
+        assert_eq!(lines.len(), LINES_MAX + 1);
+        assert_eq!(lines[LINES_MAX], "12 further stores are not reached by some");
+        assert_eq!(summary(&[]), Vec::<String>::new());
     }
 
     #[test]
     fn what_a_store_that_fell_silent_said_counts_no_more() {
         let stores = [info(1, StoreState::Disconnected, 20), info(2, StoreState::Up, 0)].into();
-        let heard = [(id(1), beat(100, 1, &[(2, 9)])), (id(2), beat(9, 1, &[]))].into();
+        let heard = [(id(1), beat(100, 1, &[(2, 9)])), (id(2), lived(9, 100))].into();
         assert_eq!(unreached(&stores, &heard, &config()), []);
     }
 
@@ -174,11 +220,13 @@ mod tests {
 
     #[test]
     fn what_a_store_says_of_others_is_bounded() {
-        let says = v1::Unreached { store_id: 2, seconds: 9, why: "ä".repeat(WHY_MAX + 1) };
+        let why = format!("\n{}", "ä".repeat(WHY_MAX));
+        let says = v1::Unreached { store_id: 2, seconds: 9, why };
         let unreached = vec![says; UNREACHED_MAX + 1];
         let request = v1::StoreHeartbeatRequest { unreached, ..Default::default() };
         let heard = Heard::new(at(1), request);
         assert_eq!(heard.unreached.len(), UNREACHED_MAX);
-        assert_eq!(heard.unreached[0].why.chars().count(), WHY_MAX);
+        let why = &heard.unreached[0].why;
+        assert!(why.chars().count() == WHY_MAX && why.starts_with(" ä"), "{why}");
     }
 }

@@ -1,5 +1,6 @@
 //! Stores: joining, heartbeats, draining and removing.
 
+use proto::crib::placement::v1;
 use types::StoreId;
 
 use super::{Driver, Heard, Lead, Unavailable};
@@ -57,7 +58,7 @@ impl Driver {
         lead: &Lead,
         id: StoreId,
         store: Store,
-        heard: Heard,
+        said: v1::StoreHeartbeatRequest,
     ) -> Result<StoreState, StoreError> {
         let state = self.view.get();
         let known = state.stores.get(&id).ok_or(StoreError::Refused(Refused::NoStore(id)))?;
@@ -70,11 +71,12 @@ impl Driver {
         if *known != new {
             self.put_store(lead, new).await?;
         }
-        let stats = heard.stats;
-        let old = {
+        let (old, stats) = {
             let mut all = lead.heard.write();
+            let heard = Heard::new(lead.clock.now(), said);
             let heard = heard.after(all.get(&id), lead.config.silent_after);
-            all.insert(id, heard)
+            let stats = heard.stats;
+            (all.insert(id, heard), stats)
         };
         let is_news = old.is_none_or(|old| {
             old.stats.is_stopping != stats.is_stopping || old.stats.is_full != stats.is_full
@@ -107,6 +109,25 @@ impl Driver {
     /// Takes back a drain.
     pub(crate) async fn undrain(&self, lead: &Lead, id: StoreId) -> Result<(), StoreError> {
         self.set_life(lead, id, Life::Live).await.map(|_| ())
+    }
+
+    /// Decides how many members placement is to have.
+    pub(crate) async fn set_seats(&self, lead: &Lead, seats: u32) -> Result<(), StoreError> {
+        let stores = lead.stores();
+        let up = stores.values().filter(|info| info.state == StoreState::Up).count();
+        if u32::try_from(up).is_ok_and(|up| up < seats) {
+            return Err(StoreError::Unwise(format!(
+                "each seat needs a store of its own: {seats} are wanted, {up} stores are up"
+            )));
+        }
+        match self.propose(&Command::SetSeats(seats)).await? {
+            Ok(Reply::Done) => {
+                lead.tell("placement", 0, format!("placement is to have {seats} members"));
+                Ok(())
+            }
+            Ok(other) => Err(Unavailable::Failed(format!("an odd reply: {other:?}")).into()),
+            Err(refused) => Err(StoreError::Refused(refused)),
+        }
     }
 
     /// Takes a store out of the cluster, for good.

@@ -11,7 +11,7 @@ use types::{GroupId, KeyRange, StoreId, Time};
 
 use super::streams::Answers;
 use super::{Service, store_id};
-use crate::driver::{Driver, Lead, told};
+use crate::driver::{Driver, Lead, summary, told};
 use crate::scheduler::seats::SeatFinding;
 use crate::scheduler::{Operator, StoreState};
 use crate::state::Life;
@@ -55,7 +55,7 @@ fn stores(driver: &Driver, lead: &Lead, with_removed: bool) -> Vec<v1::Store> {
             regions_left: if is_draining { tally.regions } else { 0 },
             seconds_left: 0,
             placement: driver.seat_of(id).into(),
-            unreached: heard.map_or_else(Vec::new, |heard| heard.unreached.to_vec()),
+            unreached: Vec::new(),
         }
     };
     wanted.map(store).collect()
@@ -106,7 +106,7 @@ impl Admin for Service {
                 problems.push(format!("store {} has no room", id.get()));
             }
         }
-        problems.extend(lead.unreached().iter().map(told));
+        problems.extend(summary(&lead.unreached()));
         if let seats @ SeatFinding::Stuck { .. } = lead.seats() {
             problems.push(seats.to_string());
         }
@@ -138,6 +138,7 @@ impl Admin for Service {
             operators,
             is_prepared,
             problems,
+            placement_seats: u32::try_from(state.seats()).unwrap_or(u32::MAX),
         }))
     }
 
@@ -147,7 +148,12 @@ impl Admin for Service {
     ) -> Answered<v1::ListStoresResponse> {
         let of = request.get_ref();
         let lead = self.lead(of.cluster_id)?;
-        let stores = stores(&self.driver, &lead, of.with_removed);
+        let mut stores = stores(&self.driver, &lead, of.with_removed);
+        for (id, unreached) in lead.unreached() {
+            if let Some(store) = stores.iter_mut().find(|store| store.id == id.get()) {
+                store.unreached.push(unreached);
+            }
+        }
         Ok(Response::new(v1::ListStoresResponse { stores }))
     }
 
@@ -204,6 +210,16 @@ impl Admin for Service {
         let lead = self.lead(of.cluster_id)?;
         self.driver.remove(&lead, store_id(of.store_id)?).await?;
         Ok(Response::new(v1::RemoveStoreResponse {}))
+    }
+
+    async fn set_seats(
+        &self,
+        request: Request<v1::SetSeatsRequest>,
+    ) -> Answered<v1::SetSeatsResponse> {
+        let of = request.get_ref();
+        let lead = self.lead(of.cluster_id)?;
+        self.driver.set_seats(&lead, of.seats).await?;
+        Ok(Response::new(v1::SetSeatsResponse {}))
     }
 
     async fn transfer_leader(

@@ -11,7 +11,7 @@ use types::{ApiVersion, GroupId, StoreId};
 
 use super::streams::Answers;
 use super::{Service, store_id};
-use crate::driver::{Heard, Lead, StoreError};
+use crate::driver::{Lead, StoreError};
 use crate::state::{Life, Refused, Store};
 use crate::wire;
 
@@ -96,8 +96,7 @@ impl Placement for Service {
             life: Life::Live,
         };
         let book_version = of.book_version;
-        let heard = Heard::new(lead.clock.now(), of);
-        let state = self.driver.hear(&lead, id, store, heard).await?;
+        let state = self.driver.hear(&lead, id, store, of).await?;
         let agreed = self.driver.view.get();
         let is_new = agreed.book_version != book_version;
         let book = agreed.stores.values().filter(|_| is_new).map(wire::store_to).collect();

@@ -27,6 +27,8 @@ pub enum Command {
     SaveWindow(Window),
     /// What was overwritten before this timestamp may be forgotten.
     RaiseSafePoint(u64),
+    /// Placement is to have so many members.
+    SetSeats(u32),
 }
 
 /// A window of timestamps that a leader wants to give from.
@@ -118,6 +120,7 @@ impl Command {
             &Command::RaiseSafePoint(safe_point) => {
                 What::RaiseSafePoint(v1::RaiseSafePoint { safe_point })
             }
+            &Command::SetSeats(seats) => What::SetSeats(v1::SetSeats { seats }),
         };
         v1::Command { what: Some(what) }.encode_to_vec()
     }
@@ -151,6 +154,7 @@ impl Command {
                 after_ms: of.after_ms,
             }),
             What::RaiseSafePoint(of) => Command::RaiseSafePoint(of.safe_point),
+            What::SetSeats(of) => Command::SetSeats(of.seats),
         })
     }
 }

@@ -10,6 +10,9 @@ use super::{
     STORES_MAX, State, Store, Window,
 };
 
+/// How many members placement may have: an even number outlives no more losses than one less.
+const SEATS: [u32; 3] = [1, 3, 5];
+
 impl State {
     /// Carries out what stands in the log, and says which records have changed. Bytes that are no
     /// command are refused like commands that cannot be carried out.
@@ -60,6 +63,16 @@ impl State {
                 self.safe_point = self.safe_point.max(safe_point);
                 changed.insert(Key::Numbers);
                 Ok(Reply::SafePoint(self.safe_point))
+            }
+            Command::SetSeats(seats) => {
+                if !SEATS.contains(&seats) {
+                    let why = format!("placement has {SEATS:?} members, not {seats}");
+                    return Err(Refused::Senseless(why));
+                }
+                let cluster = self.cluster.as_mut().ok_or(Refused::NotBootstrapped)?;
+                cluster.seats = seats;
+                changed.insert(Key::Cluster);
+                Ok(Reply::Done)
             }
         }
     }

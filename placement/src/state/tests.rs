@@ -64,6 +64,27 @@ fn cluster_is_born_once_and_nothing_is_done_before() {
 }
 
 #[test]
+fn placement_has_as_many_seats_as_were_decided_last() {
+    let mut state = State::default();
+    let early = apply(&mut state, &Command::SetSeats(3));
+    assert_eq!(early, Reply::Refused(Refused::NotBootstrapped));
+    let mut state = born();
+    assert_eq!(state.seats(), 2, "as the test's birth says");
+    assert_eq!(apply(&mut state, &Command::SetSeats(5)), Reply::Done);
+    assert_eq!(state.seats(), 5);
+    for seats in [0, 2, 4, 7, u32::MAX] {
+        let Reply::Refused(Refused::Senseless(why)) = apply(&mut state, &Command::SetSeats(seats))
+        else {
+            panic!("{seats} seats")
+        };
+        assert!(why.contains(&seats.to_string()), "{why}");
+    }
+    assert_eq!(state.seats(), 5);
+    let same = Command::decode(&Command::SetSeats(5).encode());
+    assert_eq!(same, Ok(Command::SetSeats(5)));
+}
+
+#[test]
 fn joining_twice_gives_the_same_id_and_removal_is_final() {
     let mut state = born();
     let join = |nonce, address| Command::PutStore(store(None, nonce, address));

@@ -100,6 +100,9 @@ pub enum Command {
     /// What placement is doing.
     #[command(subcommand, alias = "operators")]
     Operator(Operator),
+    /// Placement itself: how many stores it lives on.
+    #[command(subcommand)]
+    Placement(Placement),
     /// Why a region or a store is as it is; what an error means.
     #[command(subcommand)]
     Explain(Explain),
@@ -344,6 +347,21 @@ pub enum Store {
     Remove {
         /// Its id.
         id: u64,
+    },
+}
+
+/// Commands on placement.
+#[derive(Debug, Subcommand)]
+pub enum Placement {
+    /// Give placement so many seats, each on a store of its own: it goes on while fewer than half
+    /// of them are lost. A cluster has as many as it had founders, until this is said.
+    Seats {
+        /// How many: 1, 3 or 5.
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=5))]
+        count: u32,
+        /// Wait until they are taken.
+        #[arg(long)]
+        wait: bool,
     },
 }
 

@@ -94,6 +94,16 @@ pub(super) fn wrong(status: &Status) -> Vec<String> {
     lines
 }
 
+/// What to do about placement on one store, where there are enough for more.
+fn advice(status: &Status) -> &'static str {
+    let up = status.stores.iter().filter(|store| store.state == "up").count();
+    if status.placement_seats == 1 && up >= 3 {
+        "  (to outlive that store: crib placement seats 3)"
+    } else {
+        ""
+    }
+}
+
 fn text(status: &Status, output: &Output) -> String {
     let health = if status.healthy { "healthy" } else { "NOT HEALTHY" };
     let list = |ids: &[u64]| ids.iter().map(u64::to_string).collect::<Vec<String>>().join(", ");
@@ -102,12 +112,13 @@ fn text(status: &Status, output: &Output) -> String {
         .map_or_else(|| "no leader".to_owned(), |leader| format!("store {leader} leads"));
     let mut text = format!(
         "cluster    {}  {health}  api {}  replicas {}\n\
-         placement  {leader}  of stores {}{}\n\
+         placement  {leader}  of stores {}{}{}\n\
          regions    {}  without leader {}  under-replicated {}  operators {}\n\n",
         status.cluster_id,
         status.api_version,
         status.replicas,
         list(&status.placement_stores),
+        advice(status),
         if status.prepared { "" } else { "  still gathering" },
         status.regions,
         status.regions_without_leader,

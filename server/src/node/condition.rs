@@ -7,6 +7,9 @@ use transport::Traffic;
 
 use super::Parts;
 
+/// Most stores that are told as not reached.
+const UNREACHED_MAX: usize = 64;
+
 /// How a store is.
 pub(crate) struct Condition {
     pub(super) stats: StoreStats,
@@ -29,7 +32,11 @@ impl Condition {
             is_full: parts.data.room.is_low(),
             ..StoreStats::default()
         };
-        let unreached = traffic.unreached().into_iter().map(|of| Unreached {
+        let mut found = traffic.unreached();
+        // Stores that are gone for good are at the end, where some are left out.
+        found.sort_by_key(|of| of.span);
+        found.truncate(UNREACHED_MAX);
+        let unreached = found.into_iter().map(|of| Unreached {
             store_id: of.store.get(),
             seconds: of.span.as_secs(),
             why: of.why,

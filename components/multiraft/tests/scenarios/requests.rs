@@ -201,3 +201,14 @@ fn members_of_a_group_at_rest_are_in_reach_while_their_stores_are_heard() {
     };
     assert!(matches!(why, raft::Refused::ChangeInFlight(_)), "{why}");
 }
+
+#[test]
+fn change_that_is_refused_anyway_is_told_why() {
+    let mut world = World::led();
+    world.isolate(3);
+    world.run(500);
+    world.ask(1, |group, token| Event::Transfer { group, token, to: peer(12) });
+    let token = world.change(1, Change::Remove(peer(12)), None);
+    let handing = raft::Refused::Transferring(peer(12));
+    assert_eq!(world.answers(token), [Outcome::Refused(Refusal::Raft(handing))]);
+}

@@ -133,6 +133,7 @@ fn store_that_goes_is_unreached_since_then_once_there_is_something_to_say_to_it(
     let traffic = one.network.traffic();
     assert_eq!(traffic.unreached(), [], "nobody wanted anything of it");
     let found = loop {
+        assert!(gone.elapsed() < PATIENCE, "it is not noticed");
         one.send(2, groups([1]));
         if let Some(found) = traffic.unreached().pop() {
             break found;

@@ -7,6 +7,7 @@ use client::Client;
 use cluster::crib::{Cluster, Load, Node, store_of, until};
 use proto::crib::placement::v1::{PlacementSeat, StoreState};
 
+use crate::commands::{crib, ends};
 use crate::{options, with_regions};
 
 /// Stores that hold seats of placement, and the one that leads.
@@ -150,4 +151,52 @@ async fn cluster_starts_again_when_all_founders_have_left() {
     let kept = client.get("seats/before").await.expect("it is read");
     assert_eq!(kept.as_deref(), Some(&b"kept"[..]));
     client.put("seats/after", "served").await.expect("it is put");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cluster_that_began_with_one_node_outlives_it_when_placement_has_three_seats() {
+    let mut options = options("growth");
+    options.stores = 1;
+    // Regions have fewer replicas than they should until others join.
+    let cluster = Cluster::prepare(options).await;
+    cluster.node(0).start();
+    until("a node that answers", async || {
+        let said = crib(&cluster, &["kv", "put", "pier/0", "elm"]).await;
+        (said.code == Some(0)).then_some(())
+    })
+    .await;
+    let said = ends(&cluster, 1, &["placement", "seats", "3"]).await;
+    assert!(said.err.contains("3 are wanted"), "{said:?}");
+    ends(&cluster, 2, &["placement", "seats", "9"]).await;
+    let others = [cluster.add_joining(), cluster.add_joining()];
+    others.iter().for_each(|node| node.start());
+    // Regions follow, and placement does when it is told.
+    let whole = ["status", "--exit-when-healthy", "--timeout", "120s"];
+    let said = ends(&cluster, 0, &whole).await;
+    assert!(said.out.contains("crib placement seats 3"), "{said:?}");
+    let client = cluster.client().await;
+    assert_eq!(seats(&client).await.0.len(), 1);
+    let said = ends(&cluster, 0, &["placement", "seats", "3", "--wait", "--timeout", "120s"]).await;
+    assert!(said.out.contains("3 seats"), "{said:?}");
+    assert_eq!(seats(&client).await.0.len(), 3);
+    let said = ends(&cluster, 1, &["placement", "seats", "2"]).await;
+    assert!(said.err.contains("not 2"), "{said:?}");
+    cluster.wait_healthy().await;
+
+    let first = cluster.node(0);
+    let id = store_of(&client, &first.address).await.id;
+    let load = Load::start(&cluster).await;
+    load.more(100).await;
+    first.kill();
+    load.more(100).await;
+    until("another that leads placement", async || (seats(&client).await.1 != id).then_some(()))
+        .await;
+    ends(&cluster, 0, &["kv", "put", "pier/1", "oak"]).await;
+    first.start();
+    cluster.wait_healthy().await;
+
+    ends(&cluster, 0, &["placement", "seats", "1", "--wait", "--timeout", "120s"]).await;
+    assert_eq!(seats(&client).await.0.len(), 1);
+    load.finish(&cluster).await;
+    cluster.wait_healthy().await;
 }

@@ -234,6 +234,7 @@ noted! {
     drain_store: DrainStoreRequest => DrainStoreResponse;
     undrain_store: UndrainStoreRequest => UndrainStoreResponse;
     remove_store: RemoveStoreRequest => RemoveStoreResponse;
+    set_seats: SetSeatsRequest => SetSeatsResponse;
     transfer_leader: TransferLeaderRequest => TransferLeaderResponse;
     split_region: SplitRegionRequest => SplitRegionResponse;
     list_operators: ListOperatorsRequest => ListOperatorsResponse;
