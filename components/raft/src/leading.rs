@@ -14,7 +14,7 @@ use crate::leader::{LogSizes, Transfer};
 use crate::membership::{Change, Membership};
 use crate::message::{Body, Message, Pledge, Stamp};
 use crate::outbox::{Event, Outbox};
-use crate::peer::Peer;
+use crate::peer::{Peer, Role};
 use crate::sleep::Beats;
 
 impl Peer {
@@ -35,15 +35,20 @@ impl Peer {
     }
 
     pub(crate) fn change(&mut self, now: Time, changes: &[Change]) -> Result<Placed, Refused> {
-        let (not_leader, membership_at) = (Refused::NotLeader(self.leader), self.membership_at);
-        let Some((leader, ctx)) = self.leading() else { return Err(not_leader) };
-        leader.takes_entries(&ctx)?;
-        let settled_by = membership_at.max(leader.first_own);
-        if ctx.commit < settled_by || ctx.membership.is_joint() {
+        self.takes_change()?;
+        let joint = self.membership.enter_joint(changes).map_err(Refused::BadChange)?;
+        Ok(self.append_membership(now, joint))
+    }
+
+    /// Whether another membership may be appended now.
+    pub(crate) fn takes_change(&self) -> Result<(), Refused> {
+        let Role::Leader(leader) = &self.role else { return Err(Refused::NotLeader(self.leader)) };
+        leader.takes_entries(&self.ctx())?;
+        let settled_by = self.membership_at.max(leader.first_own);
+        if self.commit < settled_by || self.membership.is_joint() {
             return Err(Refused::ChangeInFlight(settled_by));
         }
-        let joint = ctx.membership.enter_joint(changes).map_err(Refused::BadChange)?;
-        Ok(self.append_membership(now, joint))
+        Ok(())
     }
 
     pub(crate) fn read(&mut self, now: Time, token: ReadToken) -> Result<Placed, Refused> {

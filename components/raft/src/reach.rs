@@ -32,10 +32,7 @@ impl Peer {
     pub fn stalled_by(&self, now: Time, changes: &[Change]) -> Option<PeerId> {
         let Role::Leader(leader) = &self.role else { return None };
         let ctx = self.ctx();
-        let is_settled = ctx.commit >= self.membership_at.max(leader.first_own);
-        if leader.takes_entries(&ctx).is_err() || !is_settled || ctx.membership.is_joint() {
-            return None;
-        }
+        self.takes_change().ok()?;
         let after: Membership = ctx.membership.enter_joint(changes).ok()?.leave_joint();
         let takes = |slot: usize| leader.reaches(&ctx, now, after.at(slot).id);
         if quorum::agreed(&after, |slot| u64::from(takes(slot))) == 1 {
