@@ -60,12 +60,14 @@ struct Link {
 impl Links {
     pub(crate) fn new(own: StoreId, config: &Config) -> Links {
         let state = State { phase: Phase::Bound, by_store: BTreeMap::new() };
+        // Dialing, the first answer and the hello have their bounds, and a little more.
+        let attempt = config.handshake_timeout.saturating_mul(5);
         Links {
             own,
             stores_max: config.stores_max,
             messages: Bounds::of_messages(config),
             snapshots: Bounds::of_snapshots(config),
-            forget_after: config.handshake_timeout.saturating_mul(5) + config.backoff_max,
+            forget_after: attempt.saturating_add(config.backoff_max),
             state: Mutex::new(state),
         }
     }
