@@ -36,7 +36,7 @@ use crate::state::{Command, FIRST_ID, Refused, Reply};
 use crate::tso::Oracle;
 
 use heard::Heard;
-pub(crate) use heard::{summary, told};
+pub(crate) use heard::{Said, summary, told};
 pub(crate) use lead::{Lead, Outbox};
 pub use seats::{changes, sitting};
 pub(crate) use stores::StoreError;
@@ -56,6 +56,13 @@ pub enum Unavailable {
     NotLeader(Option<(StoreId, String)>),
     /// It leads, or may lead, and could not do it now.
     Failed(String),
+}
+
+impl Unavailable {
+    /// The state answered what does not fit what it was asked.
+    fn odd(reply: &Reply) -> Unavailable {
+        Unavailable::Failed(format!("an odd reply: {reply:?}"))
+    }
 }
 
 /// What a node that is no member has heard of placement.

@@ -7,6 +7,7 @@
 mod index;
 mod state;
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -78,6 +79,16 @@ impl Regions {
     #[must_use]
     pub fn all(&self) -> Vec<Arc<RegionState>> {
         self.shared.index().all().cloned().collect()
+    }
+
+    /// Regions that serve here though this store is none of their members': their replicas may be
+    /// nobody's.
+    #[must_use]
+    pub fn strays(&self) -> BTreeSet<GroupId> {
+        let own = self.shared.config.store;
+        let index = self.shared.index();
+        let strays = index.all().filter(|state| state.region.peer_on(own).is_none());
+        strays.map(|state| state.region.id).collect()
     }
 
     /// The regions here that have keys of a range of engine keys, by ascending keys.

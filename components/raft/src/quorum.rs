@@ -60,6 +60,11 @@ pub fn agreed(membership: &Membership, value: impl Fn(usize) -> u64) -> u64 {
     }
 }
 
+/// Whether a majority of the voters (of each half) has what is asked for, by slot.
+pub(crate) fn is_met(membership: &Membership, has: impl Fn(usize) -> bool) -> bool {
+    agreed(membership, |slot| u64::from(has(slot))) == 1
+}
+
 fn agreed_half(membership: &Membership, half: impl Half, value: &impl Fn(usize) -> u64) -> u64 {
     let mut stack = [0; STACK];
     let mut heap;

@@ -6,7 +6,7 @@
 use types::{PeerId, Time};
 
 use crate::leader::{Ctx, Leader};
-use crate::membership::{Change, Membership};
+use crate::membership::Change;
 use crate::peer::{Peer, Role};
 use crate::progress::Mode;
 use crate::quorum;
@@ -33,9 +33,9 @@ impl Peer {
         let Role::Leader(leader) = &self.role else { return None };
         let ctx = self.ctx();
         self.takes_change().ok()?;
-        let after: Membership = ctx.membership.enter_joint(changes).ok()?.leave_joint();
+        let after = ctx.membership.enter_joint(changes).ok()?.leave_joint();
         let takes = |slot: usize| leader.reaches(&ctx, now, after.at(slot).id);
-        if quorum::agreed(&after, |slot| u64::from(takes(slot))) == 1 {
+        if quorum::is_met(&after, takes) {
             return None;
         }
         let silent = |&slot: &usize| after.is_voter(after.at(slot).id) && !takes(slot);

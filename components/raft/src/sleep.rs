@@ -89,10 +89,8 @@ impl Leader {
         let settled = |peer: &Progress| {
             peer.mode == Mode::Replicate && peer.matched == last && peer.acked >= self.quiet_since
         };
-        let quorum_supported = quorum::agreed(ctx.membership, |slot| {
-            u64::from(Some(slot) == own || self.progress[slot].supported)
-        });
-        quorum_supported == 1
+        let supported = |slot| Some(slot) == own || self.progress[slot].supported;
+        quorum::is_met(ctx.membership, supported)
             && others().any(|peer| peer.supported)
             && others().all(|peer| !peer.supported || settled(peer))
     }

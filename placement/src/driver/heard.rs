@@ -5,7 +5,6 @@
 //! is heard here, and has been for long enough that they would have reached it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use proto::crib::placement::v1;
@@ -23,8 +22,15 @@ const WHY_MAX: usize = 400;
 /// Most lines about that on one screen.
 const LINES_MAX: usize = 8;
 
+/// What a store says of itself in a heartbeat, beside where it is.
+pub(crate) struct Said {
+    pub(crate) life: u64,
+    pub(crate) stats: v1::StoreStats,
+    pub(crate) unreached: Vec<v1::Unreached>,
+}
+
 /// What was heard of a store.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Heard {
     pub(crate) at: Time,
     /// Since when it has been heard without a break, in this life.
@@ -32,12 +38,12 @@ pub(crate) struct Heard {
     pub(crate) life: u64,
     pub(crate) stats: v1::StoreStats,
     /// Whom it does not reach, as it says.
-    pub(crate) unreached: Arc<[v1::Unreached]>,
+    unreached: Vec<v1::Unreached>,
 }
 
 impl Heard {
     /// A heartbeat that came now.
-    pub(crate) fn new(now: Time, of: v1::StoreHeartbeatRequest) -> Heard {
+    pub(crate) fn new(now: Time, of: Said) -> Heard {
         // It came over a wire, perhaps from a stranger, and goes to somebody's terminal.
         let shown = |c: char| if c.is_control() { ' ' } else { c };
         let bounded = |of: v1::Unreached| v1::Unreached {
@@ -48,7 +54,7 @@ impl Heard {
             at: now,
             since: now,
             life: of.life,
-            stats: of.stats.unwrap_or_default(),
+            stats: of.stats,
             unreached: of.unreached.into_iter().take(UNREACHED_MAX).map(bounded).collect(),
         }
     }
@@ -134,12 +140,8 @@ mod tests {
             seconds,
             why: "no way".to_owned(),
         });
-        let request = v1::StoreHeartbeatRequest {
-            life,
-            unreached: unreached.collect(),
-            ..v1::StoreHeartbeatRequest::default()
-        };
-        Heard::new(at(secs), request)
+        let (stats, unreached) = (v1::StoreStats::default(), unreached.collect());
+        Heard::new(at(secs), Said { life, stats, unreached })
     }
 
     fn info(of: u64, state: StoreState, silent: u64) -> (StoreId, StoreInfo) {
@@ -223,8 +225,7 @@ mod tests {
         let why = format!("\n{}", "ä".repeat(WHY_MAX));
         let says = v1::Unreached { store_id: 2, seconds: 9, why };
         let unreached = vec![says; UNREACHED_MAX + 1];
-        let request = v1::StoreHeartbeatRequest { unreached, ..Default::default() };
-        let heard = Heard::new(at(1), request);
+        let heard = Heard::new(at(1), Said { life: 1, stats: Default::default(), unreached });
         assert_eq!(heard.unreached.len(), UNREACHED_MAX);
         let why = &heard.unreached[0].why;
         assert!(why.chars().count() == WHY_MAX && why.starts_with(" ä"), "{why}");

@@ -1,9 +1,8 @@
 //! Stores: joining, heartbeats, draining and removing.
 
-use proto::crib::placement::v1;
 use types::StoreId;
 
-use super::{Driver, Heard, Lead, Unavailable};
+use super::{Driver, Heard, Lead, Said, Unavailable};
 use crate::scheduler::seats::{SeatFinding, Seats};
 use crate::scheduler::{DrainPlan, StoreState};
 use crate::state::{Command, Life, Refused, Reply, Store};
@@ -47,7 +46,7 @@ impl Driver {
                 lead.look_at_stores(&self.view.get());
                 Ok(store)
             }
-            Ok(other) => Err(Unavailable::Failed(format!("an odd reply: {other:?}")).into()),
+            Ok(other) => Err(Unavailable::odd(&other).into()),
             Err(refused) => Err(StoreError::Refused(refused)),
         }
     }
@@ -58,7 +57,7 @@ impl Driver {
         lead: &Lead,
         id: StoreId,
         store: Store,
-        said: v1::StoreHeartbeatRequest,
+        said: Said,
     ) -> Result<StoreState, StoreError> {
         let state = self.view.get();
         let known = state.stores.get(&id).ok_or(StoreError::Refused(Refused::NoStore(id)))?;
@@ -125,7 +124,7 @@ impl Driver {
                 lead.tell("placement", 0, format!("placement is to have {seats} members"));
                 Ok(())
             }
-            Ok(other) => Err(Unavailable::Failed(format!("an odd reply: {other:?}")).into()),
+            Ok(other) => Err(Unavailable::odd(&other).into()),
             Err(refused) => Err(StoreError::Refused(refused)),
         }
     }

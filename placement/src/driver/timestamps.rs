@@ -107,7 +107,7 @@ impl Driver {
         let Some(window) = wanted else { return Ok(()) };
         match self.propose(&Command::SaveWindow(window)).await? {
             Ok(Reply::Window(held)) => self.oracle.lock().saved(held, window.term),
-            Ok(other) => return Err(Unavailable::Failed(format!("an odd reply: {other:?}"))),
+            Ok(other) => return Err(Unavailable::odd(&other)),
             Err(refused) => {
                 // A later leader has given timestamps: what is in memory is out of date.
                 self.oracle.lock().clear();

@@ -150,8 +150,8 @@ impl Admin for Service {
         let lead = self.lead(of.cluster_id)?;
         let mut stores = stores(&self.driver, &lead, of.with_removed);
         for (id, unreached) in lead.unreached() {
-            if let Some(store) = stores.iter_mut().find(|store| store.id == id.get()) {
-                store.unreached.push(unreached);
+            if let Ok(at) = stores.binary_search_by_key(&id.get(), |store| store.id) {
+                stores[at].unreached.push(unreached);
             }
         }
         Ok(Response::new(v1::ListStoresResponse { stores }))

@@ -1,7 +1,5 @@
 //! What stores say: that they join, that they are well, which regions they lead, that one splits.
 
-use std::mem;
-
 use proto::crib::placement::v1;
 use proto::crib::placement::v1::placement_server::Placement;
 use tokio::sync::mpsc;
@@ -11,7 +9,7 @@ use types::{ApiVersion, GroupId, StoreId};
 
 use super::streams::Answers;
 use super::{Service, store_id};
-use crate::driver::{Lead, StoreError};
+use crate::driver::{Lead, Said, StoreError};
 use crate::state::{Life, Refused, Store};
 use crate::wire;
 
@@ -83,22 +81,23 @@ impl Placement for Service {
         &self,
         request: Request<v1::StoreHeartbeatRequest>,
     ) -> Result<Response<v1::StoreHeartbeatResponse>, Status> {
-        let mut of = request.into_inner();
+        let of = request.into_inner();
         let lead = self.lead(of.cluster_id)?;
         let id = store_id(of.store_id)?;
         let store = Store {
             id: Some(id),
             nonce: 0,
-            address: mem::take(&mut of.address),
-            http_address: mem::take(&mut of.http_address),
-            labels: labels(mem::take(&mut of.labels)),
-            version: mem::take(&mut of.version),
+            address: of.address,
+            http_address: of.http_address,
+            labels: labels(of.labels),
+            version: of.version,
             life: Life::Live,
         };
-        let book_version = of.book_version;
-        let state = self.driver.hear(&lead, id, store, of).await?;
+        let stats = of.stats.unwrap_or_default();
+        let said = Said { life: of.life, stats, unreached: of.unreached };
+        let state = self.driver.hear(&lead, id, store, said).await?;
         let agreed = self.driver.view.get();
-        let is_new = agreed.book_version != book_version;
+        let is_new = agreed.book_version != of.book_version;
         let book = agreed.stores.values().filter(|_| is_new).map(wire::store_to).collect();
         Ok(Response::new(v1::StoreHeartbeatResponse {
             book,

@@ -23,10 +23,7 @@ pub(super) async fn run(parts: Arc<Parts>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let own = parts.data.store;
-        let all = parts.data.regions.all();
-        let strays = all.iter().filter(|state| state.region.peer_on(own).is_none());
-        let now: BTreeSet<GroupId> = strays.map(|state| state.region.id).collect();
+        let now = parts.data.regions.strays();
         for &id in now.intersection(&before) {
             match known(&parts, id).await {
                 Ok(Some(region)) => {

@@ -166,7 +166,7 @@ fn change_after_which_the_group_could_not_go_on_is_refused() {
     world.part(2, 3);
     world.run(500);
     assert_eq!(change(&mut world, &[without_2]), out_of_reach(13));
-    // One that knows of no entry of the group's has not caught up.
+    // One that is no member yet takes none.
     let stranger = Change::Set(peer(24), Seat::Voter);
     world.propose(1, "goes on");
     world.run(200);

@@ -1,8 +1,6 @@
 //! Stands for what a node does about replicas that may be nobody's: it asks placement whom their
 //! regions have. The question and its answer take no time here, and are lost where links are cut.
 
-use std::collections::BTreeSet;
-
 use multiraft::shard::Event;
 use types::{GroupId, PeerId, StoreId};
 
@@ -12,11 +10,8 @@ use super::world::World;
 impl World<'_> {
     /// Looks for strays; one that was there the last time too asks those whom placement names.
     pub(crate) fn look_for_strays(&mut self, at: usize) {
-        let host = &mut self.hosts[at];
-        let (Some(glue), Some(own)) = (&mut host.glue, host.store) else { return };
-        let all = glue.regions.all();
-        let strays = all.iter().filter(|state| state.region.peer_on(own).is_none());
-        let now: BTreeSet<GroupId> = strays.map(|state| state.region.id).collect();
+        let Some(glue) = &mut self.hosts[at].glue else { return };
+        let now = glue.regions.strays();
         let before = std::mem::replace(&mut glue.strays, now.clone());
         for &group in now.intersection(&before) {
             let Some(peers) = self.peers_by_placement(at, group) else { continue };

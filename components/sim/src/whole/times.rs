@@ -24,9 +24,9 @@ impl Times {
     /// The usual ones first; elections after a third of the time; no leases.
     pub(crate) fn new(usual: Config) -> Times {
         let with = |change: &dyn Fn(&mut raft::Config)| {
-            let mut raft = (*usual.raft).clone();
-            change(&mut raft);
-            Arc::new(Config { raft: Arc::new(raft), ..usual.clone() })
+            let mut config = usual.clone();
+            change(Arc::make_mut(&mut config.raft));
+            Arc::new(config)
         };
         let short = with(&|raft| {
             let third = raft.election_timeout / 3;
