@@ -92,6 +92,12 @@ impl Action {
             Action::DeleteRange(_) | Action::Split(_) => false,
         }
     }
+
+    /// Whether regions come into being with it.
+    #[must_use]
+    pub fn spawns(&self) -> bool {
+        matches!(self, Action::Split(_))
+    }
 }
 
 impl Command {

@@ -102,6 +102,8 @@ pub enum Done {
         bytes: u64,
         /// Set if a membership was among them.
         roster: Option<Box<AppliedRoster>>,
+        /// Set if groups came into being: by an entry from this one on.
+        spawned_from: Option<EntryId>,
     },
     /// The snapshot is the state now.
     Installed(Box<AppliedRoster>, EntryId),

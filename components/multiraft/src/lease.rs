@@ -7,7 +7,8 @@ use crate::pledges::Pledges;
 
 /// Until when a group's state can be read on this store without asking anyone (thesis §6.4.1): no
 /// other leader can have been elected before, and the state has everything that was answered under
-/// earlier leaders. What this one answers comes from the state itself.
+/// earlier leaders. What this one answers comes from the state itself, and so does what groups
+/// answer that one of its commands brought into being: before it is applied here there is no lease.
 ///
 /// A read that finds one after it was asked for, and then looks at the state, is linearizable,
 /// however long it takes until it looks: what another leader answers meanwhile is answered while

@@ -100,6 +100,8 @@ pub struct GroupStatus {
     pub is_asleep: bool,
     /// What the leader knows of the others: peer, durable up to there.
     pub matched: Vec<(PeerId, Index)>,
+    /// Members that the leader does not hear now, or whose stores say that they have no replica.
+    pub unheard: Vec<PeerId>,
     /// When it wants to be called next; `None` while nothing is timed.
     pub is_timed: bool,
 }

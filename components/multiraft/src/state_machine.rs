@@ -83,9 +83,11 @@ pub trait StateMachine: Send {
     }
 
     /// The groups that the last call of [`StateMachine::apply`] brought into being, each with a
-    /// peer on this store. What its machine needs to be opened was written into the batch of that
-    /// call; the groups begin with it or not at all. If such a peer has left this store before the
-    /// group came to it, [`Machines::destroy`] is called for it instead.
+    /// peer on this store, by commands that were proposed for that
+    /// ([`Handle::propose_spawn`](crate::Handle::propose_spawn)). What its machine needs to be
+    /// opened was written into the batch of that call; the groups begin with it or not at all. If
+    /// such a peer has left this store before the group came to it, [`Machines::destroy`] is called
+    /// for it instead.
     ///
     /// A machine that keeps its state elsewhere may bring a group into being again after a crash.
     /// It leaves alone what the group has in the engine by then; nothing comes of it.

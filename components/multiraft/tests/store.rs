@@ -232,7 +232,7 @@ fn group_that_a_command_spawned_takes_requests_as_soon_as_that_is_answered() {
         let members = (1..=3).map(|at| format!(" {}@{at}", child * 10 + at)).collect::<String>();
         let command = bytes::Bytes::from(format!("spawn {child}{members}"));
         let at = cluster.leader(1);
-        match cluster.handle(at).propose(group(1), command.clone()).wait() {
+        match cluster.handle(at).propose_spawn(group(1), command.clone()).wait() {
             Outcome::Applied { .. } => {
                 let outcome = cluster.handle(at).campaign(group(child)).wait();
                 let none = Outcome::Refused(Refusal::NoGroup(group(child)));

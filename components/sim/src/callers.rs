@@ -148,6 +148,7 @@ impl World<'_> {
             group,
             token,
             command: bytes,
+            spawns: false,
         });
     }
 

@@ -85,6 +85,7 @@ impl World<'_> {
             group: parent,
             token,
             command: bytes,
+            spawns: true,
         });
     }
 

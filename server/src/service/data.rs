@@ -217,7 +217,11 @@ impl Data {
         keys: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<(Reply, Index), Denied> {
         let (id, bytes) = (state.region.id, command.encode());
-        let proposed = pin!(Self::patiently(|| self.handle.propose(id, bytes.clone())));
+        let propose = || match command.action.spawns() {
+            true => self.handle.propose_spawn(id, bytes.clone()),
+            false => self.handle.propose(id, bytes.clone()),
+        };
+        let proposed = pin!(Self::patiently(propose));
         self.end(self.bounds.within(proposed).await, state, keys)
     }
 

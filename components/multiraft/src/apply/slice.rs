@@ -40,13 +40,14 @@ impl Applier {
             }
         }
         let slice = &entries[..count];
-        let roster = self.apply(group, slice, &mut tokens, out)?;
+        let (roster, spawned) = self.apply(group, slice, &mut tokens, out)?;
         let Some(last) = slice.last() else {
             return Err(ApplyError::Group(group, format!("entry {} is missing", range.start)));
         };
         let index = last.id.index;
         out.entries += count as u64;
-        let done = Done::Upto { index, bytes, roster: roster.map(Box::new) };
+        let spawned_from = slice.first().filter(|_| spawned).map(|first| first.id);
+        let done = Done::Upto { index, bytes, roster: roster.map(Box::new), spawned_from };
         out.applied.push(Applied { group, peer, done });
         if index.next() == range.end {
             return Ok(None);
@@ -60,14 +61,15 @@ impl Applier {
         Ok(Some(ApplyTask { group, peer, work }))
     }
 
-    /// Applies entries into the batch; returns the roster if it changed.
+    /// Applies entries into the batch; returns the roster if it changed, and whether groups came
+    /// into being.
     fn apply(
         &mut self,
         group: GroupId,
         slice: &[Entry],
         tokens: &mut VecDeque<(Index, Token)>,
         out: &mut ApplyOutput,
-    ) -> Result<Option<AppliedRoster>, ApplyError> {
+    ) -> Result<(Option<AppliedRoster>, bool), ApplyError> {
         let view = self.engine.view();
         let Applier { groups, batch, replies, .. } = self;
         let Some(machine) = groups.get_mut(&group) else {
@@ -114,10 +116,11 @@ impl Applier {
             disk::put_roster(batch, group, &machine.roster);
         }
         let roster = changed.then(|| machine.roster.clone());
+        let spawned = !spawns.is_empty();
         for spawn in spawns {
             self.spawn(spawn, out)?;
         }
-        Ok(roster)
+        Ok((roster, spawned))
     }
 
     /// A group begins with the batch. What is known of it on this store decides whether it does;

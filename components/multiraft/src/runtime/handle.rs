@@ -30,13 +30,30 @@ impl Handle {
 
     /// Proposes a command to a group that is led from here. Ends as `Applied` with the machine's
     /// reply, `Refused` (nothing was done), or `Undetermined`.
+    ///
+    /// Not for commands that bring groups into being: see [`Handle::propose_spawn`].
     pub fn propose(&self, group: GroupId, command: Bytes) -> Pending {
+        self.propose_as(group, command, false)
+    }
+
+    /// As [`Handle::propose`], for a command with which groups begin
+    /// ([`StateMachine::spawned`](crate::StateMachine::spawned)). They may answer for what was this
+    /// group's, so nobody has a [`Lease`] of it until the command is applied here.
+    ///
+    /// # Panics
+    /// A store that leads the group does, on its own threads, if groups begin with a command that
+    /// was proposed otherwise.
+    pub fn propose_spawn(&self, group: GroupId, command: Bytes) -> Pending {
+        self.propose_as(group, command, true)
+    }
+
+    fn propose_as(&self, group: GroupId, command: Bytes, spawns: bool) -> Pending {
         let bytes = command.len();
         if self.shared.is_full() {
             return refused(Refusal::Full);
         }
         self.shared.counters.proposals.fetch_add(1, Ordering::Relaxed);
-        self.ask(group, bytes, |token| Event::Propose { group, token, command })
+        self.ask(group, bytes, |token| Event::Propose { group, token, command, spawns })
     }
 
     /// Asks for the right to read: once it ends as `Readable`, the state that is applied here

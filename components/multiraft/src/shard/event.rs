@@ -40,6 +40,8 @@ pub enum Event {
         token: Token,
         /// What.
         command: Bytes,
+        /// Whether it brings groups into being.
+        spawns: bool,
     },
     /// A caller wants to read what was written before now.
     Read {

@@ -44,6 +44,8 @@ pub(crate) struct Group {
     pub begins: Option<Box<Beginning>>,
     /// What whoever watches was told last: term and leader.
     pub told: (Term, Option<PeerId>),
+    /// The last command that this peer proposed to bring groups into being.
+    pub fence: Option<EntryId>,
     /// Whether readers were told a lease last.
     pub is_leased: bool,
     /// What this peer pledged last.
@@ -123,6 +125,7 @@ impl Group {
             installing: Installing::No,
             begins: None,
             told: (Term(0), None),
+            fence: None,
             is_leased: false,
             pledged: None,
             absent: Vec::new(),
@@ -160,6 +163,10 @@ impl Group {
 
     /// What readers need not ask for. The state has the first entry of the term, and so everything
     /// that was answered before it.
+    ///
+    /// Groups that a command brings into being may answer for what was this group's, on stores that
+    /// apply it sooner than this one. So there is none from when such a command is proposed until
+    /// it is applied here; one of an earlier term comes before the first entry of this.
     pub(crate) fn grant(&self, now: Time) -> Option<Grant> {
         let first = self.core.first_own()?;
         if first > self.applied {
@@ -168,12 +175,24 @@ impl Group {
         let until = self.core.lease(now);
         let status = self.core.status();
         let (term, applied) = (status.term, self.applied);
+        if self.fence.is_some_and(|fence| fence.term == term && fence.index > applied) {
+            return None;
+        }
         let lease = Lease { term, said: now, until: until.unwrap_or(now), applied };
         let wanted = self.core.pledges_wanted(now);
         let pledged = status.peers().filter(|peer| status.membership.1.is_voter(peer.id));
         let by = pledged.filter_map(|peer| Some((self.home(peer.id)?, peer.progress.pledge)));
         let grant = Grant::new(lease, wanted, by);
         (until.is_some() || grant.has_pledges()).then_some(grant)
+    }
+
+    /// Commands from this entry on, which were applied now, brought groups into being. Who proposed
+    /// them must have said so.
+    pub(crate) fn assert_fenced(&self, from: EntryId) {
+        let is_own = self.leads() && from.term == self.core.status().term;
+        let is_fenced =
+            self.fence.is_some_and(|fence| fence.term == from.term && fence.index >= from.index);
+        assert!(!is_own || is_fenced, "group {}: groups came unannounced at {from}", self.id);
     }
 
     /// What this peer says to its leader with an answer: it is bound by it from now on. One that
@@ -329,7 +348,11 @@ impl Group {
         replies.extend(proposals.map(|(_, token)| (token, Outcome::Undetermined)));
     }
 
-    pub(crate) fn status(&self) -> GroupStatus {
+    pub(crate) fn status(&self, now: Time) -> GroupStatus {
+        let mut unheard = self.core.unheard(now);
+        let absent = self.absent.iter().copied().filter(|_| self.leads());
+        let absent: Vec<PeerId> = absent.filter(|peer| !unheard.contains(peer)).collect();
+        unheard.extend(absent);
         let status = self.core.status();
         let (since, membership) = status.membership;
         let membership: Membership = membership.clone();
@@ -349,6 +372,7 @@ impl Group {
             roster: roster.unwrap_or(Roster::unknown()),
             is_asleep: status.is_asleep,
             matched: status.peers().map(|peer| (peer.id, peer.progress.matched)).collect(),
+            unheard,
             is_timed: self.core.deadline().is_some(),
         }
     }

@@ -157,7 +157,9 @@ impl Shard {
     /// Something happened. What comes of it waits for [`Shard::drain`].
     pub fn handle(&mut self, now: Time, event: Event) {
         match event {
-            Event::Propose { group, token, command } => self.propose(now, group, token, command),
+            Event::Propose { group, token, command, spawns } => {
+                self.propose(now, group, token, (command, spawns));
+            }
             Event::Read { group, token } => self.read(now, group, token),
             Event::Change { group, token, since, changes } => {
                 self.change(now, (group, since), token, &changes);
@@ -166,7 +168,7 @@ impl Shard {
                 self.ask(now, group, token, Input::Transfer(to));
             }
             Event::Campaign { group, token } => self.ask(now, group, token, Input::Campaign),
-            Event::Look { group, token } => self.look(group, token),
+            Event::Look { group, token } => self.look(now, group, token),
             Event::Create { group, token, beginning } => {
                 self.create(now, group, token, &beginning);
             }
@@ -402,7 +404,10 @@ impl Shard {
             return;
         }
         match done {
-            Done::Upto { index, roster, .. } => {
+            Done::Upto { index, roster, spawned_from, .. } => {
+                if let Some(from) = spawned_from {
+                    group.assert_fenced(from);
+                }
                 self.on_applied_upto(id, index);
                 if let Some(roster) = roster {
                     self.on_roster(id, roster);

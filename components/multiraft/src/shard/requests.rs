@@ -11,7 +11,13 @@ use crate::entry::{Entry, Payload};
 use crate::outcome::{Outcome, Refusal};
 
 impl Shard {
-    pub(super) fn propose(&mut self, now: Time, id: GroupId, token: Token, command: Bytes) {
+    pub(super) fn propose(
+        &mut self,
+        now: Time,
+        id: GroupId,
+        token: Token,
+        (command, spawns): (Bytes, bool),
+    ) {
         let limit = self.config.command_bytes_max;
         if command.len() > limit {
             return self.refuse(token, Refusal::TooLarge { bytes: command.len(), limit });
@@ -27,6 +33,9 @@ impl Shard {
                 group.displace(entry_id.index);
                 group.log.push(Entry { id: entry_id, payload });
                 group.proposals.push_back((entry_id, token));
+                if spawns {
+                    group.fence = Some(entry_id);
+                }
             }
             Ok(placed) => unreachable!("a proposal is placed or refused, not {placed:?}"),
             Err(why) => {
@@ -128,10 +137,10 @@ impl Shard {
         }
     }
 
-    pub(super) fn look(&mut self, id: GroupId, token: Token) {
+    pub(super) fn look(&mut self, now: Time, id: GroupId, token: Token) {
         match self.groups.get(&id) {
             Some(group) if group.is_live() => {
-                let status = Box::new(group.status());
+                let status = Box::new(group.status(now));
                 self.pending.replies.push((token, Outcome::Status(status)));
             }
             _ => self.refuse(token, Refusal::NoGroup(id)),

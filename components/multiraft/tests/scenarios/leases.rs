@@ -3,6 +3,7 @@
 use multiraft::shard::Event;
 use multiraft::{Outcome, Refusal};
 
+use crate::spawn::{CHILD, SPAWN, campaign};
 use crate::world::{GROUP, World, peer};
 
 #[test]
@@ -92,6 +93,49 @@ fn lease_is_taken_back_before_leadership_is_handed_over() {
     assert_eq!(world.lease(1), None);
     world.run(500);
     assert!(world.lease(2).is_some(), "the next one has one");
+}
+
+/// Groups that begin with a command may answer for what was this group's, and their leader may be
+/// on a store that has applied it.
+#[test]
+fn lease_is_taken_back_until_the_groups_that_a_command_begins_are_here() {
+    let mut world = World::led();
+    world.node(1).holds_apply = true;
+    world.propose(1, "before");
+    assert!(world.lease(1).is_some(), "its own state answers");
+    world.propose(1, SPAWN);
+    assert_eq!(world.lease(1), None);
+    // Not before the group has a leader elsewhere, which needs what is here for nothing.
+    world.run(50);
+    campaign(&mut world, 2);
+    assert!(world.leads(1));
+    assert_eq!(world.lease(1), None);
+    world.node(1).holds_apply = false;
+    world.run(50);
+    assert!(world.hosts_of(1, CHILD) && world.lease(1).is_some());
+
+    // What was proposed in another term, and is not there any more, holds up nobody.
+    world.isolate(1);
+    for _ in 0..3 {
+        world.propose(1, "spawn 3 31@1 32@2 33@3");
+    }
+    let others_lead = |world: &World| [2, 3].into_iter().any(|id| world.leads(id));
+    world.run_until("the others go on", others_lead);
+    world.heal();
+    world.run(500);
+    let leader = [2, 3].into_iter().find(|&id| world.leads(id)).expect("one of them");
+    world.ask(leader, |group, token| Event::Transfer { group, token, to: peer(11) });
+    world.run_until("the first leads again", |world| world.leads(1) && world.lease(1).is_some());
+}
+
+#[test]
+#[should_panic(expected = "groups came unannounced")]
+fn command_that_begins_groups_must_be_proposed_as_one() {
+    let mut world = World::led();
+    let command = bytes::Bytes::from(SPAWN);
+    let spawns = false;
+    world.ask(1, |group, token| Event::Propose { group, token, command, spawns });
+    world.run(50);
 }
 
 #[test]

@@ -41,8 +41,7 @@ impl World {
     }
 
     pub(crate) fn propose(&mut self, id: u64, command: &str) -> Token {
-        let command = Bytes::copy_from_slice(command.as_bytes());
-        self.ask(id, |group, token| Event::Propose { group, token, command })
+        self.propose_to(id, GROUP, command)
     }
 
     pub(crate) fn change(&mut self, id: u64, change: Change, home: Option<u64>) -> Token {
@@ -119,8 +118,9 @@ impl World {
 
     /// Hands a command to a group on this store.
     pub(crate) fn propose_to(&mut self, id: u64, of: u64, command: &str) -> Token {
+        let spawns = command.starts_with("spawn ");
         let command = Bytes::copy_from_slice(command.as_bytes());
-        self.ask_of(id, of, |group, token| Event::Propose { group, token, command })
+        self.ask_of(id, of, |group, token| Event::Propose { group, token, command, spawns })
     }
 
     /// The disk of this store does not answer.

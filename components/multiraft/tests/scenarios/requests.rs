@@ -2,6 +2,7 @@
 
 use multiraft::shard::Event;
 use multiraft::{Change, Outcome, Refusal, Seat};
+use types::PeerId;
 
 use crate::world::{GROUP, World, peer, store};
 
@@ -211,4 +212,35 @@ fn change_that_is_refused_anyway_is_told_why() {
     let token = world.change(1, Change::Remove(peer(12)), None);
     let handing = raft::Refused::Transferring(peer(12));
     assert_eq!(world.answers(token), [Outcome::Refused(Refusal::Raft(handing))]);
+}
+
+/// Whom the leader on store 1 does not hear.
+fn unheard(world: &mut World) -> Vec<PeerId> {
+    let token = world.ask(1, |group, token| Event::Look { group, token });
+    match world.answers(token) {
+        [Outcome::Status(status)] => status.unheard.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn leader_says_which_members_it_does_not_hear_and_which_have_no_replica() {
+    let mut world = World::led();
+    // At rest, and while it asks.
+    world.run(5_000);
+    assert_eq!(unheard(&mut world), []);
+    world.propose(1, "a");
+    world.run(10);
+    assert_eq!(unheard(&mut world), []);
+    world.isolate(3);
+    world.run(10_000);
+    assert_eq!(unheard(&mut world), [peer(13)]);
+    world.heal();
+    world.run(2_000);
+    assert_eq!(unheard(&mut world), []);
+    // Its store is heard, and says that there is no such replica.
+    world.ask(3, |group, token| Event::Destroy { group, token });
+    world.propose(1, "b");
+    world.run(2_000);
+    assert_eq!(unheard(&mut world), [peer(13)]);
 }

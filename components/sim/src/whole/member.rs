@@ -144,7 +144,7 @@ impl World<'_> {
         let Some(member) = self.member(at) else { return };
         let asked = Asked::Member(member.attempt, proposed);
         let (group, command) = (placement::GROUP, command.encode().into());
-        self.ask(at, asked, |token| Event::Propose { group, token, command });
+        self.ask(at, asked, |token| Event::Propose { group, token, command, spawns: false });
     }
 
     /// The term that this member leads in.

@@ -120,7 +120,7 @@ impl World<'_> {
             self.reply(at, &request, got);
         }
         let asked = Asked::Serve(Box::new(Served { request, state, known }));
-        self.ask(at, asked, |token| Event::Propose { group, token, command });
+        self.ask(at, asked, |token| Event::Propose { group, token, command, spawns: false });
     }
 
     pub(crate) fn served(&mut self, at: usize, served: Served, outcome: Outcome) {

@@ -116,7 +116,7 @@ impl World<'_> {
         }
         let (group, epoch) = (region.id, region.epoch);
         let command = Command { epoch, action: Action::Split(children) }.encode();
-        self.ask(at, Asked::Split, |token| Event::Propose { group, token, command });
+        self.ask(at, Asked::Split, |token| Event::Propose { group, token, command, spawns: true });
     }
 
     pub(crate) fn was_split(&mut self, at: usize, outcome: Outcome) {
