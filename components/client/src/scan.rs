@@ -27,6 +27,8 @@ use crate::router::Router;
 
 /// Bytes that a page is to have, about.
 const PAGE_BYTES: usize = 1 << 20;
+/// How a store begins to say that what was asked for does not fit into an answer.
+const TOO_LONG: &str = "CRIB-E2005";
 /// Keys that a page may have: more are refused by stores.
 const PAGE_KEYS_MAX: usize = 10_240;
 
@@ -171,7 +173,7 @@ impl Stream for Scan {
 
 impl Cursor {
     /// Reads one page.
-    async fn page(self: Box<Cursor>) -> Result<Page> {
+    async fn page(mut self: Box<Cursor>) -> Result<Page> {
         let mut budget = Budget::new(&self.router.options, Kind::Read);
         loop {
             let route = self.locate(&mut budget).await?;
@@ -183,10 +185,15 @@ impl Cursor {
             let part = self.left.intersection(&bounds);
             let limit = self.page_keys.min(self.wanted);
             let command = self.command(&part, limit);
-            let setback = match self.router.attempt(&route, command, &mut budget).await? {
-                Ok(Body::Pairs(pairs)) => return self.turn(pairs, limit, bounds),
-                Ok(other) => return Err(unfit(&other)),
-                Err(setback) => setback,
+            let setback = match self.router.attempt(&route, command, &mut budget).await {
+                Ok(Ok(Body::Pairs(pairs))) => return self.turn(pairs, limit, bounds),
+                Ok(Ok(other)) => return Err(unfit(&other)),
+                Ok(Err(setback)) => setback,
+                Err(Error::Refused(why)) if why.starts_with(TOO_LONG) && limit > 1 => {
+                    self.page_keys = limit / 2;
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             budget.pause(setback).await?;
         }

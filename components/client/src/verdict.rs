@@ -45,6 +45,10 @@ pub(crate) fn of_region_error(error: errorpb::Error) -> Verdict {
     let why = if error.message.is_empty() { name(&error).to_owned() } else { error.message };
     if let Some(too_large) = error.raft_entry_too_large {
         let bytes = too_large.entry_size;
+        // So our stores refuse what they have no other field for.
+        if bytes == 0 {
+            return Verdict::Final(Error::Refused(why));
+        }
         return Verdict::Final(Error::TooLarge(format!("a command of {bytes} bytes: {why}")));
     }
     let mut setback = Setback::harmless(why);
@@ -328,6 +332,15 @@ mod tests {
         let error = errorpb::Error { raft_entry_too_large: Some(large), ..Default::default() };
         let verdict = of_region_error(error);
         assert!(matches!(verdict, Verdict::Final(Error::TooLarge(_))), "{verdict:?}");
+        let none = errorpb::RaftEntryTooLarge::default();
+        let message = "no".to_owned();
+        let error =
+            errorpb::Error { raft_entry_too_large: Some(none), message, ..Default::default() };
+        let verdict = of_region_error(error);
+        assert!(
+            matches!(&verdict, Verdict::Final(Error::Refused(why)) if why == "no"),
+            "{verdict:?}"
+        );
     }
 
     #[test]

@@ -165,6 +165,18 @@ impl Edge {
     }
 }
 
+/// Whether a request is meant for this store. Asked before anything else: who came to the wrong
+/// address looks for it again only if this is what it is told.
+///
+/// # Errors
+/// That it is not.
+pub fn check_store(own: StoreId, target: &Target) -> Result<(), RegionError> {
+    match target.store {
+        Some(asked) if asked != own => Err(RegionError::StoreNotMatch { asked, own }),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a region, as this store `own` knows it, is what a request takes it for, and holds the
 /// engine keys. Asked before a read or a proposal; what changes later is found when a command is
 /// applied, or by [`crate::Regions::check_still`].
@@ -177,11 +189,7 @@ pub fn check<'a>(
     target: &Target,
     keys: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<(), RegionError> {
-    if let Some(asked) = target.store
-        && asked != own
-    {
-        return Err(RegionError::StoreNotMatch { asked, own });
-    }
+    check_store(own, target)?;
     if target.epoch.version != region.epoch.version {
         return Err(RegionError::EpochNotMatch(vec![region.clone()]));
     }

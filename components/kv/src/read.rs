@@ -80,6 +80,9 @@ pub enum PageEnd {
     Bytes,
 }
 
+/// What was found, and under which engine key.
+pub type FoundAt = (Vec<u8>, Found);
+
 /// The value of a key as the engine has it now, without the cost of a view.
 ///
 /// # Errors
@@ -120,7 +123,8 @@ impl Reader<'_> {
         found(self.region, key, self.now_seconds, || self.view.get(family, key))
     }
 
-    /// The keys that are there, with their values, in the order asked.
+    /// The keys that are there, with their values, in the order asked; `None` if keys and values
+    /// have more than `bytes_max` bytes together.
     ///
     /// # Errors
     /// As [`Reader::get`].
@@ -128,12 +132,19 @@ impl Reader<'_> {
         &self,
         family: Cf,
         keys: impl IntoIterator<Item = &'k [u8]>,
-    ) -> Result<Vec<(Vec<u8>, Found)>, storage::Error> {
+        bytes_max: usize,
+    ) -> Result<Option<Vec<FoundAt>>, storage::Error> {
         let mut pairs = Vec::new();
+        let mut bytes = 0;
         for key in keys {
-            pairs.extend(self.get(family, key)?.map(|found| (key.to_vec(), found)));
+            let Some(found) = self.get(family, key)? else { continue };
+            bytes += key.len() + found.value.len();
+            if bytes > bytes_max {
+                return Ok(None);
+            }
+            pairs.push((key.to_vec(), found));
         }
-        Ok(pairs)
+        Ok(Some(pairs))
     }
 
     /// Pairs of a range, as far as the region has it.

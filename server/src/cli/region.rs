@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use client::Admin;
-use proto::crib::placement::v1::ListRegionsRequest;
+use proto::crib::placement::v1::{ListRegionsRequest, RegionReport};
 use types::encode_key;
 
 use super::args::{Coding, Region as Command};
@@ -81,10 +81,16 @@ async fn split(
 
 /// The region that has an engine key.
 async fn holder(admin: &Admin, key: Vec<u8>, version: &str) -> Result<Region, Failure> {
-    let request =
-        ListRegionsRequest { start_key: key.into(), limit: 1, ..ListRegionsRequest::default() };
+    let start_key = bytes::Bytes::from(key);
+    let request = ListRegionsRequest {
+        start_key: start_key.clone(),
+        limit: 1,
+        ..ListRegionsRequest::default()
+    };
     let found = admin.list_regions(request).await?.into_iter().next();
-    found.map(|found| Region::new(found, version)).ok_or_else(|| {
+    // Where none is known with the key, the next one is told.
+    let holds = |of: &RegionReport| of.region.as_ref().is_some_and(|of| of.start_key <= start_key);
+    found.filter(holds).map(|found| Region::new(found, version)).ok_or_else(|| {
         Failure::new(&errors::REGION_NOT_FOUND, "placement knows no region with this key")
             .next("it may still be gathering: see crib status, and ask again")
     })

@@ -10,10 +10,13 @@ use proto::metapb;
 use serde_json::{Value, json};
 
 use super::{SharedSource, api};
+use crate::errors::Failure;
 use crate::view;
 
 /// Regions in the answer, at most. There are no pages in this protocol.
-const REGIONS_MAX: u32 = 100_000;
+const REGIONS_MAX: usize = 100_000;
+/// Regions that placement is asked for at a time.
+const PAGE: u32 = 1_000;
 
 /// The route that is served beside gRPC.
 pub fn pd_router(source: SharedSource) -> Router {
@@ -21,13 +24,28 @@ pub fn pd_router(source: SharedSource) -> Router {
 }
 
 async fn regions(State(source): State<SharedSource>) -> Response {
-    match source.regions(Vec::new(), REGIONS_MAX).await {
-        Ok(found) => {
-            let regions: Vec<Value> = found.regions.iter().map(region).collect();
-            api::json(&json!({ "count": regions.len(), "regions": regions }))
-        }
+    match all(&source).await {
+        Ok((count, regions)) => api::json(&json!({ "count": count, "regions": regions })),
         Err(failure) => api::refused(&failure),
     }
+}
+
+/// How many regions there are, and the first of them.
+async fn all(source: &SharedSource) -> Result<(u64, Vec<Value>), Failure> {
+    let mut regions: Vec<Value> = Vec::new();
+    let mut start = Vec::new();
+    while regions.len() < REGIONS_MAX {
+        let page = source.regions(start, PAGE).await?.regions;
+        regions.extend(page.iter().map(region));
+        let last = page.last().and_then(|last| last.region.as_ref());
+        start = last.map(|last| last.end_key.to_vec()).unwrap_or_default();
+        // The last region ends where nothing does.
+        if page.len() < PAGE as usize || start.is_empty() {
+            return Ok((regions.len() as u64, regions));
+        }
+    }
+    let count = source.status().await?.regions;
+    Ok((count.max(regions.len() as u64), regions))
 }
 
 fn region(of: &v1::RegionReport) -> Value {

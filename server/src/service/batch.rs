@@ -3,6 +3,7 @@
 //! Requests of a stream run side by side; what is ready when a message can be sent goes into it. A
 //! client that does not read its answers is not read from either: requests under way are bounded.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -24,6 +25,9 @@ use super::transactions::not_here;
 
 /// Requests of one stream that may be under way; beyond it the stream is not read.
 const UNDER_WAY_MAX: usize = 1_024;
+/// Bytes of answers in one message, about: the last one may go beyond it. A message that is larger
+/// than may be sent ends the stream, with all that is under way on it.
+const ANSWER_BYTES: usize = 4 << 20;
 /// Answers in one message. What is ready beyond them goes into the next: a client has something to
 /// do before all that it asked for is there.
 const ANSWERS_MAX: usize = 32;
@@ -38,8 +42,15 @@ pub(super) async fn serve(
     answers: mpsc::Sender<Result<BatchCommandsResponse, Status>>,
 ) {
     let mut under_way: UnderWay = FuturesUnordered::new();
-    let mut is_open = true;
-    while is_open || !under_way.is_empty() {
+    // Of the last message, what is not under way yet.
+    let mut waiting = VecDeque::new();
+    let (mut is_open, mut ending) = (true, None);
+    while is_open || !under_way.is_empty() || !waiting.is_empty() {
+        while under_way.len() < UNDER_WAY_MAX
+            && let Some((id, ask)) = waiting.pop_front()
+        {
+            under_way.push(Box::pin(answer(Arc::clone(&raw), id, ask)));
+        }
         tokio::select! {
             biased;
             Some(first) = under_way.next(), if !under_way.is_empty() => {
@@ -61,25 +72,33 @@ pub(super) async fn serve(
                             let _ = answers.send(Err(Status::invalid_argument(why))).await;
                             return;
                         }
-                        for (request, id) in batch.requests.into_iter().zip(batch.request_ids) {
-                            under_way.push(Box::pin(answer(Arc::clone(&raw), id, request.cmd)));
-                        }
+                        let asks = batch.requests.into_iter().map(|request| request.cmd);
+                        waiting.extend(batch.request_ids.into_iter().zip(asks));
                     }
-                    Ok(None) | Err(_) => is_open = false,
+                    Ok(None) => is_open = false,
+                    Err(status) => {
+                        // What was asked before is answered first, if anybody is there.
+                        tracing::debug!(%status, "a stream of commands is not read further");
+                        ending = Some(status);
+                        is_open = false;
+                    }
                 }
             }
         }
     }
+    if let Some(status) = ending {
+        let _gone = answers.send(Err(status)).await;
+    }
 }
 
-/// All answers that are ready, in one message.
+/// Answers that are ready, in one message.
 async fn gather(first: Answered, under_way: &mut UnderWay) -> BatchCommandsResponse {
     let mut message = BatchCommandsResponse::default();
-    push(&mut message, first);
+    let mut bytes = push(&mut message, first);
     std::future::poll_fn(|context| {
-        while message.responses.len() < ANSWERS_MAX {
+        while message.responses.len() < ANSWERS_MAX && bytes < ANSWER_BYTES {
             match under_way.poll_next_unpin(context) {
-                Poll::Ready(Some(next)) => push(&mut message, next),
+                Poll::Ready(Some(next)) => bytes += push(&mut message, next),
                 Poll::Ready(None) | Poll::Pending => break,
             }
         }
@@ -89,9 +108,12 @@ async fn gather(first: Answered, under_way: &mut UnderWay) -> BatchCommandsRespo
     message
 }
 
-fn push(message: &mut BatchCommandsResponse, (id, say): Answered) {
+/// Returns how many bytes it adds, about.
+fn push(message: &mut BatchCommandsResponse, (id, say): Answered) -> usize {
+    let bytes = say.encoded_len();
     message.request_ids.push(id);
     message.responses.push(Answer { cmd: Some(say) });
+    bytes
 }
 
 async fn answer(raw: Arc<Raw>, id: u64, ask: Option<Ask>) -> Answered {
@@ -158,6 +180,21 @@ mod tests {
             told.push(message.responses.len());
         }
         assert_eq!(told, [ANSWERS_MAX, 3]);
+    }
+
+    #[tokio::test]
+    async fn message_of_large_answers_has_few() {
+        let mut under_way: UnderWay = FuturesUnordered::new();
+        for id in 0..5 {
+            let value = vec![7; ANSWER_BYTES / 2].into();
+            let say = Say::RawGet(kvrpcpb::RawGetResponse { value, ..Default::default() });
+            under_way.push(Box::pin(async move { (id, say) }));
+        }
+        let mut told = Vec::new();
+        while let Some(first) = under_way.next().await {
+            told.push(gather(first, &mut under_way).await.responses.len());
+        }
+        assert_eq!(told, [2, 2, 1]);
     }
 
     #[test]

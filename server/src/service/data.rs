@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kv::command::{Action, Command, Mutation};
-use kv::edge::{Target, check};
+use kv::edge::{Target, check, check_store};
 use kv::read::{Found, Reader, get_now};
 use kv::{RegionError, RegionState, Regions, Reply};
 use multiraft::{Handle, Outcome, Refusal};
 use storage::{Cf, Engine, View};
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, interval, sleep, timeout};
 use types::{GroupId, Index, StoreId};
 
 use super::Requests;
@@ -24,20 +24,37 @@ use super::gather::{Coming, Gather};
 use crate::node::{Room, Standings};
 
 /// How long a request may wait here for room: clients give up after two seconds.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 /// How long to wait between two tries, at first; it doubles.
 const TRY_AGAIN: Duration = Duration::from_millis(4);
+
+/// Reads at a time whose answers may be large. Each has some 100 MiB at most, as it is read, as an
+/// answer and as bytes; others wait.
+const LOOKS_MAX: usize = 32;
 
 /// How much clients may have under way, and for how long.
 pub(crate) struct Bounds {
     places: Semaphore,
+    looks: Semaphore,
     timeout: Duration,
 }
 
 impl Bounds {
     /// So many requests at a time, none of them for longer than `timeout`.
     pub(crate) fn new(requests_max: usize, timeout: Duration) -> Bounds {
-        Bounds { places: Semaphore::new(requests_max.min(Semaphore::MAX_PERMITS)), timeout }
+        let places = Semaphore::new(requests_max.min(Semaphore::MAX_PERMITS));
+        Bounds { places, looks: Semaphore::new(LOOKS_MAX), timeout }
+    }
+
+    /// A place for a read whose answer may be large, for as long as it is put together.
+    ///
+    /// # Errors
+    /// There was none in time.
+    pub(super) async fn look(&self) -> Result<SemaphorePermit<'_>, RegionError> {
+        match timeout(PATIENCE.min(self.timeout), self.looks.acquire()).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(RegionError::Busy("large reads are under way")),
+        }
     }
 
     /// What comes of a request. One that finds no place in time is refused; of one that takes too
@@ -85,6 +102,7 @@ impl Data {
         target: &Target,
         keys: impl IntoIterator<Item = &'a [u8]> + Clone,
     ) -> Result<Arc<RegionState>, RegionError> {
+        check_store(self.store, target)?;
         let id = target.region;
         let standing = self.standings.of(id);
         let Some(state) = self.regions.get(id) else {
@@ -270,12 +288,26 @@ impl Data {
         }
     }
 
-    /// The regions here that have keys of a range and are led from here.
-    pub(super) fn led_within(&self, range: &types::KeyRange) -> Vec<Arc<RegionState>> {
-        let leads = |id: GroupId| self.standings.of(id).is_some_and(|standing| standing.leads());
-        let mut states = self.regions.within(range);
-        states.retain(|state| leads(state.region.id));
-        states
+    /// Whether a region is led from here; if nobody leads it, as soon as somebody does.
+    ///
+    /// # Errors
+    /// Nobody does for too long.
+    pub(super) async fn leads_or_leaves(&self, region: GroupId) -> Result<bool, RegionError> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut looks = interval(TRY_AGAIN);
+        loop {
+            looks.tick().await;
+            match self.standings.of(region) {
+                // It is not here any more.
+                None => return Ok(false),
+                Some(standing) if standing.leads() => return Ok(true),
+                Some(standing) if standing.leader.is_some() => return Ok(false),
+                Some(_) if Instant::now() >= deadline => {
+                    return Err(RegionError::NotLeader { region, leader: None });
+                }
+                Some(_) => {}
+            }
+        }
     }
 }
 

@@ -53,6 +53,19 @@ impl Denied {
             Denied::Bad(why) => (None, why),
         }
     }
+
+    /// For answers that have no field but that of a region error. What makes no sense is told as
+    /// what is too large, of size 0: no client asks that again.
+    pub(super) fn final_error(self) -> errorpb::Error {
+        match self.said() {
+            (Some(error), _) => error,
+            (None, message) => errorpb::Error {
+                message,
+                raft_entry_too_large: Some(errorpb::RaftEntryTooLarge::default()),
+                ..Default::default()
+            },
+        }
+    }
 }
 
 fn region_error(error: &RegionError) -> errorpb::Error {
@@ -116,6 +129,15 @@ mod tests {
     use types::StoreId;
 
     use super::*;
+
+    #[test]
+    fn request_without_sense_is_a_region_error_that_nobody_asks_again() {
+        let said = Denied::Bad("CRIB-E2001: no".to_owned()).final_error();
+        assert_eq!(said.message, "CRIB-E2001: no");
+        assert_eq!(said.raft_entry_too_large, Some(errorpb::RaftEntryTooLarge::default()));
+        let said = Denied::from(RegionError::StaleCommand).final_error();
+        assert!(said.raft_entry_too_large.is_none() && said.stale_command.is_some());
+    }
 
     #[test]
     fn store_without_room_is_named_in_the_field_of_the_protocol() {

@@ -4,23 +4,25 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use kv::command::{Action, Cas, DeleteRange, Mutation};
 use kv::edge::Target;
 use kv::read::{Found, Reader};
 use kv::{Edge, RegionError, RegionState, Reply};
 use proto::errorpb;
 use proto::kvrpcpb::{
-    ApiVersion, Context, KeyError, KvPair, RawBatchDeleteRequest, RawBatchDeleteResponse,
-    RawBatchGetRequest, RawBatchGetResponse, RawBatchPutRequest, RawBatchPutResponse,
-    RawCasRequest, RawCasResponse, RawDeleteRangeRequest, RawDeleteRangeResponse, RawDeleteRequest,
-    RawDeleteResponse, RawGetKeyTtlRequest, RawGetKeyTtlResponse, RawGetRequest, RawGetResponse,
-    RawPutRequest, RawPutResponse, UnsafeDestroyRangeRequest, UnsafeDestroyRangeResponse,
+    ApiVersion, Context, KvPair, RawBatchDeleteRequest, RawBatchDeleteResponse, RawBatchGetRequest,
+    RawBatchGetResponse, RawBatchPutRequest, RawBatchPutResponse, RawCasRequest, RawCasResponse,
+    RawDeleteRangeRequest, RawDeleteRangeResponse, RawDeleteRequest, RawDeleteResponse,
+    RawGetKeyTtlRequest, RawGetKeyTtlResponse, RawGetRequest, RawGetResponse, RawPutRequest,
+    RawPutResponse, UnsafeDestroyRangeRequest, UnsafeDestroyRangeResponse,
 };
 use storage::{Cf, View};
 use tokio::task::spawn_blocking;
-use types::{GroupId, Index, KeyRange, StoreId};
+use tokio::time::Instant;
+use types::{GroupId, Index, KeyRange, Region, StoreId};
 
-use super::data::{Data, now_seconds};
+use super::data::{Data, PATIENCE, now_seconds};
 use super::errors::Denied;
 use super::requests::Method;
 
@@ -29,6 +31,12 @@ mod ranges;
 
 /// Keys of one batch. Clients do not cut batches of reads: a hundred thousand short keys are usual.
 const BATCH_KEYS_MAX: usize = 262_144;
+
+/// Bytes of keys and values in one answer.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
+
+/// Regions of which ranges are destroyed side by side.
+const DESTROYED_AT_ONCE: usize = 16;
 
 /// Region and slot of what was read or written.
 pub(super) type Version = Option<(GroupId, Index)>;
@@ -130,11 +138,14 @@ impl Raw {
         let keys = self.engine_keys(&request.keys)?;
         let asked = keys.clone();
         let look = move |view: Box<dyn View>, state: Arc<RegionState>| {
-            spawn_blocking(move || reader(&*view, &state).get_all(family, slices(&asked)))
+            spawn_blocking(move || {
+                reader(&*view, &state).get_all(family, slices(&asked), ANSWER_BYTES_MAX)
+            })
         };
+        let _place = self.data.bounds.look().await?;
         let (found, index) = self.data.read(&target, slices(&keys), look).await?;
-        let found = joined(found.await)?.into_iter();
-        let pairs = self.pairs(found.map(|(key, found)| (key, found.value)));
+        let found = joined(found.await)?.ok_or_else(|| too_long("keys", keys.len()))?;
+        let pairs = self.pairs(found.into_iter().map(|(key, found)| (key, found.value)));
         Ok((pairs, Some((target.region, index))))
     }
 
@@ -320,7 +331,12 @@ impl Raw {
         Ok(Some((target.region, index)))
     }
 
-    /// Clients send this to every store: each deletes what it leads, through the log.
+    /// Clients send this to every store: each deletes what it leads, through the log. What is led
+    /// from elsewhere is left to that store, but what nobody leads, or this store does not lead any
+    /// more, may have been left to this one: then it says that it is not done.
+    ///
+    /// One hole is left: leadership that moves from a store that was not asked yet to one that has
+    /// answered. Whoever needs more than that deletes the range by regions, or asks twice.
     pub(super) async fn unsafe_destroy_range(
         &self,
         request: UnsafeDestroyRangeRequest,
@@ -329,21 +345,45 @@ impl Raw {
         let end = &request.end_key;
         let end = if end.is_empty() { Vec::new() } else { api.engine_key(end) };
         let range = KeyRange::new(api.engine_key(&request.start_key), end);
-        for state in self.data.led_within(&range) {
-            let region = &state.region;
-            let target = Target { region: region.id, epoch: region.epoch, store: None };
-            let part = region.range.intersection(&range);
-            let families = vec![Cf::Default, Cf::Lock, Cf::Write];
-            match self.delete_within(&target, families, part).await {
-                // Whoever leads it now is asked as well.
-                Ok(_) | Err(Denied::Region(RegionError::NotLeader { .. })) => {}
-                Err(denied) => {
-                    let (region_error, error) = denied.said();
-                    return UnsafeDestroyRangeResponse { region_error, error };
-                }
+        let part = |region: &Region| self.destroy(region.id, region.range.intersection(&range));
+        let here = self.data.regions.within(&range);
+        let parts: Vec<_> = here.iter().map(|state| part(&state.region)).collect();
+        let mut destroyed = futures_util::stream::iter(parts).buffer_unordered(DESTROYED_AT_ONCE);
+        while let Some(done) = destroyed.next().await {
+            if let Err(denied) = done {
+                let (region_error, error) = denied.said();
+                return UnsafeDestroyRangeResponse { region_error, error };
             }
         }
         UnsafeDestroyRangeResponse::default()
+    }
+
+    /// Deletes what a region had of a range, if it is led from here.
+    async fn destroy(&self, region: GroupId, part: KeyRange) -> Result<(), Denied> {
+        if !self.data.leads_or_leaves(region).await? {
+            return Ok(());
+        }
+        let deadline = Instant::now() + PATIENCE;
+        let mut left = vec![part];
+        while let Some(part) = left.pop() {
+            // What was cut off since is led from here at first, or by nobody.
+            for state in self.data.regions.within(&part) {
+                let region = &state.region;
+                let target = Target { region: region.id, epoch: region.epoch, store: None };
+                let part = region.range.intersection(&part);
+                let families = vec![Cf::Default, Cf::Lock, Cf::Write];
+                match self.delete_within(&target, families, part.clone()).await {
+                    Ok(_) => {}
+                    Err(Denied::Region(RegionError::EpochNotMatch(_)))
+                        if Instant::now() < deadline =>
+                    {
+                        left.push(part);
+                    }
+                    Err(denied) => return Err(denied),
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -351,8 +391,16 @@ fn reader<'a>(view: &'a dyn View, state: &'a RegionState) -> Reader<'a> {
     Reader { view, region: &state.region, now_seconds: now_seconds() }
 }
 
-/// Answers of pairs have no field for what is wrong with a request but that of a pair. A region
-/// error would not do: clients look for the region again, and ask the same.
+/// What would be cut if it were answered is refused: clients take a short answer for all there is.
+fn too_long(what: &str, count: usize) -> Denied {
+    let why = format!("the answer is too long: ask for fewer {what} than {count}");
+    Denied::Bad(format!("CRIB-E2005: {why}"))
+}
+
+/// Answers of pairs have no field for what is wrong with a request. That of a pair some clients do
+/// not look at, and take what they got for all there is; after most region errors they look for the
+/// region again and ask the same. One kind of these all of them give to their callers: see
+/// [`Denied::final_error`].
 fn paired(
     found: Result<(Vec<KvPair>, Version), Denied>,
 ) -> (Option<errorpb::Error>, Vec<KvPair>, Version) {
@@ -360,13 +408,7 @@ fn paired(
         Ok((pairs, version)) => return (None, pairs, version),
         Err(denied) => denied,
     };
-    match denied.said() {
-        (None, why) => {
-            let error = Some(KeyError { abort: why, ..Default::default() });
-            (None, vec![KvPair { error, ..Default::default() }], None)
-        }
-        (region_error, _) => (region_error, Vec::new(), None),
-    }
+    (Some(denied.final_error()), Vec::new(), None)
 }
 
 fn joined<T>(

@@ -95,9 +95,11 @@ fn key_is_there_until_it_expires() {
     assert_eq!(reader.get(Cf::Default, b"c"), found(Some(7)));
     assert_eq!(reader.get(Cf::Lock, b"a"), Ok(None));
     let keys: [&[u8]; 4] = [b"c", b"x1", b"b", b"a"];
-    let all = reader.get_all(Cf::Default, keys.into_iter().filter(|key| *key != b"x1"));
-    let found: Vec<_> = all.unwrap().into_iter().map(|(key, _)| Bytes::from(key)).collect();
+    let keys = || keys.into_iter().filter(|key| *key != b"x1");
+    let all = reader.get_all(Cf::Default, keys(), 4).unwrap().expect("they fit");
+    let found: Vec<_> = all.into_iter().map(|(key, _)| Bytes::from(key)).collect();
     assert_eq!(found, ["c", "a"]);
+    assert_eq!(reader.get_all(Cf::Default, keys(), 3), Ok(None), "more than is allowed");
     assert!(matches!(reader.get(Cf::Default, b"x"), Err(storage::Error::Invalid(_))));
 }
 

@@ -14,14 +14,11 @@ use tokio::task::spawn_blocking;
 use types::KeyRange;
 
 use super::checksum::{self, Checksum};
-use super::{Raw, Version, joined, paired, reader, target};
+use super::{ANSWER_BYTES_MAX, Raw, Version, joined, paired, reader, target, too_long};
 use crate::service::errors::Denied;
 
 /// Most pairs of one scan; clients ask for no more.
 const SCAN_PAIRS_MAX: usize = 10_240;
-/// Bytes of keys and values in one answer. Clients take a short answer for the end of a region, so
-/// that one that does not fit is refused, not cut.
-const ANSWER_BYTES_MAX: usize = 32 << 20;
 /// Ranges of one request.
 const RANGES_MAX: usize = 1_024;
 
@@ -68,11 +65,9 @@ impl Raw {
         let look = move |view: Box<dyn View>, state: Arc<RegionState>| {
             spawn_blocking(move || scan_all(reader(&*view, &state), family, ranges, wanted))
         };
+        let _place = self.data.bounds.look().await?;
         let (found, index) = self.data.read(&target, std::iter::empty(), look).await?;
-        let found = joined(found.await)?.ok_or_else(|| {
-            let why = "the answer is too long: ask for fewer pairs";
-            Denied::Bad(format!("CRIB-E2005: {why} than {}", wanted.limit))
-        })?;
+        let found = joined(found.await)?.ok_or_else(|| too_long("pairs", wanted.limit))?;
         Ok((self.pairs(found.into_iter()), Some((target.region, index))))
     }
 
@@ -115,6 +110,7 @@ impl Raw {
             let sum = move || checksum::of(&reader(&*view, &state), api, Cf::Default, &ranges);
             spawn_blocking(sum)
         };
+        let _place = self.data.bounds.look().await?;
         let (found, index) = self.data.read(&target, std::iter::empty(), look).await?;
         Ok((joined(found.await)?, Some((target.region, index))))
     }

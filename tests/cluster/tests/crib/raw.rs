@@ -9,6 +9,10 @@ use proto::kvrpcpb::{
     ApiVersion, Context, KeyRange, RawBatchGetRequest, RawChecksumRequest, RawDeleteRequest,
     RawGetKeyTtlRequest, RawGetRequest, RawPutRequest, RawScanRequest,
 };
+use proto::tikvpb::BatchCommandsRequest;
+use proto::tikvpb::batch_commands_request::Request as BatchRequest;
+use proto::tikvpb::batch_commands_request::request::Cmd;
+use proto::tikvpb::batch_commands_response::response::Cmd as Answered;
 use proto::tikvpb::tikv_client::TikvClient;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response};
@@ -25,9 +29,15 @@ fn raw(key: &str) -> bytes::Bytes {
 
 /// One node, its clients, and some keys.
 async fn single(test: &str) -> (Cluster, Client, TikvClient<Channel>) {
+    single_with(test, &[]).await
+}
+
+/// The same with some settings.
+async fn single_with(test: &str, set: &[&str]) -> (Cluster, Client, TikvClient<Channel>) {
     let mut options = options(test);
     options.stores = 1;
     options.set.push("replicas=1".to_owned());
+    options.set.extend(set.iter().map(|setting| (*setting).to_owned()));
     let cluster = Cluster::start(options).await;
     let client = cluster.client().await;
     let address = format!("http://{}", cluster.node(0).address);
@@ -111,10 +121,92 @@ async fn batch_of_reads_that_makes_no_sense_is_refused_for_good() {
     let keys = vec![raw("a"), bytes::Bytes::new()];
     let request = RawBatchGetRequest { context, keys, ..Default::default() };
     let answer = tikv.raw_batch_get(request).await.expect("an answer").into_inner();
-    // A region error would be asked again and again.
-    assert_eq!(answer.region_error, None);
-    let error = answer.pairs.first().and_then(|pair| pair.error.clone()).expect("a refusal");
-    assert!(error.abort.contains("CRIB-E2001"), "{error:?}");
+    // Errors of pairs some clients do not look at. This one they all give to their callers.
+    assert_eq!(answer.pairs, []);
+    let error = answer.region_error.expect("a refusal");
+    assert!(error.message.contains("CRIB-E2001"), "{error:?}");
+    assert!(error.raft_entry_too_large.is_some(), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_are_too_large_are_refused_and_end_no_stream() {
+    // All in one region.
+    let large = ["region.split-size=1GiB", "region.target-size=512MiB"];
+    let (cluster, client, tikv) = single_with("large answers", &large).await;
+    let mut tikv = tikv.max_decoding_message_size(64 << 20);
+    let keys: Vec<String> = (0..18).map(|n| format!("large/{n:02}")).collect();
+    let value = bytes::Bytes::from(vec![7; 4 << 20]);
+    for key in &keys {
+        client.put(key.clone(), value.clone()).await.expect("it is put");
+    }
+    let context = Some(context(&client, "large/").await);
+
+    // All of them together are more than a message may have; and then what is no answer at all.
+    let get = |key: &String| RawGetRequest {
+        context: context.clone(),
+        key: raw(key),
+        ..Default::default()
+    };
+    let all = RawBatchGetRequest {
+        context: context.clone(),
+        keys: keys.iter().map(|key| raw(key)).collect(),
+        ..Default::default()
+    };
+    let mut commands: Vec<Cmd> = keys.iter().map(|key| Cmd::RawGet(get(key))).collect();
+    commands.push(Cmd::RawBatchGet(all));
+    let wanted = commands.len();
+    let batch = BatchCommandsRequest {
+        request_ids: (0..wanted as u64).collect(),
+        requests: commands.into_iter().map(|cmd| BatchRequest { cmd: Some(cmd) }).collect(),
+    };
+    let (asks, asked) = tokio::sync::mpsc::channel(1);
+    asks.send(batch).await.expect("it is asked");
+    let asked = tokio_stream::wrappers::ReceiverStream::new(asked);
+    let mut answers = tikv.batch_commands(asked).await.expect("a stream").into_inner();
+    let (mut values, mut refused) = (0, 0);
+    while values + refused < wanted {
+        let message = answers.message().await.expect("a stream that goes on").expect("an answer");
+        for answer in message.responses {
+            match answer.cmd {
+                Some(Answered::RawGet(got)) => {
+                    assert_eq!(got.value, value);
+                    values += 1;
+                }
+                Some(Answered::RawBatchGet(got)) => {
+                    let error = got.region_error.expect("a refusal");
+                    assert!(error.message.contains("CRIB-E2005"), "{error:?}");
+                    assert!(got.pairs.is_empty() && error.raft_entry_too_large.is_some());
+                    refused += 1;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!((values, refused), (keys.len(), 1));
+
+    // Our client asks for less at a time.
+    let options = client::ScanOptions { page_keys: 100, ..Default::default() };
+    let mut scan = client.scan(&types::KeyRange::new("large/", "large0"), options);
+    let mut found = Vec::new();
+    while let Some((key, read)) = scan.next().await.expect("it is scanned") {
+        assert_eq!(read, value);
+        found.push(String::from_utf8(key.to_vec()).expect("text"));
+    }
+    assert_eq!(found, keys);
+    cluster.assert_all_run();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn request_for_another_store_is_told_that_before_anything_else() {
+    let (_cluster, client, mut tikv) = single("another store").await;
+    let mut context = context(&client, "a").await;
+    context.region_id = 4_711;
+    let own = context.peer.as_mut().expect("a leader");
+    own.store_id += 1;
+    let request = RawGetRequest { context: Some(context), key: raw("a"), ..Default::default() };
+    let answer = tikv.raw_get(request).await.expect("an answer").into_inner();
+    let error = answer.region_error.expect("an error");
+    assert!(error.store_not_match.is_some(), "{error:?}");
 }
 
 /// Region and slot of an answer, if it says them.
