@@ -72,6 +72,7 @@ mod convert;
 mod dial;
 mod error;
 mod keys;
+mod lanes;
 mod leader;
 mod many;
 mod options;

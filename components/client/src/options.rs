@@ -72,7 +72,11 @@ pub struct Options {
     /// not serve such streams is called instead.
     /// Default: on.
     pub batched: bool,
-    /// Commands under way on the stream to one store; further ones wait.
+    /// Connections to one store. Another is opened when each that is open has 64 operations under
+    /// way.
+    /// Default: 4. Not zero.
+    pub connections_max: usize,
+    /// Commands under way on the stream of one connection; further ones wait.
     /// Default: 4,096. Not zero.
     pub pending_max: usize,
     /// Requests under way for one operation that goes to many regions.
@@ -96,6 +100,7 @@ impl Default for Options {
             budget: Duration::from_secs(10),
             resend_writes: true,
             batched: true,
+            connections_max: 4,
             pending_max: 4_096,
             fan_out: 16,
             request_bytes: 1 << 20,
@@ -111,6 +116,7 @@ impl Options {
             ("attempt-timeout", self.attempt_timeout.is_zero()),
             ("connect-timeout", self.connect_timeout.is_zero()),
             ("budget", self.budget.is_zero()),
+            ("connections-max", self.connections_max == 0),
             ("pending-max", self.pending_max == 0),
             ("fan-out", self.fan_out == 0),
             ("request-bytes", self.request_bytes == 0),

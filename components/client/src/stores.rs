@@ -1,5 +1,5 @@
-//! Connections to stores: one to each, opened when it is first needed, and opened anew after a
-//! failure, at the address that placement then knows.
+//! Connections to stores, opened when they are first needed, and opened anew after a failure, at
+//! the address that placement then knows.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -9,18 +9,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use proto::metapb::StoreState;
 use proto::tikvpb::batch_commands_request::request::Cmd;
-use proto::tikvpb::tikv_client::TikvClient;
 use tokio::time;
-use tonic::transport::Channel;
 use types::StoreId;
 
 use crate::backoff::{Attempt, Budget, Setback};
 use crate::command::{Answer, Command};
 use crate::dial::{address, dial};
 use crate::error::Result;
+use crate::lanes::{Lanes, Ride};
 use crate::options::Options;
 use crate::placement::Placement;
-use crate::stream::{CommandStream, Lost};
+use crate::stream::Lost;
 use crate::verdict::{self, Lesson, Verdict};
 
 /// A command with more goes in a call of its own: were it too large for the store, the stream would
@@ -36,11 +35,9 @@ pub(crate) struct Stores {
 /// The place of a connection. Locked while one is opened, so that one is opened.
 type Slot = tokio::sync::Mutex<Option<Arc<Store>>>;
 
-/// A connection to a store.
+/// A store that was reached.
 pub(crate) struct Store {
-    address: String,
-    client: TikvClient<Channel>,
-    stream: Mutex<Option<Arc<CommandStream>>>,
+    lanes: Arc<Lanes>,
     /// It was found to serve no stream.
     is_streamless: AtomicBool,
 }
@@ -93,7 +90,10 @@ impl Stores {
         let address = address(&found.address).to_owned();
         match dial(&address, &self.options).await {
             Ok(channel) => {
-                let store = Arc::new(Store::new(address, channel, &self.options));
+                let store = Arc::new(Store {
+                    lanes: Lanes::new(address, channel, &self.options),
+                    is_streamless: AtomicBool::new(!self.options.batched),
+                });
                 *place = Some(Arc::clone(&store));
                 Ok(Ok(store))
             }
@@ -104,7 +104,8 @@ impl Stores {
         }
     }
 
-    /// A connection broke, or leads to another store: open another.
+    /// A connection broke, or leads to another store: forget all of them and open another. What is
+    /// under way on the others ends as it would have.
     pub(crate) async fn lose(&self, id: StoreId, store: &Arc<Store>) {
         let Some(slot) = self.by_id.lock().get(&id).cloned() else { return };
         let mut place = slot.lock().await;
@@ -115,12 +116,6 @@ impl Stores {
 }
 
 impl Store {
-    fn new(address: String, channel: Channel, options: &Options) -> Store {
-        let client = TikvClient::new(channel).max_decoding_message_size(options.answer_bytes_max);
-        let is_streamless = AtomicBool::new(!options.batched);
-        Store { address, client, stream: Mutex::default(), is_streamless }
-    }
-
     /// Sends a command and waits for its answer.
     ///
     /// # Errors
@@ -129,18 +124,19 @@ impl Store {
         &self,
         command: Command,
         budget: &Budget,
-        options: &Options,
+        options: &Arc<Options>,
     ) -> std::result::Result<Answer, Verdict> {
         let most = budget.attempt(options.attempt_timeout);
+        let ride = self.lanes.ride(options);
         let answered = match command {
             Command::Shared(shared) if self.is_for_stream(&shared) => {
-                time::timeout(most, pin!(self.share(shared, options))).await
+                time::timeout(most, pin!(self.share(&ride, shared, options))).await
             }
-            command => time::timeout(most, pin!(self.call(command, options))).await,
+            command => time::timeout(most, pin!(call(&ride, command, options))).await,
         };
         // Not a reason to doubt the connection: if it is broken, it tells by itself.
         let silent = |_elapsed| {
-            let why = format!("store at {}: no answer within {most:?}", self.address);
+            let why = format!("store at {}: no answer within {most:?}", self.lanes.address());
             Verdict::Again(Setback::unknown(why), Lesson::Peer)
         };
         answered.map_err(silent)?
@@ -150,38 +146,34 @@ impl Store {
         !self.is_streamless.load(Ordering::Relaxed) && command.encoded_len() <= SHARED_BYTES_MAX
     }
 
-    async fn call(
+    async fn share(
         &self,
-        command: Command,
+        ride: &Ride<'_>,
+        command: Cmd,
         options: &Options,
     ) -> std::result::Result<Answer, Verdict> {
-        let mut client = self.client.clone();
-        let answer = command.call(&mut client, options.attempt_timeout).await;
-        answer.map_err(|status| verdict::of_status(&status))
-    }
-
-    async fn share(&self, command: Cmd, options: &Options) -> std::result::Result<Answer, Verdict> {
-        let stream = self.stream(options);
+        let stream = ride.stream(options);
         let why = match stream.submit(command.clone()).await {
             Ok(answer) => return Ok(answer),
             Err(Lost::Unserved) => {
                 self.is_streamless.store(true, Ordering::Relaxed);
-                return Box::pin(self.call(Command::Shared(command), options)).await;
+                return Box::pin(call(ride, Command::Shared(command), options)).await;
             }
             Err(Lost::Unsent(why)) => Setback::harmless(why),
             Err(Lost::Unknown(why)) => Setback::unknown(why),
         };
-        let setback = Setback { why: format!("store at {}: {}", self.address, why.why), ..why };
+        let setback =
+            Setback { why: format!("store at {}: {}", self.lanes.address(), why.why), ..why };
         Err(Verdict::Again(setback, Lesson::Store))
     }
+}
 
-    fn stream(&self, options: &Options) -> Arc<CommandStream> {
-        let mut place = self.stream.lock();
-        if let Some(stream) = place.as_ref().filter(|stream| stream.is_open()) {
-            return Arc::clone(stream);
-        }
-        let stream = Arc::new(CommandStream::open(self.client.clone(), options.pending_max));
-        *place = Some(Arc::clone(&stream));
-        stream
-    }
+async fn call(
+    ride: &Ride<'_>,
+    command: Command,
+    options: &Options,
+) -> std::result::Result<Answer, Verdict> {
+    let mut client = ride.client();
+    let answer = command.call(&mut client, options.attempt_timeout).await;
+    answer.map_err(|status| verdict::of_status(&status))
 }
