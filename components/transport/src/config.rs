@@ -80,6 +80,11 @@ pub struct Config {
     /// leases rest on [`multiraft::Config::raft`]'s times, and no message says what they are.
     /// Default: none. Each once, at most 4 KiB.
     pub agreed: Vec<(String, String)>,
+    /// Names the disk of this store, for those who remember: see [`Resolver::admits`].
+    /// Default: 0.
+    ///
+    /// [`Resolver::admits`]: crate::Resolver::admits
+    pub disk: u64,
 }
 
 /// The files of a certificate, in PEM.
@@ -124,6 +129,7 @@ impl Default for Config {
             backoff_max: Duration::from_secs(3),
             limits: Limits::default(),
             agreed: Vec::new(),
+            disk: 0,
         }
     }
 }

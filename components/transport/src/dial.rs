@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 use crate::Resolver;
 use crate::backoff::Backoff;
 use crate::config::Config;
-use crate::hello::Me;
+use crate::hello::{Me, OTHER_DISK};
 use crate::lane::{Kind, Lane};
 use crate::tls::in_full;
 
@@ -114,12 +114,22 @@ impl Dialer {
             .map_err(|error| in_full(&error))?;
         let mut answers = within(wait, "no answer", self.call(lane, channel))
             .await?
-            .map_err(|status| describe(&status))?;
+            .map_err(|status| self.refused(lane, &status))?;
         let first = within(wait, "no hello", answers.message())
             .await?
             .map_err(|status| describe(&status))?;
-        self.me.check(first, Some(lane.to)).map_err(|status| status.message().to_owned())?;
+        let (from, disk) =
+            self.me.check(first, Some(lane.to)).map_err(|status| status.message().to_owned())?;
+        self.resolver.admits(from, disk)?;
         Ok(answers)
+    }
+
+    /// Why the other end does not take the stream.
+    fn refused(&self, lane: &Lane, status: &Status) -> String {
+        if status.code() == OTHER_DISK {
+            self.resolver.disowned(lane.to, status.message());
+        }
+        describe(status)
     }
 
     async fn call(

@@ -4,11 +4,14 @@
 //! that fits. So a process of another store or cluster behind an address is never handed one.
 
 use proto::crib::raft::v1;
-use tonic::Status;
+use tonic::{Code, Status};
 use types::{ClusterId, StoreId};
 
 /// Version of the protocol. Stores of equal versions talk, if they agree.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
+
+/// How a store is told that it is known by another disk. Nothing else is told so.
+pub(crate) const OTHER_DISK: Code = Code::AlreadyExists;
 
 /// Characters of what a stranger says that are said again.
 const SHOWN_MAX: usize = 64;
@@ -19,6 +22,7 @@ pub(crate) struct Me {
     pub(crate) cluster: ClusterId,
     pub(crate) store: StoreId,
     pub(crate) agreed: Vec<v1::Setting>,
+    pub(crate) disk: u64,
 }
 
 impl Me {
@@ -30,20 +34,22 @@ impl Me {
             from_store: self.store.get(),
             to_store: to.get(),
             agreed: self.agreed.clone(),
+            disk: self.disk,
         };
         v1::Bundle { hello: Some(hello), ..v1::Bundle::default() }
     }
 
-    /// Who says this to us first. `expected` is whom we dialed, if it was us who dialed.
+    /// Who says this to us first, and from which disk. `expected` is whom we dialed, if it was us
+    /// who dialed.
     ///
     /// The status tells the stranger what does not fit, but not which cluster this is.
     pub(crate) fn check(
         &self,
         first: Option<v1::Bundle>,
         expected: Option<StoreId>,
-    ) -> Result<StoreId, Status> {
+    ) -> Result<(StoreId, u64), Status> {
         let hello = first.and_then(|bundle| bundle.hello);
-        let Some(v1::Hello { version, cluster, from_store, to_store, agreed }) = hello else {
+        let Some(v1::Hello { version, cluster, from_store, to_store, agreed, disk }) = hello else {
             return Err(Status::invalid_argument("the first message is no hello"));
         };
         if version != VERSION {
@@ -70,7 +76,7 @@ impl Me {
         }
         match self.difference(&agreed) {
             Some(what) => Err(Status::failed_precondition(format!("{from} has {what}"))),
-            None => Ok(from),
+            None => Ok((from, disk)),
         }
     }
 
@@ -112,14 +118,14 @@ mod tests {
 
     fn me(cluster: u64, id: u64) -> Me {
         let agreed = vec![setting("timeout", "1s")];
-        Me { cluster: ClusterId::new(cluster).unwrap(), store: store(id), agreed }
+        Me { cluster: ClusterId::new(cluster).unwrap(), store: store(id), agreed, disk: 9 }
     }
 
     fn refusal(change: impl FnOnce(&mut v1::Hello), expected: Option<StoreId>) -> String {
         let mut bundle = me(7, 2).hello(store(1));
         change(bundle.hello.as_mut().unwrap());
         match me(7, 1).check(Some(bundle), expected) {
-            Ok(from) => format!("taken from {from}"),
+            Ok((from, disk)) => format!("taken from {from}, disk {disk}"),
             Err(status) => status.message().to_owned(),
         }
     }
@@ -127,12 +133,12 @@ mod tests {
     #[test]
     fn hello_that_fits_taken_any_other_refused() {
         let two = Some(store(2));
-        assert_eq!(refusal(|_| {}, None), "taken from s2");
-        assert_eq!(refusal(|_| {}, two), "taken from s2");
+        assert_eq!(refusal(|_| {}, None), "taken from s2, disk 9");
+        assert_eq!(refusal(|_| {}, two), "taken from s2, disk 9");
         assert_eq!(refusal(|_| {}, Some(store(3))), "s2 answers at the address of s3");
         assert_eq!(
             refusal(|hello| hello.version = 1, None),
-            "protocol version 1, this store speaks 2"
+            "protocol version 1, this store speaks 3"
         );
         assert_eq!(refusal(|hello| hello.cluster = 8, None), "hello from another cluster");
         assert_eq!(refusal(|hello| hello.cluster = 0, None), "hello from another cluster");

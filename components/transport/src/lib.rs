@@ -64,4 +64,21 @@ pub trait Resolver: Send + Sync {
     /// The address of a store, `host:port`; `None` if none is known. Asked anew each time the store
     /// is dialed, on the network's thread: it must not block.
     fn address(&self, store: StoreId) -> Option<String>;
+
+    /// Whether a store may speak from this disk ([`Config::disk`]). One that comes back with
+    /// another has forgotten what it promised and whom it voted for. Whoever remembers disks keeps
+    /// the first that a store spoke from, durably, before this returns: it may block for as long as
+    /// that takes, once for each store. Asked before anything of a stream is delivered or sent.
+    ///
+    /// # Errors
+    /// Why not. The other end is told, and that it is this.
+    fn admits(&self, store: StoreId, disk: u64) -> Result<(), String> {
+        let _ = (store, disk);
+        Ok(())
+    }
+
+    /// Another store does not admit this one: it knows it by another disk.
+    fn disowned(&self, by: StoreId, why: &str) {
+        let _ = (by, why);
+    }
 }

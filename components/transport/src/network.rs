@@ -114,7 +114,7 @@ impl Network {
         config.validate().map_err(StartError::Config)?;
         let agreed = config.agreed.iter().cloned();
         let agreed = agreed.map(|(name, value)| v1::Setting { name, value }).collect();
-        let me = Me { cluster: identity.0, store: identity.1, agreed };
+        let me = Me { cluster: identity.0, store: identity.1, agreed, disk: config.disk };
         let listen = |error| StartError::Listen { address: config.listen.clone(), error };
         let listener = TcpListener::bind(&config.listen).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
@@ -161,6 +161,7 @@ impl Network {
             hello_timeout: self.config.handshake_timeout,
             inbox,
             links: Arc::clone(&self.links),
+            resolver: Arc::clone(&self.resolver),
         };
         let served = Served {
             listener,

@@ -17,7 +17,8 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use tracing::{debug, warn};
 use types::StoreId;
 
-use crate::hello::Me;
+use crate::Resolver;
+use crate::hello::{Me, OTHER_DISK};
 use crate::lane::Kind;
 use crate::links::Links;
 
@@ -28,6 +29,7 @@ pub(crate) struct Service {
     pub(crate) hello_timeout: Duration,
     pub(crate) inbox: Arc<dyn Inbox>,
     pub(crate) links: Arc<Links>,
+    pub(crate) resolver: Arc<dyn Resolver>,
 }
 
 type Answers = ReceiverStream<Result<v1::Bundle, Status>>;
@@ -53,6 +55,12 @@ impl Peers for Service {
 }
 
 impl Service {
+    fn admitted(&self, first: Option<v1::Bundle>) -> Result<StoreId, Status> {
+        let (from, disk) = self.me.check(first, None)?;
+        self.resolver.admits(from, disk).map_err(|why| Status::new(OTHER_DISK, why))?;
+        Ok(from)
+    }
+
     async fn welcome(
         &self,
         kind: Kind,
@@ -60,10 +68,10 @@ impl Service {
     ) -> Result<Response<Answers>, Status> {
         let first = time::timeout(self.hello_timeout, stream.message()).await;
         let first = first.map_err(|_elapsed| Status::deadline_exceeded("no hello in time"))?;
-        let from = self.me.check(first?, None).inspect_err(|status| {
+        let from = self.admitted(first?).inspect_err(|status| {
             let reason = status.message();
             // Of stores that are not meant for each other, an operator should know.
-            if status.code() == Code::FailedPrecondition {
+            if matches!(status.code(), Code::FailedPrecondition | OTHER_DISK) {
                 warn!(reason, "refused a stream");
             } else {
                 debug!(reason, "refused a stream");

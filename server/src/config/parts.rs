@@ -125,7 +125,8 @@ impl Config {
         }
     }
 
-    /// What all nodes must have set alike: a lease of one rests on what the others promise.
+    /// What all nodes must have set alike: a lease of one rests on what the others promise. (What
+    /// the cluster was born with is added by whoever knows it.)
     fn agreed(&self) -> Vec<(String, String)> {
         let raft = &self.raft;
         [

@@ -28,6 +28,38 @@ pub(super) struct Birth {
     pub(super) member: Member,
     /// With whom it founds, if it is a founder.
     pub(super) founders: Option<Founders>,
+    /// What stands in its directory.
+    pub(super) identity: Identity,
+}
+
+impl Birth {
+    /// A store whose engine is gone has forgotten what it promised and whom it voted for: it must
+    /// not go on as if it were new.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(super) fn check_engine(&self, dir: &Path) -> Result<(), Failure> {
+        if !self.identity.is_begun || dir.exists() {
+            return Ok(());
+        }
+        let (store, dir) = (self.member.store.get(), dir.display());
+        let what = format!("the data of store {store} is gone: there is no {dir}");
+        Err(Failure::new(&errors::DAMAGED, what)
+            .why("what it had promised to others is lost with it")
+            .next("put it back; if it is lost: crib store remove, and a new, empty directory"))
+    }
+
+    /// Notes that there is an engine from now on.
+    ///
+    /// # Errors
+    /// If it cannot be noted.
+    pub(super) fn has_engine(&self, dir: &Path) -> Result<(), Failure> {
+        if self.identity.is_begun {
+            return Ok(());
+        }
+        let begun = Identity { is_begun: true, ..self.identity.clone() };
+        begun.save(dir).map_err(|why| unusable(dir, &why))
+    }
 }
 
 pub(super) fn labels(config: &Config) -> Vec<Label> {
@@ -76,7 +108,7 @@ pub(super) async fn which(config: &Config, tls: Option<Tls>) -> Result<Birth, Fa
         identity.member = Some(member.clone());
         identity.save(dir).map_err(|why| unusable(dir, &why))?;
     }
-    Ok(Birth { member, founders: founders.filter(|_| is_founder) })
+    Ok(Birth { member, founders: founders.filter(|_| is_founder), identity })
 }
 
 async fn join(config: &Config, nonce: u64, tls: Option<Tls>) -> Result<Member, Failure> {

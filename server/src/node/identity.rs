@@ -8,6 +8,7 @@
 //! cluster 1234         once it is known
 //! store 4
 //! api-version v2
+//! begun yes            its engine has been made: without one, everything is lost
 //! ```
 //!
 //! Invariant: what stands in it never changes, lines are only added. It is replaced as a whole, so
@@ -32,6 +33,8 @@ pub struct Identity {
     pub nonce: u64,
     /// Cluster and store, once they are known.
     pub member: Option<Member>,
+    /// Whether its engine was made.
+    pub is_begun: bool,
 }
 
 /// A store of a cluster.
@@ -66,7 +69,7 @@ impl Identity {
         match fs::read_to_string(&path) {
             Ok(text) => parse(&text, &path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let identity = Identity { nonce, member: None };
+                let identity = Identity { nonce, member: None, is_begun: false };
                 identity.save(dir)?;
                 Ok(identity)
             }
@@ -89,6 +92,9 @@ impl Identity {
             let (cluster, store) = (cluster.get(), store.get());
             text += &format!("cluster {cluster}\nstore {store}\napi-version {api_version}\n");
         }
+        if self.is_begun {
+            text += "begun yes\n";
+        }
         text
     }
 }
@@ -97,6 +103,7 @@ fn parse(text: &str, path: &Path) -> Result<Identity, IdentityError> {
     let bad = |why: String| IdentityError::Bad(path.to_owned(), why);
     let mut format = None;
     let mut nonce = None;
+    let mut is_begun = false;
     let (mut cluster, mut store, mut api_version) = (None, None, None);
     for line in text.lines().filter(|line| !line.is_empty()) {
         let (key, value) = line.split_once(' ').ok_or_else(|| bad(format!("line `{line}`")))?;
@@ -109,6 +116,7 @@ fn parse(text: &str, path: &Path) -> Result<Identity, IdentityError> {
             }
             "cluster" => cluster = ClusterId::new(number()?),
             "store" => store = StoreId::new(number()?),
+            "begun" if value == "yes" => is_begun = true,
             "api-version" => api_version = Some(value.to_owned()),
             _ => return Err(bad(format!("`{key}` is not known"))),
         }
@@ -126,7 +134,7 @@ fn parse(text: &str, path: &Path) -> Result<Identity, IdentityError> {
         (None, None, None) => None,
         _ => return Err(bad("cluster, store and api-version come together".to_owned())),
     };
-    Ok(Identity { nonce, member })
+    Ok(Identity { nonce, member, is_begun })
 }
 
 impl std::fmt::Display for IdentityError {
@@ -153,12 +161,15 @@ mod tests {
     fn what_was_saved_is_read_and_a_new_directory_gets_a_nonce() {
         let dir = tempfile::tempdir().expect("a directory");
         let mut identity = Identity::open(dir.path(), 7).expect("new");
-        assert_eq!(identity, Identity { nonce: 7, member: None });
+        assert_eq!(identity, Identity { nonce: 7, member: None, is_begun: false });
         identity.member = Some(Member {
             cluster: ClusterId::new(3).expect("not zero"),
             store: StoreId::new(4).expect("not zero"),
             api_version: "v2".to_owned(),
         });
+        identity.save(dir.path()).expect("saved");
+        assert_eq!(Identity::open(dir.path(), 8).expect("old"), identity);
+        identity.is_begun = true;
         identity.save(dir.path()).expect("saved");
         assert_eq!(Identity::open(dir.path(), 8).expect("old"), identity);
     }
@@ -172,6 +183,7 @@ mod tests {
             ("format 1\n", "nonce is missing"),
             ("format 1\nnonce 1\ncluster 1\n", "come together"),
             ("format 1\nnonce 1\ncolour red\n", "`colour` is not known"),
+            ("format 1\nnonce 1\nbegun no\n", "`begun` is not known"),
             ("format one\nnonce 1\n", "invalid digit"),
         ];
         for (text, why) in cases {

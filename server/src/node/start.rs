@@ -75,8 +75,9 @@ pub(super) async fn check_listen(address: &str) -> Result<(), Failure> {
 }
 
 #[cfg(feature = "engine")]
-fn open_engine(config: &Config) -> Result<Arc<dyn Engine>, Failure> {
+fn open_engine(config: &Config, birth: &Birth) -> Result<Arc<dyn Engine>, Failure> {
     let dir = config.data_dir.join("data");
+    birth.check_engine(&dir.join("CURRENT"))?;
     match storage::RocksEngine::open(&dir, &config.engine()) {
         Ok((engine, audit)) => {
             tracing::info!(?audit, "engine opened");
@@ -96,7 +97,7 @@ fn open_engine(config: &Config) -> Result<Arc<dyn Engine>, Failure> {
 }
 
 #[cfg(not(feature = "engine"))]
-fn open_engine(_: &Config) -> Result<Arc<dyn Engine>, Failure> {
+fn open_engine(_: &Config, _: &Birth) -> Result<Arc<dyn Engine>, Failure> {
     Err(Failure::new(&errors::NOT_SUPPORTED, "this build has no engine in it"))
 }
 
@@ -179,13 +180,23 @@ pub(super) fn start(
     let identity = (member.cluster, member.store);
     let resolver = Arc::clone(&book) as Arc<dyn transport::Resolver>;
     let tls = certificates::dialing(certificates.as_ref());
-    let network = transport::Config { tls: certificates, ..config.transport() };
+    let mut network =
+        transport::Config { tls: certificates, disk: birth.identity.nonce, ..config.transport() };
+    network.agreed.push(("api-version".to_owned(), member.api_version.clone()));
     let mut network =
         Network::bind(network, identity, resolver).map_err(|why| network_failure(&why))?;
-    let engine = open_engine(config)?;
+    let engine = open_engine(config, birth)?;
     let regions = Regions::new(kv::Config { store: member.store, api });
     let view = StateView::new();
     let standings = Arc::new(Standings::default());
+    let disowned = fatal.clone();
+    book.on_disowned(move |by, why| {
+        let what = "the cluster knows this store by another data directory";
+        let failure = Failure::new(&errors::DIR_FOREIGN, what).why(format!("{by} says: {why}"));
+        let next = "give it its own directory back; if that is lost: crib store remove, and then \
+                    a node with an empty directory that joins";
+        let _ = disowned.try_send(failure.next(next));
+    });
     let on_fatal: OnFatal = Arc::new(move |why| {
         let failure = Failure::new(&errors::STORE_STOPPED, "the store cannot go on").why(why);
         // One reason is enough.
@@ -201,6 +212,7 @@ pub(super) fn start(
         on_fatal: Some(on_fatal),
     })
     .map_err(|why| store_failure(&why))?;
+    birth.has_engine(&config.data_dir)?;
     let aside: Vec<GroupId> = store.damaged().iter().map(|(group, _)| *group).collect();
     let swept = regions.sweep(&*engine, &aside).map_err(|why| engine_failure(&why))?;
     if !swept.is_empty() {

@@ -14,10 +14,10 @@ use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
 
 /// Of the protocol.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 pub(crate) fn hello(version: u32, cluster: u64, from_store: u64, to_store: u64) -> v1::Bundle {
-    let hello = v1::Hello { version, cluster, from_store, to_store, agreed: Vec::new() };
+    let hello = v1::Hello { version, cluster, from_store, to_store, agreed: Vec::new(), disk: 0 };
     v1::Bundle { hello: Some(hello), ..v1::Bundle::default() }
 }
 

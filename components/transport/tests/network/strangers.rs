@@ -21,7 +21,7 @@ fn dialer_whose_hello_does_not_fit_refused_with_the_reason() {
     for (first, reason) in [
         (parcel(), "the first message is no hello"),
         (v1::Bundle::default(), "the first message is no hello"),
-        (hello(1, 7, 2, 1), "protocol version 1, this store speaks 2"),
+        (hello(1, 7, 2, 1), "protocol version 1, this store speaks 3"),
         (hello(VERSION, 8, 2, 1), "hello from another cluster"),
         (with_parcel, "hello from another cluster"),
         (hello(VERSION, 0, 2, 1), "hello from another cluster"),
@@ -66,7 +66,7 @@ fn process_whose_answer_does_not_fit_is_handed_nothing() {
         (hello(VERSION, 8, 2, 1), "hello from another cluster"),
         (hello(VERSION, 7, 3, 1), "s3 answers at the address of s2"),
         (hello(VERSION, 7, 2, 3), "hello to store 3, this is s1"),
-        (hello(9, 7, 2, 1), "protocol version 9, this store speaks 2"),
+        (hello(9, 7, 2, 1), "protocol version 9, this store speaks 3"),
     ] {
         let one = Node::start(1, &book);
         let squatter = FakeStore::start(answer);

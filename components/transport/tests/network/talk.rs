@@ -149,6 +149,37 @@ fn store_that_goes_is_unreached_since_then_once_there_is_something_to_say_to_it(
 }
 
 #[test]
+fn store_that_speaks_from_another_disk_is_not_heard_and_is_told_so() {
+    let book = Arc::new(Book::default());
+    book.know(2, 7);
+    let one = Node::start(1, &book);
+    let mut two = Node::bind(2, Config { disk: 8, ..quick() }, &book);
+    two.serve();
+    let start = Instant::now();
+    // Whoever dials.
+    let is_refused = |traffic: &transport::Traffic| {
+        traffic.unreached().iter().any(|found| found.why.contains("s2 is known by disk 7"))
+    };
+    let (mine, theirs) = (one.network.traffic(), two.network.traffic());
+    while !is_refused(&mine) || !is_refused(&theirs) {
+        assert!(start.elapsed() < PATIENCE, "they talk");
+        one.send(2, groups([1]));
+        two.send(1, groups([2]));
+        std::thread::yield_now();
+    }
+    let told = book.disowned.lock().clone();
+    let why = "s2 is known by disk 7";
+    assert!(told.iter().all(|(by, said)| *by == store(1) && said.contains(why)), "{told:?}");
+    assert!(!told.is_empty(), "it does not know why");
+    for node in [&one, &two] {
+        assert!(node.told.try_iter().all(|told| !matches!(told, Told::Delivered(..))));
+    }
+    book.know(2, 8);
+    one.reach(&two, 2);
+    two.reach(&one, 1);
+}
+
+#[test]
 fn overflow_drops_the_oldest_and_is_told_once() {
     let book = Arc::new(Book::default());
     let mut one = Node::bind(1, Config { queue_count_max: 100, ..quick() }, &book);

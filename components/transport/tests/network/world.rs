@@ -25,9 +25,14 @@ pub(crate) enum Told {
     Lost(u64),
 }
 
-/// Addresses of stores, shared by all networks of a test.
+/// Addresses of stores, shared by all networks of a test, and by which disks some are known.
 #[derive(Default)]
-pub(crate) struct Book(Mutex<BTreeMap<u64, String>>);
+pub(crate) struct Book {
+    addresses: Mutex<BTreeMap<u64, String>>,
+    disks: Mutex<BTreeMap<u64, u64>>,
+    /// What stores were told that are known by another.
+    pub(crate) disowned: Mutex<Vec<(StoreId, String)>>,
+}
 
 /// A store that writes down what it is told.
 struct Pad(Mutex<Sender<Told>>);
@@ -42,13 +47,29 @@ pub(crate) struct Node {
 
 impl Book {
     pub(crate) fn write(&self, store: u64, address: impl ToString) {
-        self.0.lock().insert(store, address.to_string());
+        self.addresses.lock().insert(store, address.to_string());
+    }
+
+    /// The store is known by this disk from now on.
+    pub(crate) fn know(&self, store: u64, disk: u64) {
+        self.disks.lock().insert(store, disk);
     }
 }
 
 impl Resolver for Book {
     fn address(&self, store: StoreId) -> Option<String> {
-        self.0.lock().get(&store.get()).cloned()
+        self.addresses.lock().get(&store.get()).cloned()
+    }
+
+    fn admits(&self, store: StoreId, disk: u64) -> Result<(), String> {
+        match self.disks.lock().get(&store.get()) {
+            Some(known) if *known != disk => Err(format!("{store} is known by disk {known}")),
+            _ => Ok(()),
+        }
+    }
+
+    fn disowned(&self, by: StoreId, why: &str) {
+        self.disowned.lock().push((by, why.to_owned()));
     }
 }
 

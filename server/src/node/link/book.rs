@@ -7,13 +7,18 @@
 //! version 17               of the addresses, as placement counts
 //! store 4 host:6710
 //! placement 4              holds a seat of placement
+//! disk 4 0f3a9c…           the nonce of its directory when it was first heard
 //! ```
+//!
+//! A store that speaks from another disk than it is known by has forgotten what it promised, as one
+//! would whose directory was lost: it is not talked to, and stops when it is told so.
 //!
 //! A node that starts again may find that all whom its settings name have left: it asks those in
 //! the file. It is what was heard, and no more: whoever answers at an address says who it is.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::{fs, io};
 
 use parking_lot::{Mutex, RwLock};
@@ -36,7 +41,12 @@ pub(crate) struct Book {
     news: watch::Sender<u64>,
     /// Where it is kept. Held while it is written, so that the last one stays.
     kept: Mutex<Option<(PathBuf, ClusterId)>>,
+    /// Hears that another store knows this one by another disk.
+    disowned: OnceLock<Disowned>,
 }
+
+/// What is done when another store does not admit this one.
+type Disowned = Box<dyn Fn(StoreId, &str) + Send + Sync>;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Page {
@@ -44,6 +54,8 @@ struct Page {
     addresses: BTreeMap<StoreId, String>,
     /// Ascending.
     seats: Vec<StoreId>,
+    /// By which disk a store is known; kept also when it has left.
+    disks: BTreeMap<StoreId, u64>,
 }
 
 impl Book {
@@ -68,7 +80,14 @@ impl Book {
             page: RwLock::new(page),
             news: watch::Sender::new(0),
             kept: Mutex::new(Some((dir.to_owned(), cluster))),
+            disowned: OnceLock::new(),
         }
+    }
+
+    /// What is done when another store does not admit this one. Said once.
+    pub(crate) fn on_disowned(&self, hear: impl Fn(StoreId, &str) + Send + Sync + 'static) {
+        let is_first = self.disowned.set(Box::new(hear)).is_ok();
+        debug_assert!(is_first, "one ear is enough");
     }
 
     pub(super) fn version(&self) -> u64 {
@@ -105,7 +124,8 @@ impl Book {
             page.version = version;
             for store in stores {
                 let Some(id) = StoreId::new(store.id) else { continue };
-                if store.state() == metapb::StoreState::Tombstone {
+                // Where one is whose address another took over, it has not said yet.
+                if store.state() == metapb::StoreState::Tombstone || store.address.is_empty() {
                     page.addresses.remove(&id);
                 } else {
                     page.addresses.insert(id, store.address.clone());
@@ -126,12 +146,16 @@ impl Book {
 
     /// Makes it durable. Blocks.
     pub(super) fn save(&self) {
-        let kept = self.kept.lock();
-        let Some((dir, cluster)) = &*kept else { return };
-        let text = self.page.read().text(*cluster);
-        if let Err(why) = files::replace(dir, NAME, &text) {
+        if let Err(why) = self.keep() {
             tracing::warn!(%why, "the address book is not kept");
         }
+    }
+
+    fn keep(&self) -> io::Result<()> {
+        let kept = self.kept.lock();
+        let Some((dir, cluster)) = &*kept else { return Ok(()) };
+        let text = self.page.read().text(*cluster);
+        files::replace(dir, NAME, &text)
     }
 }
 
@@ -144,6 +168,9 @@ impl Page {
         }
         for seat in &self.seats {
             text += &format!("placement {}\n", seat.get());
+        }
+        for (store, disk) in &self.disks {
+            text += &format!("disk {} {disk:016x}\n", store.get());
         }
         text
     }
@@ -172,6 +199,10 @@ fn parse(text: &str, cluster: ClusterId) -> Result<Page, String> {
                 page.addresses.insert(store(id)?, address.to_owned());
             }
             ["placement", id] => page.seats.push(store(id)?),
+            ["disk", id, disk] => {
+                let disk = u64::from_str_radix(disk, 16).map_err(|_odd| bad())?;
+                page.disks.insert(store(id)?, disk);
+            }
             _ => return Err(bad()),
         }
     }
@@ -188,6 +219,28 @@ fn parse(text: &str, cluster: ClusterId) -> Result<Page, String> {
 impl transport::Resolver for Book {
     fn address(&self, store: StoreId) -> Option<String> {
         self.page.read().addresses.get(&store).cloned()
+    }
+
+    fn admits(&self, store: StoreId, disk: u64) -> Result<(), String> {
+        let known = self.page.read().disks.get(&store).copied();
+        match known.unwrap_or_else(|| *self.page.write().disks.entry(store).or_insert(disk)) {
+            known if known != disk => Err(format!(
+                "{store} is known by another data directory: what it had promised and stored is \
+                 not in this one"
+            )),
+            // Before it is heard: whoever forgets it might take in another disk later.
+            _ if known.is_none() => self.keep().map_err(|why| {
+                self.page.write().disks.remove(&store);
+                format!("{store} cannot be noted down: {why}")
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn disowned(&self, by: StoreId, why: &str) {
+        if let Some(hear) = self.disowned.get() {
+            hear(by, why);
+        }
     }
 }
 
@@ -221,7 +274,9 @@ mod tests {
         assert_eq!(book.address(id(2)), Some("b:1".to_owned()));
         assert!(book.learn(6, &[store(2, "b:1", metapb::StoreState::Tombstone)], &[]));
         assert_eq!(book.address(id(2)), None);
-        assert_eq!(book.version(), 6);
+        assert!(book.learn(7, &[store(1, "", UP)], &[]));
+        assert_eq!(book.address(id(1)), None);
+        assert_eq!(book.version(), 7);
     }
 
     #[test]
@@ -243,6 +298,27 @@ mod tests {
     }
 
     #[test]
+    fn store_is_known_by_the_disk_that_it_spoke_from_first() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let open = || Book::open(dir.path(), cluster(7), [(id(1), "a:1".to_owned())]);
+        let book = open();
+        assert_eq!(book.admits(id(1), 0xabc), Ok(()));
+        assert_eq!(book.admits(id(2), 2), Ok(()));
+        // Durably, also of one that has left, and whatever is heard later.
+        let book = open();
+        book.learn(6, &[store(1, "a:1", metapb::StoreState::Tombstone)], &[]);
+        book.save();
+        let book = open();
+        let why = book.admits(id(1), 0xabd).expect_err("another disk");
+        assert!(why.contains("s1 is known by another data directory"), "{why}");
+        assert_eq!((book.admits(id(1), 0xabc), book.admits(id(2), 2)), (Ok(()), Ok(())));
+        // What cannot be kept is not admitted.
+        fs::remove_dir_all(dir.path()).expect("removed");
+        assert!(book.admits(id(3), 3).expect_err("not kept").contains("cannot be noted down"));
+        assert!(book.admits(id(3), 4).expect_err("not kept").contains("cannot be noted down"));
+    }
+
+    #[test]
     fn book_that_makes_no_sense_is_begun_anew() {
         let dir = tempfile::tempdir().expect("a directory");
         let cases = [
@@ -252,6 +328,7 @@ mod tests {
             "format 1\ncluster 7\nstore 1\n",
             "format 1\ncluster 7\nversion x\n",
             "format 1\ncluster 7\ncolour red\n",
+            "format 1\ncluster 7\ndisk 1 xyz\n",
         ];
         for text in cases {
             fs::write(dir.path().join(NAME), text).expect("written");

@@ -157,3 +157,59 @@ async fn nodes_that_must_not_start_say_why() {
     other.start();
     cluster.wait_healthy().await;
 }
+
+/// What a store had promised, voted and stored is in its directory: with another one it would be a
+/// founder that has forgotten everything, and might elect a leader who has forgotten too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn founder_whose_directory_is_lost_takes_no_part() {
+    let cluster = Cluster::start(options("lost directory")).await;
+    cluster.wait_healthy().await;
+    let client = cluster.client().await;
+    client.put("before", "kept").await.expect("it is put");
+    let node = cluster.node(1);
+
+    // Its data alone is gone: it knows that by itself.
+    assert_eq!(node.stop().await.code(), Some(0), "{}", node.last_words());
+    let (data, away) = (node.dir.join("data"), node.dir.join("away"));
+    std::fs::rename(&data, &away).expect("moved");
+    refused(&say(node.command()).await, 13, &["CRIB-E4014", "the data of store", "is gone"]);
+    assert!(!data.exists(), "it has begun anew");
+    std::fs::rename(&away, &data).expect("moved back");
+    node.start();
+    until("a node that answers", async || {
+        Client::connect(&[&node.address], client::Options::default()).await.ok()
+    })
+    .await;
+    cluster.wait_healthy().await;
+
+    // All of it is: others know it by what it had.
+    assert_eq!(node.stop().await.code(), Some(0), "{}", node.last_words());
+    std::fs::remove_dir_all(&node.dir).expect("removed");
+    node.start();
+    let status = node.ended().await;
+    assert_eq!(status.code(), Some(11), "{}", node.last_words());
+    let words = node.last_words();
+    assert!(words.contains("CRIB-E4011") && words.contains("another data directory"), "{words}");
+    let kept = client.get("before").await.expect("two of three go on");
+    assert_eq!(kept.as_deref(), Some(&b"kept"[..]));
+    client.put("after", "put").await.expect("two of three go on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn founder_that_forms_keys_otherwise_is_not_talked_to() {
+    let mut options = options("two api versions");
+    options.set.push("replicas=3".to_owned());
+    let cluster = Cluster::prepare(options).await;
+    let odd = cluster.node(2).with("api-version=v1");
+    for node in [&cluster.node(0), &cluster.node(1), &odd] {
+        node.start();
+    }
+    let client = cluster.client().await;
+    let why = until("that it is told", async || {
+        let status = client.admin().status().await.ok()?;
+        status.problems.into_iter().find(|problem| problem.contains("api-version"))
+    })
+    .await;
+    assert!(why.contains("v1") && why.contains("v2"), "{why}");
+    client.put("a", "b").await.expect("two of three go on");
+}
