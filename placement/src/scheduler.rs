@@ -33,7 +33,7 @@ mod step;
 mod tests;
 
 pub use admin::{DrainPlan, drain_check, is_empty};
-pub use checker::{Finding, check};
+pub use checker::{Finding, Overdue, check};
 pub use cluster::{Cluster, StoreInfo, StoreState};
 pub use config::SchedulerConfig;
 pub use controller::Controller;

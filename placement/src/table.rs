@@ -233,6 +233,12 @@ impl RegionTable {
         self.index.voters.range(..replicas).map(|(_, count)| count).sum()
     }
 
+    /// How many regions have more voters than `replicas`.
+    #[must_use]
+    pub fn with_more_voters(&self, replicas: usize) -> usize {
+        self.index.voters.range(replicas.saturating_add(1)..).map(|(_, count)| count).sum()
+    }
+
     /// Regions with a peer that is down, pending, or not a plain voter, by ascending id.
     pub fn troubled(&self) -> impl Iterator<Item = &RegionEntry> {
         self.index.troubled.iter().filter_map(|id| self.by_id(*id))

@@ -13,6 +13,9 @@ use crate::table::{RegionEntry, RegionReport};
 /// Most down or pending peers that are looked at in one report.
 const PEERS_MAX: usize = 64;
 
+/// No region is taken for larger, whatever a store says: sums over all of them stay small.
+const REGION_BYTES_MAX: u64 = 1 << 40;
+
 /// A report of a region; `None` if it makes no sense.
 pub(crate) fn report_from(report: &v1::RegionReport) -> Option<RegionReport> {
     let region = Region::try_from(report.region.as_ref()?).ok()?;
@@ -26,7 +29,7 @@ pub(crate) fn report_from(report: &v1::RegionReport) -> Option<RegionReport> {
         term: Term(report.term),
         down: down.collect(),
         pending: pending.filter_map(|peer| PeerId::new(peer.id)).collect(),
-        bytes: report.approximate_bytes,
+        bytes: report.approximate_bytes.min(REGION_BYTES_MAX),
         keys: report.approximate_keys,
         written_per_second: report.written_bytes_per_second,
         read_per_second: report.read_bytes_per_second,

@@ -9,6 +9,7 @@ use multiraft::{
 use placement::state::{Life, Store as Member};
 use placement::{Config, Driver, GROUP, Hearsay, Service, StateView};
 use proto::crib::placement::v1;
+use proto::crib::placement::v1::admin_client::AdminClient;
 use proto::crib::placement::v1::placement_client::PlacementClient;
 use proto::pdpb;
 use proto::pdpb::pd_client::PdClient;
@@ -191,6 +192,67 @@ async fn cluster_of_one_is_born_and_answers_what_was_reported() {
     let other = Some(pdpb::RequestHeader { cluster_id: 8 });
     let refused = pd.get_region(pdpb::GetRegionRequest { header: other, ..Default::default() });
     assert_eq!(refused.await.expect_err("another's").code(), Code::FailedPrecondition);
+}
+
+/// A heartbeat of a store that says it is there.
+fn heartbeat(store_id: u64, address: &str) -> v1::StoreHeartbeatRequest {
+    let stats = Some(v1::StoreStats::default());
+    let address = address.to_owned();
+    v1::StoreHeartbeatRequest {
+        cluster_id: CLUSTER,
+        store_id,
+        address,
+        stats,
+        ..Default::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stores_that_exchange_addresses_are_heard_and_known_where_they_are() {
+    let nodes = start(1).await;
+    leader(&nodes).await;
+    let mut stores = PlacementClient::new(nodes[0].channel.clone());
+    let mut ids = Vec::new();
+    for (nonce, address) in [(5, "d:1"), (6, "e:1")] {
+        let address = address.to_owned();
+        let request = v1::JoinRequest { nonce, address, ..Default::default() };
+        ids.push(stores.join(request).await.expect("it joins").into_inner().store_id);
+    }
+    let mut beat = async |store: u64, address: &str| {
+        let answer = stores.store_heartbeat(heartbeat(store, address)).await.expect("it is heard");
+        answer.into_inner().state()
+    };
+    let place = |store: u64| {
+        let id = StoreId::new(store).expect("not zero");
+        nodes[0].driver.view().get().stores[&id].address.clone()
+    };
+    for (store, address) in [(ids[0], "d:1"), (ids[1], "e:1")] {
+        assert_eq!(beat(store, address).await, v1::StoreState::Up);
+    }
+    // While both say that they are there, the first that did is believed, and both are heard.
+    assert_eq!(beat(ids[0], "e:1").await, v1::StoreState::Up);
+    assert_eq!((place(ids[0]), place(ids[1])), ("d:1".to_owned(), "e:1".to_owned()));
+    assert_eq!(beat(ids[1], "d:1").await, v1::StoreState::Up);
+    assert_eq!((place(ids[0]), place(ids[1])), (String::new(), "d:1".to_owned()));
+    assert_eq!(beat(ids[0], "e:1").await, v1::StoreState::Up);
+    assert_eq!((place(ids[0]), place(ids[1])), ("e:1".to_owned(), "d:1".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_is_not_taken_for_empty_while_keys_are_in_no_region_that_is_known() {
+    let nodes = start(1).await;
+    leader(&nodes).await;
+    let mut stores = PlacementClient::new(nodes[0].channel.clone());
+    let request = v1::JoinRequest { nonce: 5, address: "d:1".to_owned(), ..Default::default() };
+    let id = stores.join(request).await.expect("it joins").into_inner().store_id;
+    let mut admin = AdminClient::new(nodes[0].channel.clone());
+    let drained = v1::DrainStoreRequest { cluster_id: CLUSTER, store_id: id, ..Default::default() };
+    let _unwise = admin.drain_store(drained).await;
+    // Nothing was reported yet: some region may have its last replicas there.
+    let remove = |force| v1::RemoveStoreRequest { cluster_id: CLUSTER, store_id: id, force };
+    let refused = admin.remove_store(remove(false)).await.expect_err("it is not known");
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains("is not known"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,6 +37,8 @@ pub struct Status {
     pub regions_without_leader: u64,
     /// Of them, with too few replicas.
     pub regions_under_replicated: u64,
+    /// Those that have more replicas than they should.
+    pub regions_over_replicated: u64,
     /// Operators that run.
     pub operators: u64,
     /// What is wrong, in words.
@@ -206,6 +208,7 @@ impl From<v1::StatusResponse> for Status {
             regions: of.regions,
             regions_without_leader: of.regions_without_leader,
             regions_under_replicated: of.regions_under_replicated,
+            regions_over_replicated: of.regions_over_replicated,
             operators: of.operators,
             problems: of.problems,
             stores,

@@ -121,12 +121,38 @@ impl Admin {
         self.call(Kind::Write, call).await.map(|_| ())
     }
 
+    /// Decides how many replicas each region is to have: 1, 3, 5 or 7. They are made, or taken
+    /// away, one after the other.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error); [`Error::Refused`](crate::Error::Refused) if so many stores are
+    /// not up, in words.
+    pub async fn set_replicas(&self, replicas: u32) -> Result<()> {
+        let request = v1::SetReplicasRequest { cluster_id: self.cluster(), replicas };
+        let call =
+            |mut admin: AdminClient<Channel>| async move { admin.set_replicas(request).await };
+        self.call(Kind::Write, call).await.map(|_| ())
+    }
+
     /// Takes an empty store out of the cluster, for good.
     ///
     /// # Errors
     /// See [`Error`](crate::Error); [`Error::Refused`](crate::Error::Refused) if it is not empty.
     pub async fn remove_store(&self, store_id: u64) -> Result<()> {
-        let request = v1::RemoveStoreRequest { cluster_id: self.cluster(), store_id };
+        self.remove(store_id, false).await
+    }
+
+    /// As [`Admin::remove_store`], also while some keys are in no region that is known, as where
+    /// most replicas of one are gone for good. What the store has of those is given up.
+    ///
+    /// # Errors
+    /// As [`Admin::remove_store`].
+    pub async fn remove_store_by_force(&self, store_id: u64) -> Result<()> {
+        self.remove(store_id, true).await
+    }
+
+    async fn remove(&self, store_id: u64, force: bool) -> Result<()> {
+        let request = v1::RemoveStoreRequest { cluster_id: self.cluster(), store_id, force };
         let call =
             |mut admin: AdminClient<Channel>| async move { admin.remove_store(request).await };
         self.call(Kind::Write, call).await.map(|_| ())

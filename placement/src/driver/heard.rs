@@ -24,6 +24,7 @@ const LINES_MAX: usize = 8;
 
 /// What a store says of itself in a heartbeat, beside where it is.
 pub(crate) struct Said {
+    pub(crate) address: String,
     pub(crate) life: u64,
     pub(crate) stats: v1::StoreStats,
     pub(crate) unreached: Vec<v1::Unreached>,
@@ -33,6 +34,8 @@ pub(crate) struct Said {
 #[derive(Debug)]
 pub(crate) struct Heard {
     pub(crate) at: Time,
+    /// Where it says that it is.
+    address: String,
     /// Since when it has been heard without a break, in this life.
     since: Time,
     pub(crate) life: u64,
@@ -52,6 +55,7 @@ impl Heard {
         };
         Heard {
             at: now,
+            address: of.address,
             since: now,
             life: of.life,
             stats: of.stats,
@@ -67,13 +71,21 @@ impl Heard {
 }
 
 impl Lead {
+    /// Whether a store is heard, and says that it is at this address.
+    pub(super) fn is_at(&self, store: StoreId, address: &str) -> bool {
+        let silent_after = self.config().silent_after;
+        self.heard.read().get(&store).is_some_and(|heard| {
+            heard.address == address && self.clock.now().since(heard.at) < silent_after
+        })
+    }
+
     /// The stores that are heard here and do not reach each other: who says so, and of whom.
     pub(crate) fn unreached(&self) -> Vec<(StoreId, v1::Unreached)> {
-        unreached(&self.stores(), &self.heard.read(), &self.config)
+        unreached(&self.stores(), &self.heard.read(), &self.config())
     }
 }
 
-fn unreached(
+pub(super) fn unreached(
     stores: &BTreeMap<StoreId, StoreInfo>,
     heard: &BTreeMap<StoreId, Heard>,
     config: &SchedulerConfig,
@@ -141,7 +153,7 @@ mod tests {
             why: "no way".to_owned(),
         });
         let (stats, unreached) = (v1::StoreStats::default(), unreached.collect());
-        Heard::new(at(secs), Said { life, stats, unreached })
+        Heard::new(at(secs), Said { address: "a:1".to_owned(), life, stats, unreached })
     }
 
     fn info(of: u64, state: StoreState, silent: u64) -> (StoreId, StoreInfo) {
@@ -225,7 +237,8 @@ mod tests {
         let why = format!("\n{}", "ä".repeat(WHY_MAX));
         let says = v1::Unreached { store_id: 2, seconds: 9, why };
         let unreached = vec![says; UNREACHED_MAX + 1];
-        let heard = Heard::new(at(1), Said { life: 1, stats: Default::default(), unreached });
+        let (address, stats) = ("a:1".to_owned(), v1::StoreStats::default());
+        let heard = Heard::new(at(1), Said { address, life: 1, stats, unreached });
         assert_eq!(heard.unreached.len(), UNREACHED_MAX);
         let why = &heard.unreached[0].why;
         assert!(why.chars().count() == WHY_MAX && why.starts_with(" ä"), "{why}");

@@ -1,6 +1,7 @@
 //! One leadership: what was observed since it began. It ends with it.
 //!
-//! Locks are taken in this order: `controller`, `table`, `heard`, `stores`, `expected`, `streams`.
+//! Locks are taken in this order: `controller`, `table`, `heard`, `stores`, `config`, `expected`,
+//! `streams`.
 //! Each is held for a bounded batch of work, and never across an await, so that questions about
 //! routes do not wait behind heartbeats.
 
@@ -14,6 +15,7 @@ use tonic::Status;
 use types::{StoreId, Term, Time};
 
 use super::Heard;
+use super::heard::unreached;
 use crate::clock::{Clock, wall_ms};
 use crate::config::Config;
 use crate::scheduler::seats::SeatFinding;
@@ -30,7 +32,8 @@ pub(crate) type Outbox = mpsc::Sender<Result<v1::ReportResponse, Status>>;
 /// What one leadership has observed.
 pub(crate) struct Lead {
     pub(crate) term: Term,
-    pub(crate) config: SchedulerConfig,
+    /// As it was when the stores were last looked at.
+    config: RwLock<Arc<SchedulerConfig>>,
     pub(crate) clock: Clock,
     pub(crate) since: Time,
     pub(crate) table: RwLock<RegionTable>,
@@ -53,13 +56,9 @@ pub(crate) struct Lead {
 
 impl Lead {
     pub(super) fn new(config: &Config, state: &State, term: Term, clock: Clock) -> Lead {
-        let mut scheduler = config.scheduler.clone();
-        if let Some(cluster) = &state.cluster {
-            scheduler.replicas = usize::try_from(cluster.replicas).unwrap_or(usize::MAX);
-        }
         let lead = Lead {
             term,
-            config: scheduler,
+            config: RwLock::new(Arc::new(config.scheduler.clone())),
             clock,
             since: clock.now(),
             table: RwLock::default(),
@@ -117,6 +116,11 @@ impl Lead {
         self.seats.lock().clone()
     }
 
+    /// The settings of planning. How many replicas regions are to have is what was decided last.
+    pub(crate) fn config(&self) -> Arc<SchedulerConfig> {
+        Arc::clone(&self.config.read())
+    }
+
     pub(crate) fn stores(&self) -> Arc<BTreeMap<StoreId, StoreInfo>> {
         Arc::clone(&self.stores.read())
     }
@@ -133,25 +137,38 @@ impl Lead {
         &'a self,
         table: &'a RegionTable,
         stores: &'a BTreeMap<StoreId, StoreInfo>,
+        config: &'a SchedulerConfig,
     ) -> Cluster<'a> {
         Cluster {
             table,
             stores,
-            config: &self.config,
+            config,
             now: self.clock.now(),
             since: self.since,
             expected: *self.expected.lock(),
         }
     }
 
-    /// Looks at all stores anew, and tells of those whose state has changed.
+    /// Looks at all stores and settings anew, and tells of stores whose state has changed.
     pub(super) fn look_at_stores(&self, state: &State) {
+        if let Some(cluster) = &state.cluster {
+            let replicas = usize::try_from(cluster.replicas).unwrap_or(usize::MAX);
+            if self.config().replicas != replicas {
+                Arc::make_mut(&mut self.config.write()).replicas = replicas;
+            }
+        }
         let now = self.clock.now();
         let new: BTreeMap<StoreId, StoreInfo> = {
             let heard = self.heard.read();
             let infos = state.stores.iter();
-            let new = infos.map(|(&id, store)| (id, self.info(id, store, &heard, now))).collect();
+            let mut new: BTreeMap<StoreId, StoreInfo> =
+                infos.map(|(&id, store)| (id, self.info(id, store, &heard, now))).collect();
             *self.expected.lock() = expected(&new, &heard);
+            for (by, of) in unreached(&new, &heard, &self.config()) {
+                if let (Some(by), Some(of)) = (new.get_mut(&by), StoreId::new(of.store_id)) {
+                    by.unreached.push(of);
+                }
+            }
             new
         };
         let old = std::mem::replace(&mut *self.stores.write(), Arc::new(new));
@@ -174,7 +191,7 @@ impl Lead {
         let heard = heard.get(&id);
         // A new leader has heard of nobody: silence begins with it.
         let silent = now.since(heard.map_or(self.since, |heard| heard.at));
-        let config = &self.config;
+        let config = self.config();
         let state = match store.life {
             Life::Removed => StoreState::Removed,
             Life::Draining => StoreState::Draining,
@@ -196,6 +213,7 @@ impl Lead {
             snapshots_receiving: stats.snapshots_receiving,
             is_stopping: stats.is_stopping,
             is_full: stats.is_full,
+            unreached: Vec::new(),
         }
     }
 }
@@ -207,7 +225,9 @@ fn expected(
     heard: &BTreeMap<StoreId, Heard>,
 ) -> Option<u64> {
     let here = stores.values().filter(|store| store.state != StoreState::Removed);
-    here.map(|store| heard.get(&store.id).map(|heard| heard.stats.leaders)).sum()
+    let leaders = |store: &StoreInfo| heard.get(&store.id).map(|heard| heard.stats.leaders);
+    // They may say anything.
+    here.map(leaders).try_fold(0, |sum: u64, leaders| Some(sum.saturating_add(leaders?)))
 }
 
 #[cfg(test)]
@@ -218,6 +238,7 @@ mod tests {
     use types::{ClusterId, GroupId, KeyRange};
 
     use super::*;
+    use crate::driver::Said;
     use crate::table::tests::report;
 
     fn lead() -> Lead {
@@ -231,6 +252,22 @@ mod tests {
         let key = |at: u64| if at == 0 { Vec::new() } else { at.to_be_bytes().to_vec() };
         let one = |at| report(at + 1, (&key(at), &key(at + 1)), (1, 1), 1);
         (0..count).map(one).collect()
+    }
+
+    #[test]
+    fn what_stores_say_that_they_lead_is_added_up_whatever_it_is() {
+        let id = |id| StoreId::new(id).expect("not zero");
+        let stores: BTreeMap<StoreId, StoreInfo> =
+            (1..=3).map(|of| (id(of), StoreInfo::new(id(of), StoreState::Up))).collect();
+        let heard = |of, leaders| {
+            let stats = v1::StoreStats { leaders, ..v1::StoreStats::default() };
+            let said = Said { address: "a:1".to_owned(), life: 1, stats, unreached: Vec::new() };
+            (id(of), Heard::new(Time::ZERO, said))
+        };
+        let some = [heard(1, u64::MAX), heard(2, 7)].into();
+        assert_eq!(expected(&stores, &some), None, "one was not heard of");
+        let all = [heard(1, u64::MAX), heard(2, 7), heard(3, u64::MAX)].into();
+        assert_eq!(expected(&stores, &all), Some(u64::MAX));
     }
 
     #[test]

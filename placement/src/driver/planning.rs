@@ -26,7 +26,7 @@ impl Driver {
             let Ok(lead) = self.lead() else { return };
             lead.look_at_stores(&self.view.get());
             self.keep_seats(&lead).await;
-            let wanted = lead.controller.lock().ids_wanted(&lead.config);
+            let wanted = lead.controller.lock().ids_wanted(&lead.config());
             if wanted > 0
                 && let Err(why) = self.offer_ids(&lead, wanted).await
             {
@@ -168,9 +168,9 @@ impl Lead {
         with: impl FnOnce(&mut Controller, &Cluster<'_>) -> T,
     ) -> T {
         let mut controller = self.controller.lock();
-        let stores = self.stores();
+        let (stores, config) = (self.stores(), self.config());
         let table = self.table.read();
-        with(&mut controller, &self.cluster(&table, &stores))
+        with(&mut controller, &self.cluster(&table, &stores, &config))
     }
 
     /// How many operators run, and how those ended that did under this leadership.

@@ -93,14 +93,14 @@ impl Driver {
         if !status.leads || status.term != lead.term {
             return Err(self.not_leader());
         }
-        let (members, stores) = (sitting(&status), lead.stores());
+        let (members, stores, config) = (sitting(&status), lead.stores(), lead.config());
         let found = with(&Seats {
             wanted: self.view.get().seats(),
             members: &members,
             is_joint: status.membership.is_joint(),
             leader: status.peer,
             stores: &stores,
-            config: &lead.config,
+            config: &config,
         });
         Ok((found, status.since))
     }

@@ -66,17 +66,34 @@ impl Driver {
             lead.tell("store", 0, format!("store {} speaks, though it was removed", id.get()));
             return Err(StoreError::Refused(Refused::Removed(id)));
         }
-        let new = Store { id: Some(id), nonce: known.nonce, life: known.life, ..store };
-        if *known != new {
-            self.put_store(lead, new).await?;
-        }
+        let mut new = Store { id: Some(id), nonce: known.nonce, life: known.life, ..store };
+        // It is heard, wherever it says that it is.
         let (old, stats) = {
             let mut all = lead.heard.write();
             let heard = Heard::new(lead.clock.now(), said);
-            let heard = heard.after(all.get(&id), lead.config.silent_after);
+            let heard = heard.after(all.get(&id), lead.config().silent_after);
             let stats = heard.stats;
             (all.insert(id, heard), stats)
         };
+        let mut others = state.stores.iter().filter(|(other, _)| **other != id);
+        let is_claimed = |(other, store): &(&StoreId, &Store)| {
+            let is_there = store.life != Life::Removed && store.address == new.address;
+            is_there && lead.is_at(**other, &new.address)
+        };
+        if let Some((other, _)) = others.find(is_claimed) {
+            let (store, other) = (id.get(), other.get());
+            tracing::warn!(
+                store,
+                other,
+                address = new.address,
+                "two stores say that they are there"
+            );
+            lead.tell("store", 0, format!("store {store} says that it is where store {other} is"));
+            new.address.clone_from(&known.address);
+        }
+        if *known != new {
+            self.put_store(lead, new).await?;
+        }
         let is_news = old.is_none_or(|old| {
             old.stats.is_stopping != stats.is_stopping || old.stats.is_full != stats.is_full
         });
@@ -112,25 +129,40 @@ impl Driver {
 
     /// Decides how many members placement is to have.
     pub(crate) async fn set_seats(&self, lead: &Lead, seats: u32) -> Result<(), StoreError> {
-        let stores = lead.stores();
-        let up = stores.values().filter(|info| info.state == StoreState::Up).count();
-        if u32::try_from(up).is_ok_and(|up| up < seats) {
-            return Err(StoreError::Unwise(format!(
-                "each seat needs a store of its own: {seats} are wanted, {up} stores are up"
-            )));
-        }
-        match self.propose(&Command::SetSeats(seats)).await? {
-            Ok(Reply::Done) => {
-                lead.tell("placement", 0, format!("placement is to have {seats} members"));
-                Ok(())
-            }
+        enough_stores(lead, "seat", seats)?;
+        self.decide(&Command::SetSeats(seats)).await?;
+        lead.tell("placement", 0, format!("placement is to have {seats} members"));
+        Ok(())
+    }
+
+    /// Decides how many replicas each region is to have.
+    pub(crate) async fn set_replicas(&self, lead: &Lead, replicas: u32) -> Result<(), StoreError> {
+        enough_stores(lead, "replica of a region", replicas)?;
+        self.decide(&Command::SetReplicas(replicas)).await?;
+        lead.look_at_stores(&self.view.get());
+        lead.tell("placement", 0, format!("regions are to have {replicas} replicas"));
+        Ok(())
+    }
+
+    /// Proposes what is done or refused.
+    async fn decide(&self, command: &Command) -> Result<(), StoreError> {
+        match self.propose(command).await? {
+            Ok(Reply::Done) => Ok(()),
             Ok(other) => Err(Unavailable::odd(&other).into()),
             Err(refused) => Err(StoreError::Refused(refused)),
         }
     }
 
     /// Takes a store out of the cluster, for good.
-    pub(crate) async fn remove(&self, lead: &Lead, id: StoreId) -> Result<(), StoreError> {
+    ///
+    /// With `force`, also while some keys are in no region that is known: what it has of those is
+    /// given up.
+    pub(crate) async fn remove(
+        &self,
+        lead: &Lead,
+        id: StoreId,
+        force: bool,
+    ) -> Result<(), StoreError> {
         let state = self.view.get();
         let known = state.stores.get(&id).ok_or(StoreError::Refused(Refused::NoStore(id)))?;
         if known.life == Life::Removed {
@@ -147,10 +179,11 @@ impl Driver {
                 _ => format!("{held}: drain it first"),
             });
         }
-        let (left, held) = lead
-            .with_cluster(|_, cluster| (cluster.table.tally_of(id).regions, cluster.unprepared()));
-        if let Some(held) = held {
-            return unwise(format!("whether it is empty is not known yet: {held}"));
+        let (left, held) =
+            lead.with_cluster(|_, cluster| (cluster.table.tally_of(id).regions, cluster.unknown()));
+        if let Some(held) = held.filter(|_| !force) {
+            let named = id.get();
+            return unwise(format!("whether store {named} is empty is not known: {held}"));
         }
         if left > 0 {
             return unwise(format!("store {} still has {left} regions: drain it first", id.get()));
@@ -161,4 +194,16 @@ impl Driver {
         }
         self.set_life(lead, id, Life::Removed).await.map(|_| ())
     }
+}
+
+/// Whether as many stores are up as are needed.
+fn enough_stores(lead: &Lead, each: &str, wanted: u32) -> Result<(), StoreError> {
+    let stores = lead.stores();
+    let up = stores.values().filter(|info| info.state == StoreState::Up).count();
+    if u32::try_from(up).is_ok_and(|up| up < wanted) {
+        return Err(StoreError::Unwise(format!(
+            "each {each} needs a store of its own: {wanted} are wanted, {up} stores are up"
+        )));
+    }
+    Ok(())
 }

@@ -46,14 +46,14 @@ impl Controller {
         if entry.report.leader.id == peer.id {
             return Err(format!("store {} leads region {} already", to.get(), region.get()));
         }
-        let step = Step::TransferLeader(peer);
-        if let Some(danger) = step.danger(cluster, entry) {
-            return Err(danger);
-        }
         if !cluster.store(to).is_some_and(StoreInfo::takes_leaders) {
             let state = cluster.store(to).map_or(StoreState::Removed, |store| store.state);
             let more = if state == StoreState::Up { ", and stopping" } else { "" };
             return Err(format!("store {} takes no leaders: it is {state}{more}", to.get()));
+        }
+        let step = Step::TransferLeader(peer);
+        if let Some(danger) = step.danger(cluster, entry) {
+            return Err(danger);
         }
         let reason = format!("asked to lead from store {}", to.get());
         Ok(self.launch(cluster, entry, Origin::Operator, (reason, vec![step])))

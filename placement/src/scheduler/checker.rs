@@ -11,7 +11,7 @@
 //! | too many replicas | the worst is removed |
 //! | replicas that share a place needlessly | one is moved |
 
-use types::{PeerId, PeerRole, RegionPeer};
+use types::{PeerId, PeerRole, RegionPeer, StoreId};
 
 use super::load::{Ledger, score_with};
 use super::places::Places;
@@ -41,19 +41,19 @@ pub enum Finding {
 }
 
 /// Looks at a region. `around`: what is under way, and where the cluster's stores are.
-/// `joint_for_long`: its membership has been between two for too long. `new_peer` gives the id for
-/// a new peer, if there is one; it is asked at most once.
+/// `overdue`: what of it has lasted for too long. `new_peer` gives the id for a new peer, if there
+/// is one; it is asked at most once.
 pub fn check(
     cluster: &Cluster,
     (ledger, places): (&Ledger, &Places),
     entry: &RegionEntry,
-    joint_for_long: bool,
+    overdue: Overdue,
     new_peer: &mut dyn FnMut() -> Option<PeerId>,
 ) -> Finding {
     if places.is_plainly_fine(entry) {
         return Finding::Fine;
     }
-    check_closely(cluster, (ledger, places), entry, joint_for_long, new_peer)
+    check_closely(cluster, (ledger, places), entry, overdue, new_peer)
 }
 
 /// The same, without a glance before.
@@ -61,10 +61,10 @@ pub(super) fn check_closely(
     cluster: &Cluster,
     (ledger, places): (&Ledger, &Places),
     entry: &RegionEntry,
-    joint_for_long: bool,
+    overdue: Overdue,
     new_peer: &mut dyn FnMut() -> Option<PeerId>,
 ) -> Finding {
-    let look = Look { cluster, ledger, places, entry };
+    let look = Look { cluster, ledger, places, entry, unfilled: overdue.unfilled };
     let up = entry.voters().filter(|peer| cluster.is_up(entry, *peer)).count();
     let voters = entry.voters().count();
     if up < voters / 2 + 1 {
@@ -74,9 +74,9 @@ pub(super) fn check_closely(
         };
     }
     if entry.is_joint() {
-        return look.joint(joint_for_long);
+        return look.joint(overdue.joint);
     }
-    let finding = look.learner();
+    let finding = look.learner(overdue.learner);
     let finding = finding.or_else(|| look.lost(new_peer));
     let finding = finding.or_else(|| look.missing(new_peer));
     let finding = finding.or_else(|| look.draining(new_peer));
@@ -85,11 +85,23 @@ pub(super) fn check_closely(
     finding.unwrap_or(Finding::Fine)
 }
 
+/// What of a region has lasted for too long without an operator that sees to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overdue {
+    /// Its membership is between two.
+    pub joint: bool,
+    /// A learner is being filled.
+    pub learner: bool,
+    /// On this store one was for too long, and was taken away. Another is tried next.
+    pub unfilled: Option<StoreId>,
+}
+
 struct Look<'a> {
     cluster: &'a Cluster<'a>,
     ledger: &'a Ledger,
     places: &'a Places<'a>,
     entry: &'a RegionEntry,
+    unfilled: Option<StoreId>,
 }
 
 impl Look<'_> {
@@ -107,10 +119,9 @@ impl Look<'_> {
         Finding::Mend { reason, steps: vec![Step::ChangePeers { set, remove: Vec::new() }] }
     }
 
-    fn learner(&self) -> Option<Finding> {
+    fn learner(&self, for_long: bool) -> Option<Finding> {
         let entry = self.entry;
-        let is_learner = |peer: &&RegionPeer| peer.role == PeerRole::Learner;
-        let learner = entry.peers().iter().copied().find(|peer| is_learner(&peer))?;
+        let learner = entry.learner()?;
         let reason = format!("{} is a learner without a plan", told(learner));
         let gone = plan::remove(entry, learner, None);
         if self.cluster.is_lost(entry, learner) || self.drains(learner) {
@@ -122,6 +133,10 @@ impl Look<'_> {
             return Some(Finding::Mend { reason, steps: gone });
         }
         if !entry.is_current(learner.id) {
+            if for_long {
+                let reason = format!("{} was not filled in time", told(learner));
+                return Some(Finding::Mend { reason, steps: gone });
+            }
             let why = "it is being filled".to_owned();
             return Some(Finding::Stuck { reason, why });
         }
@@ -156,7 +171,8 @@ impl Look<'_> {
             return None;
         }
         let reason = format!("it has {has} of {wants} replicas");
-        let store = match plan::target(self.cluster, self.ledger, self.entry, None) {
+        let store = match plan::target(self.cluster, self.ledger, self.entry, (None, self.unfilled))
+        {
             Ok(store) => store,
             Err(why) => return Some(Finding::Stuck { reason, why }),
         };
@@ -176,7 +192,12 @@ impl Look<'_> {
         if self.entry.voters().count() > self.cluster.config.replicas {
             return Some(self.guarded(reason, plan::remove(self.entry, old, self.heir())));
         }
-        Some(self.replace(reason, old, new_peer))
+        // It is up meanwhile: rather later than near another replica.
+        let nearest = plan::busy_but_farther(self.cluster, self.ledger, self.entry, old.store);
+        Some(match nearest {
+            Some(why) => Finding::Stuck { reason, why },
+            None => self.replace(reason, old, new_peer),
+        })
     }
 
     fn surplus(&self) -> Option<Finding> {
@@ -218,7 +239,8 @@ impl Look<'_> {
         if self.places.least_crowding(&stay) >= crowding(&old) {
             return None;
         }
-        let store = plan::target(cluster, self.ledger, entry, Some(old.store)).ok()?;
+        let store =
+            plan::target(cluster, self.ledger, entry, (Some(old.store), self.unfilled)).ok()?;
         if plan::crowding(cluster, entry, Some(old.store), store) >= crowding(&old) {
             return None;
         }
@@ -236,7 +258,8 @@ impl Look<'_> {
         old: RegionPeer,
         new_peer: &mut dyn FnMut() -> Option<PeerId>,
     ) -> Finding {
-        match plan::target(self.cluster, self.ledger, self.entry, Some(old.store)) {
+        match plan::target(self.cluster, self.ledger, self.entry, (Some(old.store), self.unfilled))
+        {
             Err(why) => Finding::Stuck { reason, why },
             Ok(store) => match new_peer() {
                 Some(id) => {

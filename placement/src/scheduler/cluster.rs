@@ -51,6 +51,8 @@ pub struct StoreInfo {
     pub is_stopping: bool,
     /// It has no room for data.
     pub is_full: bool,
+    /// Stores that are well and that it does not reach, as it says.
+    pub unreached: Vec<StoreId>,
 }
 
 /// All that a plan depends on.
@@ -86,6 +88,7 @@ impl StoreInfo {
             snapshots_receiving: 0,
             is_stopping: false,
             is_full: false,
+            unreached: Vec::new(),
         }
     }
 
@@ -205,6 +208,19 @@ impl Cluster<'_> {
         self.store(id).is_some_and(|store| store.is_alive(self.config))
     }
 
+    /// Whether replicas that are made now stay on a store: it is heard of, and not to be emptied.
+    #[must_use]
+    pub fn keeps(&self, id: StoreId) -> bool {
+        self.store(id).is_some_and(|store| store.state == StoreState::Up)
+    }
+
+    /// Whether two stores do not reach each other, as one of them says: neither fills a replica on
+    /// the other.
+    #[must_use]
+    pub fn are_apart(&self, one: StoreId, other: StoreId) -> bool {
+        are_apart(self.stores, one, other)
+    }
+
     /// Whether a peer is up: its store is heard of, and its leader hears of it.
     #[must_use]
     pub fn is_up(&self, entry: &RegionEntry, peer: RegionPeer) -> bool {
@@ -245,6 +261,16 @@ impl Cluster<'_> {
         let (Some(one), Some(other)) = (self.store(one), self.store(other)) else { return 0 };
         one.nearness(other, self.config)
     }
+}
+
+/// See [`Cluster::are_apart`].
+pub(super) fn are_apart(
+    stores: &BTreeMap<StoreId, StoreInfo>,
+    one: StoreId,
+    other: StoreId,
+) -> bool {
+    let says = |id, of| stores.get(&id).is_some_and(|store| store.unreached.contains(&of));
+    says(one, other) || says(other, one)
 }
 
 impl fmt::Display for StoreState {

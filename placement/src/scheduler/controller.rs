@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use types::{GroupId, PeerId, StoreId, Time};
 
 use super::balance::{self, Cursors, Move, Round, next};
-use super::checker::{self, Finding, NO_ID};
+use super::checker::{self, Finding, NO_ID, Overdue};
 use super::load::Ledger;
 use super::operator::{Ended, Operator, Origin, Outcome};
 use super::places::Places;
@@ -44,6 +44,10 @@ pub struct Controller {
     emptying: BTreeMap<StoreId, GroupId>,
     /// Since when memberships have been between two.
     joint: BTreeMap<GroupId, Time>,
+    /// Learners that are being filled without an operator, and since when that is known.
+    filling: BTreeMap<GroupId, (PeerId, Time)>,
+    /// Where a replica of a region was not filled in time, until the region is well.
+    unfilled: BTreeMap<GroupId, StoreId>,
     /// Rising, as they are handed out.
     ids: VecDeque<PeerId>,
 }
@@ -107,6 +111,8 @@ impl Controller {
     pub fn on_report(&mut self, cluster: &Cluster, region: GroupId) -> Option<Order> {
         let Some(entry) = cluster.table.by_id(region) else {
             self.joint.remove(&region);
+            self.filling.remove(&region);
+            self.unfilled.remove(&region);
             self.urgent.remove(&region);
             return self.running.advance(cluster, region);
         };
@@ -118,7 +124,9 @@ impl Controller {
         if self.running.of(region).is_some() {
             return self.running.advance(cluster, region);
         }
-        if !cluster.is_healthy(entry) {
+        if cluster.is_healthy(entry) {
+            self.unfilled.remove(&region);
+        } else {
             self.urgent.insert(region);
         }
         None
@@ -277,18 +285,44 @@ impl Controller {
         if is_moving && !entry.voters().any(|peer| cluster.is_lost(entry, peer)) {
             return;
         }
-        let (ids, joint) = (&mut self.ids, self.joint.get(&region));
-        let joint_for_long =
-            joint.is_some_and(|since| cluster.now.since(*since) >= cluster.config.joint_after);
+        let overdue = self.overdue(cluster, entry);
+        let ids = &mut self.ids;
         let mut new_peer = || ids.pop_front();
         let around = (&self.running.ledger, places);
-        match checker::check(cluster, around, entry, joint_for_long, &mut new_peer) {
+        match checker::check(cluster, around, entry, overdue, &mut new_peer) {
             Finding::Fine => {}
             Finding::Mend { reason, steps } => {
                 self.launch(cluster, entry, Origin::Repair, (reason, steps));
             }
             Finding::Stuck { why, .. } => self.reasons.refuse(Origin::Repair, &why),
         }
+    }
+
+    /// What of a region without an operator has lasted for too long by now. A learner has as much
+    /// time as an operator gives one, from when it was first looked at.
+    fn overdue(&mut self, cluster: &Cluster, entry: &RegionEntry) -> Overdue {
+        let (now, config, region) = (cluster.now, cluster.config, entry.id());
+        let joint = self.joint.get(&region);
+        let joint = joint.is_some_and(|since| now.since(*since) >= config.joint_after);
+        let learner = match entry.learner().filter(|peer| !entry.is_current(peer.id)) {
+            Some(peer) => {
+                let filling = self.filling.entry(region).or_insert((peer.id, now));
+                if filling.0 != peer.id {
+                    *filling = (peer.id, now);
+                }
+                let most = Step::AddLearner(peer).timeout(entry.report.bytes, config);
+                let is_over = now.since(filling.1) >= most;
+                if is_over {
+                    self.unfilled.insert(region, peer.store);
+                }
+                is_over
+            }
+            None => {
+                self.filling.remove(&region);
+                false
+            }
+        };
+        Overdue { joint, learner, unfilled: self.unfilled.get(&region).copied() }
     }
 
     fn evict(&mut self, cluster: &Cluster) {

@@ -2,7 +2,7 @@
 
 use types::{GroupId, StoreId, Time};
 
-use super::checker::{self, Finding};
+use super::checker::{self, Finding, Overdue};
 use super::load::{leaders_with, score_with};
 use super::operator::Origin;
 use super::places::Places;
@@ -34,7 +34,8 @@ impl Controller {
         let places = Places::of(cluster);
         let mut new_peer = || types::PeerId::new(1);
         let around = (self.ledger(), &places);
-        let finding = checker::check(cluster, around, entry, is_joint, &mut new_peer);
+        let overdue = Overdue { joint: is_joint, ..Overdue::default() };
+        let finding = checker::check(cluster, around, entry, overdue, &mut new_peer);
         let running = self.operator_of(region);
         match (&finding, running) {
             (Finding::Stuck { reason, why }, None) => {
@@ -111,10 +112,12 @@ impl Controller {
                      {left} are left"
                 ));
             }
-            StoreState::Draining if tally.regions == 0 => {
-                let when = "it is empty, and can be removed unless it holds a seat of placement";
-                lines.push(when.to_owned());
-            }
+            StoreState::Draining if tally.regions == 0 => lines.push(match cluster.unknown() {
+                Some(why) => format!("whether it is empty is not known: {why}"),
+                None => {
+                    "it is empty, and can be removed unless it holds a seat of placement".into()
+                }
+            }),
             StoreState::Draining => lines.push(format!("{} regions are to leave", tally.regions)),
             StoreState::Joining => lines.push("it has not been heard of yet".to_owned()),
             StoreState::Up | StoreState::Removed => {}

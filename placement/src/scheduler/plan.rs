@@ -92,13 +92,16 @@ pub(super) fn heir(
         .ok_or("no other replica of it may lead")
 }
 
+const IS_BUSY: &str = "is being filled as much as may be";
+
 /// The best store for a new replica: the farthest from the others', then the least loaded.
-/// `leaving` is the store whose replica goes.
+/// `leaving` is the store whose replica goes; on `unfilled` one could not be filled, so that others
+/// come first.
 pub(super) fn target(
     cluster: &Cluster,
     ledger: &Ledger,
     entry: &RegionEntry,
-    leaving: Option<StoreId>,
+    (leaving, unfilled): (Option<StoreId>, Option<StoreId>),
 ) -> Result<StoreId, String> {
     let mut refusals = Refusals::default();
     let allowed = |store: &&StoreInfo| match refuses(cluster, ledger, entry, store) {
@@ -115,10 +118,33 @@ pub(super) fn target(
         .filter(allowed)
         .min_by_key(|store| {
             let score = score_with(cluster, ledger, store, (1, bytes));
-            (crowding(cluster, entry, leaving, store.id), score, store.id)
+            let is_unfilled = unfilled == Some(store.id);
+            (is_unfilled, crowding(cluster, entry, leaving, store.id), score, store.id)
         })
         .map(|store| store.id)
         .ok_or_else(|| refusals.told())
+}
+
+/// Whether a replica that leaves a store would better wait: a store that is being filled as much as
+/// may be is farther from the others than any that has a place. In words, if so.
+pub(super) fn busy_but_farther(
+    cluster: &Cluster,
+    ledger: &Ledger,
+    entry: &RegionEntry,
+    leaving: StoreId,
+) -> Option<String> {
+    let nearest = |wanted: Option<&'static str>| {
+        let such = cluster.stores.values().filter(|store| {
+            let refusal = refuses(cluster, ledger, entry, store);
+            refusal == wanted
+        });
+        such.map(|store| (crowding(cluster, entry, Some(leaving), store.id), store.id)).min()
+    };
+    let ((busy, store), (free, _)) = (nearest(Some(IS_BUSY))?, nearest(None)?);
+    (busy < free).then(|| {
+        let told = store.get();
+        format!("store {told}, which is farther from its other replicas than others, {IS_BUSY}")
+    })
 }
 
 /// Why a store cannot be given a replica of this region now, in words.
@@ -134,8 +160,11 @@ pub(super) fn refuses(
     if let Some(why) = store.refuses_replicas(cluster.config) {
         return Some(why);
     }
+    if cluster.are_apart(entry.leader_store(), store.id) {
+        return Some("is not reached from the store that leads it");
+    }
     let fills = usize::try_from(ledger.of(store.id).fills).unwrap_or(0);
-    (fills >= cluster.config.fills_per_store).then_some("is being filled as much as may be")
+    (fills >= cluster.config.fills_per_store).then_some(IS_BUSY)
 }
 
 /// How near a store is to the replicas that stay: 0 if it shares no place with any.

@@ -155,6 +155,13 @@ impl Running {
             self.end(cluster, region, Outcome::Done);
             return None;
         };
+        // Whoever has to leave that store again is not waited for.
+        if !entry.is_joint()
+            && let Some(why) = step.futility(cluster, entry)
+        {
+            self.end(cluster, region, Outcome::Cancelled(why));
+            return None;
+        }
         if is_over(operator, entry.report.bytes, cluster) {
             let step = step.to_string();
             self.end(cluster, region, Outcome::TimedOut(step));

@@ -25,6 +25,7 @@ use std::fmt;
 
 use types::{PeerId, PeerRole, RegionPeer, StoreId};
 
+use super::cluster::are_apart;
 use super::{SchedulerConfig, StoreInfo, StoreState};
 
 /// A member, as the leader of placement's group knows it.
@@ -228,6 +229,9 @@ impl Seats<'_> {
         if voters > self.wanted || (voters == self.wanted && bad.is_none()) {
             return dismissed("there are enough");
         }
+        if !of.is_current && self.is_apart(learner.store) {
+            return dismissed("the store that leads does not reach it");
+        }
         if !of.is_current {
             return SeatFinding::Wait { reason, why: "it is being filled".to_owned() };
         }
@@ -259,7 +263,9 @@ impl Seats<'_> {
     /// The best store for a new member: far from those that stay, with much room.
     fn place(&self, leaving: Option<RegionPeer>) -> Result<StoreId, String> {
         let has_none = |store: &&StoreInfo| self.members.iter().all(|of| of.peer.store != store.id);
-        let takes = |store: &&StoreInfo| store.refuses_replicas(self.config).is_none();
+        let takes = |store: &&StoreInfo| {
+            store.refuses_replicas(self.config).is_none() && !self.is_apart(store.id)
+        };
         let nearness = |store: &StoreInfo| -> usize {
             let stay = self.voters().filter(|of| Some(of.peer) != leaving);
             stay.map(|of| self.nearness(of.peer.store, store.id)).sum()
@@ -271,6 +277,12 @@ impl Seats<'_> {
         best.map(|store| store.id).ok_or_else(|| {
             "every store that is up and has room holds a seat already: add a store".to_owned()
         })
+    }
+
+    /// Whether a store and that of the member that leads do not reach each other.
+    fn is_apart(&self, store: StoreId) -> bool {
+        let leads = self.members.iter().find(|of| of.peer.id == self.leader);
+        leads.is_some_and(|of| are_apart(self.stores, of.peer.store, store))
     }
 
     fn nearness(&self, one: StoreId, other: StoreId) -> usize {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use types::{Epoch, Escaped, GroupId, PeerRole, RegionPeer, StoreId};
 
-use super::{Cluster, SchedulerConfig};
+use super::{Cluster, SchedulerConfig, StoreInfo, StoreState};
 use crate::table::RegionEntry;
 
 /// One move of a plan.
@@ -143,10 +143,14 @@ impl Step {
                 peer.role == PeerRole::Voter
                     && entry.is_current(peer.id)
                     && cluster.is_alive(peer.store)
+                    && cluster.store(peer.store).is_some_and(StoreInfo::takes_leaders)
             });
             return (!is_able).then(|| format!("{to} is not able to lead", to = told(*to)));
         }
         let after = self.applied_to(entry.peers());
+        if let Some(peer) = self.newcomers(entry).find(|peer| !cluster.keeps(peer.store)) {
+            return Some(format!("{} is on a store that is not up", told(peer)));
+        }
         if let Step::AddLearner(peer) = self
             && entry.region().peer_on(peer.store).is_some_and(|other| other.id != peer.id)
         {
@@ -168,6 +172,38 @@ impl Step {
         let up = voters.iter().filter(counts).count();
         (up < voters.len() / 2 + 1)
             .then(|| format!("only {up} of {} voters would be up", voters.len()))
+    }
+
+    /// Why the step is not worth to be done any more, in words: what it makes would be on a store
+    /// that is to be emptied, or given up.
+    #[must_use]
+    pub fn futility(&self, cluster: &Cluster, entry: &RegionEntry) -> Option<String> {
+        let is_filled = match self {
+            Step::AddLearner(peer) => Some(*peer),
+            _ => None,
+        };
+        let leaves = |peer: &RegionPeer| {
+            let store = cluster.store(peer.store);
+            store.is_none_or(|store| {
+                store.state == StoreState::Draining || store.is_lost(cluster.config)
+            })
+        };
+        let peer = is_filled.into_iter().chain(self.newcomers(entry)).find(leaves)?;
+        Some(format!("{} is on a store that is to be emptied, or is lost", told(peer)))
+    }
+
+    /// Whom the step makes a member or a voter, who is none yet.
+    fn newcomers(&self, entry: &RegionEntry) -> impl Iterator<Item = RegionPeer> {
+        let set = match self {
+            Step::AddLearner(peer) => std::slice::from_ref(peer),
+            Step::ChangePeers { set, .. } => set,
+            Step::TransferLeader(_) | Step::Split { .. } => &[],
+        };
+        let is_new = |peer: &&RegionPeer| match entry.region().peer(peer.id) {
+            None => true,
+            Some(old) => old.role == PeerRole::Learner && peer.role == PeerRole::Voter,
+        };
+        set.iter().filter(is_new).copied()
     }
 
     /// How long the step may take for a region with so many bytes.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use types::{Epoch, GroupId, KeyRange, PeerId, PeerRole, Region, RegionPeer, StoreId, Term, Time};
 
 use super::{
-    Cluster, Finding, Ledger, Places, SchedulerConfig, StoreInfo, StoreState, check, score,
+    Cluster, Finding, Ledger, Overdue, Places, SchedulerConfig, StoreInfo, StoreState, check, score,
 };
 use crate::table::{RegionEntry, RegionReport, RegionTable};
 
@@ -87,7 +87,7 @@ proptest! {
             table: &table, stores: &stores, config: &config, now, since: now, expected: None,
         };
         let around = (&Ledger::default(), &Places::of(&cluster));
-        let found = check(&cluster, around, &entry, false, &mut || PeerId::new(100));
+        let found = check(&cluster, around, &entry, Overdue::default(), &mut || PeerId::new(100));
         let Finding::Mend { steps, .. } = found else { return Ok(()) };
         for step in steps {
             // Asked when a step is due; a step that is not safe is not taken.
@@ -145,7 +145,9 @@ proptest! {
         let (ledger, places) = (Ledger::default(), Places::of(&cluster));
         let mut new_peer = || PeerId::new(100);
         let around = (&ledger, &places);
-        let closely = super::checker::check_closely(&cluster, around, &entry, false, &mut new_peer);
+        let overdue = Overdue::default();
+        let closely =
+            super::checker::check_closely(&cluster, around, &entry, overdue, &mut new_peer);
         prop_assert!(!places.is_plainly_fine(&entry) || closely == Finding::Fine, "{closely:?}");
         // What could stand nowhere else is not looked for everywhere, and nothing is overlooked.
         let everywhere = stores.values().filter(|store| store.refuses_replicas(&config).is_none());

@@ -1,5 +1,7 @@
 //! What people ask, and tell the cluster to do.
 
+use std::collections::BTreeMap;
+
 use proto::crib::placement::v1;
 use proto::crib::placement::v1::admin_server::Admin;
 use proto::crib::placement::v1::explain_request::What;
@@ -13,8 +15,9 @@ use super::streams::Answers;
 use super::{Service, store_id};
 use crate::driver::{Driver, Lead, summary, told};
 use crate::scheduler::seats::SeatFinding;
-use crate::scheduler::{Operator, StoreState};
+use crate::scheduler::{Operator, StoreInfo, StoreState};
 use crate::state::Life;
+use crate::table::{RegionEntry, RegionTable};
 use crate::wire;
 
 /// Regions of one answer, if no limit is given, and at most.
@@ -86,6 +89,17 @@ fn operator(of: &Operator, state: &str, now: Time) -> v1::Operator {
     }
 }
 
+/// Regions with a replica that its leader does not hear, though its store is heard here: of the
+/// others the store is told.
+fn unheard(table: &RegionTable, stores: &BTreeMap<StoreId, StoreInfo>) -> usize {
+    let is_up = |id| stores.get(&id).is_some_and(|store| store.state == StoreState::Up);
+    let is_unheard = |entry: &&RegionEntry| {
+        let peers = entry.peers().iter();
+        peers.filter(|peer| is_up(peer.store)).any(|peer| entry.silence(peer.id).is_some())
+    };
+    table.troubled().filter(is_unheard).count()
+}
+
 #[tonic::async_trait]
 impl Admin for Service {
     async fn status(&self, request: Request<v1::StatusRequest>) -> Answered<v1::StatusResponse> {
@@ -120,9 +134,15 @@ impl Admin for Service {
             .filter(|&&id| gone(id))
             .map(|&id| table.tally_of(id).leaders)
             .sum();
-        let under = table.with_fewer_voters(lead.config.replicas) as u64;
+        let under = table.with_fewer_voters(lead.config().replicas) as u64;
+        let over = table.with_more_voters(lead.config().replicas) as u64;
         if under > 0 {
             problems.push(format!("{under} regions have fewer voters than they should"));
+        }
+        let unheard = unheard(&table, &lead.stores());
+        if unheard > 0 {
+            let what = "have a replica on a store that is up and do not hear it";
+            problems.push(format!("leaders of {unheard} regions {what}"));
         }
         let cluster = state.cluster.as_ref();
         Ok(Response::new(v1::StatusResponse {
@@ -135,6 +155,7 @@ impl Admin for Service {
             regions: table.len() as u64,
             regions_without_leader: dark,
             regions_under_replicated: under,
+            regions_over_replicated: over,
             operators,
             is_prepared,
             problems,
@@ -208,7 +229,7 @@ impl Admin for Service {
     ) -> Answered<v1::RemoveStoreResponse> {
         let of = request.get_ref();
         let lead = self.lead(of.cluster_id)?;
-        self.driver.remove(&lead, store_id(of.store_id)?).await?;
+        self.driver.remove(&lead, store_id(of.store_id)?, of.force).await?;
         Ok(Response::new(v1::RemoveStoreResponse {}))
     }
 
@@ -220,6 +241,16 @@ impl Admin for Service {
         let lead = self.lead(of.cluster_id)?;
         self.driver.set_seats(&lead, of.seats).await?;
         Ok(Response::new(v1::SetSeatsResponse {}))
+    }
+
+    async fn set_replicas(
+        &self,
+        request: Request<v1::SetReplicasRequest>,
+    ) -> Answered<v1::SetReplicasResponse> {
+        let of = request.get_ref();
+        let lead = self.lead(of.cluster_id)?;
+        self.driver.set_replicas(&lead, of.replicas).await?;
+        Ok(Response::new(v1::SetReplicasResponse {}))
     }
 
     async fn transfer_leader(

@@ -87,14 +87,14 @@ impl Placement for Service {
         let store = Store {
             id: Some(id),
             nonce: 0,
-            address: of.address,
+            address: of.address.clone(),
             http_address: of.http_address,
             labels: labels(of.labels),
             version: of.version,
             life: Life::Live,
         };
         let stats = of.stats.unwrap_or_default();
-        let said = Said { life: of.life, stats, unreached: of.unreached };
+        let said = Said { address: of.address, life: of.life, stats, unreached: of.unreached };
         let state = self.driver.hear(&lead, id, store, said).await?;
         let agreed = self.driver.view.get();
         let is_new = agreed.book_version != of.book_version;

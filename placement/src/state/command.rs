@@ -29,6 +29,8 @@ pub enum Command {
     RaiseSafePoint(u64),
     /// Placement is to have so many members.
     SetSeats(u32),
+    /// Each region is to have so many replicas.
+    SetReplicas(u32),
 }
 
 /// A window of timestamps that a leader wants to give from.
@@ -121,6 +123,7 @@ impl Command {
                 What::RaiseSafePoint(v1::RaiseSafePoint { safe_point })
             }
             &Command::SetSeats(seats) => What::SetSeats(v1::SetSeats { seats }),
+            &Command::SetReplicas(replicas) => What::SetReplicas(v1::SetReplicas { replicas }),
         };
         v1::Command { what: Some(what) }.encode_to_vec()
     }
@@ -155,6 +158,7 @@ impl Command {
             }),
             What::RaiseSafePoint(of) => Command::RaiseSafePoint(of.safe_point),
             What::SetSeats(of) => Command::SetSeats(of.seats),
+            What::SetReplicas(of) => Command::SetReplicas(of.replicas),
         })
     }
 }

@@ -157,9 +157,6 @@ pub(super) fn store_from_proto(record: v1::StoreRecord) -> Result<Store, BadReco
     if record.labels.len() > LABELS_MAX {
         return Err(bad("it has more than 32 labels"));
     }
-    if record.address.is_empty() {
-        return Err(bad("a store without address"));
-    }
     Ok(Store {
         id: StoreId::new(record.id),
         nonce: record.nonce,

@@ -12,6 +12,8 @@ use super::{
 
 /// How many members placement may have: an even number outlives no more losses than one less.
 const SEATS: [u32; 3] = [1, 3, 5];
+/// How many replicas a region may have, for the same reason.
+const REPLICAS: [u32; 4] = [1, 3, 5, 7];
 
 impl State {
     /// Carries out what stands in the log, and says which records have changed. Bytes that are no
@@ -74,6 +76,16 @@ impl State {
                 changed.insert(Key::Cluster);
                 Ok(Reply::Done)
             }
+            Command::SetReplicas(replicas) => {
+                if !REPLICAS.contains(&replicas) {
+                    let why = format!("a region has {REPLICAS:?} replicas, not {replicas}");
+                    return Err(Refused::Senseless(why));
+                }
+                let cluster = self.cluster.as_mut().ok_or(Refused::NotBootstrapped)?;
+                cluster.replicas = replicas;
+                changed.insert(Key::Cluster);
+                Ok(Reply::Done)
+            }
         }
     }
 
@@ -109,10 +121,14 @@ impl State {
         if let (Some(id), Some(Life::Removed)) = (id, old.map(|old| old.life)) {
             return Err(Refused::Removed(id));
         }
+        check_places(&new)?;
         let taken = self
             .stores_here()
-            .find(|(other, store)| Some(*other) != id && store.address == new.address);
-        if let Some((other, _)) = taken {
+            .find(|(other, store)| Some(*other) != id && store.address == new.address)
+            .map(|(other, _)| other);
+        // Of a store that was never seen it is not known whether its disk is another's that was
+        // lost. One that is known is where it says, and the other will say where it is.
+        if let (Some(other), true) = (taken, old.is_none()) {
             return Err(Refused::AddressTaken(other));
         }
         if old.is_none() && self.stores.len() >= STORES_MAX {
@@ -131,6 +147,10 @@ impl State {
                 id
             }
         };
+        if let Some(other) = taken.and_then(|other| Some((other, self.stores.get_mut(&other)?))) {
+            other.1.address.clear();
+            changed.insert(Key::Store(other.0));
+        }
         let store = Store { id: Some(id), nonce, life, ..new };
         if self.stores.get(&id) != Some(&store) {
             self.stores.insert(id, store.clone());
@@ -165,6 +185,24 @@ impl State {
         self.members = members;
         is_news
     }
+}
+
+/// Whether addresses are some: `host:port`, and that of HTTP may be absent. They are kept in files
+/// of lines, and dialed.
+fn check_places(store: &Store) -> Result<(), Refused> {
+    let is_place = |text: &str| {
+        let is_plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
+        let parts = text.rsplit_once(':');
+        is_plain
+            && parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    };
+    let http = &store.http_address;
+    let bad = [&store.address, http].into_iter().find(|text| {
+        let may_be_absent = std::ptr::eq(*text, http);
+        !(is_place(text) || may_be_absent && text.is_empty())
+    });
+    let told = |text: &String| Refused::Senseless(format!("{text:?} is no address: host:port"));
+    bad.map_or(Ok(()), |text| Err(told(text)))
 }
 
 /// Whether a cluster can begin with this.

@@ -85,6 +85,28 @@ fn placement_has_as_many_seats_as_were_decided_last() {
 }
 
 #[test]
+fn regions_have_as_many_replicas_as_were_decided_last() {
+    let mut state = State::default();
+    let early = apply(&mut state, &Command::SetReplicas(3));
+    assert_eq!(early, Reply::Refused(Refused::NotBootstrapped));
+    let mut state = born();
+    let replicas = |state: &State| state.cluster.as_ref().map(|cluster| cluster.replicas);
+    assert_eq!(apply(&mut state, &Command::SetReplicas(5)), Reply::Done);
+    assert_eq!(replicas(&state), Some(5));
+    for count in [0, 2, 4, 9, u32::MAX] {
+        let Reply::Refused(Refused::Senseless(why)) =
+            apply(&mut state, &Command::SetReplicas(count))
+        else {
+            panic!("{count} replicas")
+        };
+        assert!(why.contains(&count.to_string()), "{why}");
+    }
+    assert_eq!(replicas(&state), Some(5));
+    let same = Command::decode(&Command::SetReplicas(5).encode());
+    assert_eq!(same, Ok(Command::SetReplicas(5)));
+}
+
+#[test]
 fn joining_twice_gives_the_same_id_and_removal_is_final() {
     let mut state = born();
     let join = |nonce, address| Command::PutStore(store(None, nonce, address));
@@ -99,7 +121,17 @@ fn joining_twice_gives_the_same_id_and_removal_is_final() {
     let wiped = apply(&mut state, &join(9, "c:2"));
     assert_eq!(wiped, Reply::Refused(Refused::AddressTaken(id(1_000))));
     let moved = apply(&mut state, &Command::PutStore(store(Some(1_001), 6, "a:1")));
-    assert_eq!(moved, Reply::Refused(Refused::AddressTaken(id(1))));
+    assert_eq!(joined(moved), 1_001);
+    assert_eq!(state.stores[&id(1_001)].address, "a:1");
+    assert_eq!(state.stores[&id(1)].address, "", "it will say where it is");
+    let kept = Command::PutStore(store(Some(1), 0, "e:1"));
+    assert_eq!(joined(apply(&mut state, &kept)), 1);
+    for odd in ["", "f", "f:x", "f:1 g:1", "f:1\n", ":1", "f:70000"] {
+        let Reply::Refused(Refused::Senseless(why)) = apply(&mut state, &join(11, odd)) else {
+            panic!("{odd:?} is taken for an address")
+        };
+        assert!(why.contains("host:port"), "{why}");
+    }
     apply(&mut state, &Command::SetLife(id(1_000), Life::Removed));
     let removed = Reply::Refused(Refused::Removed(id(1_000)));
     assert_eq!(apply(&mut state, &join(5, "c:2")), removed);

@@ -132,6 +132,12 @@ impl RegionEntry {
         self.peers().iter().copied().filter(|peer| peer.role != PeerRole::Learner)
     }
 
+    /// A member that does not vote, if there is one.
+    #[must_use]
+    pub fn learner(&self) -> Option<RegionPeer> {
+        self.peers().iter().copied().find(|peer| peer.role == PeerRole::Learner)
+    }
+
     /// Whether its membership is between two.
     #[must_use]
     pub fn is_joint(&self) -> bool {

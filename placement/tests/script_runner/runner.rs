@@ -103,6 +103,9 @@ impl Runner {
         let silent = Duration::from_secs(args.key("silent")?.unwrap_or(0));
         let is_stopping = args.key("stopping")?.unwrap_or(false);
         let is_full = args.key("full")?.unwrap_or(false);
+        let unreached = args.list("unreached")?;
+        let unreached: Vec<StoreId> =
+            unreached.iter().map(|id| super::arguments::store(id)).collect::<Result<_, _>>()?;
         for id in args.rest() {
             let id = super::arguments::store(&id)?;
             let info = StoreInfo {
@@ -112,6 +115,7 @@ impl Runner {
                 available,
                 is_stopping,
                 is_full,
+                unreached: unreached.clone(),
                 ..StoreInfo::new(id, state)
             };
             self.stores.insert(id, info);

@@ -100,7 +100,7 @@ pub enum Command {
     /// What placement is doing.
     #[command(subcommand, alias = "operators")]
     Operator(Operator),
-    /// Placement itself: how many stores it lives on.
+    /// Placement itself: how many stores it lives on, how many replicas it makes.
     #[command(subcommand)]
     Placement(Placement),
     /// Why a region or a store is as it is; what an error means.
@@ -347,6 +347,10 @@ pub enum Store {
     Remove {
         /// Its id.
         id: u64,
+        /// Also while some keys are in no region that is known: what it has of those is given up,
+        /// and is lost if it has the last replicas.
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -360,6 +364,17 @@ pub enum Placement {
         #[arg(value_parser = clap::value_parser!(u32).range(1..=5))]
         count: u32,
         /// Wait until they are taken.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Give each region so many replicas, each on a store of its own: it is served while fewer
+    /// than half of them are lost. Until this is said, they are as many as `replicas` was when the
+    /// cluster was born.
+    Replicas {
+        /// How many: 1, 3, 5 or 7.
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=7))]
+        count: u32,
+        /// Wait until all regions have them, and none has more.
         #[arg(long)]
         wait: bool,
     },

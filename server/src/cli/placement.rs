@@ -1,7 +1,8 @@
-//! `crib placement …`: the stores that placement lives on.
+//! `crib placement …`: the stores that placement lives on, and the replicas that it makes.
 
 use std::time::Duration;
 
+use client::Admin;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -11,32 +12,80 @@ use super::output::Output;
 use crate::errors::{self, Failure};
 use crate::view::Status;
 
-/// How often seats that are waited for are looked at.
+/// How often what is waited for is looked at.
 const POLL: Duration = Duration::from_millis(300);
-/// How long they are waited for, if nothing else is said.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long it is waited for, if nothing else is said. Replicas are filled with data.
+const SEATS_PATIENCE: Duration = Duration::from_mins(1);
+const REPLICAS_PATIENCE: Duration = Duration::from_mins(10);
 
 /// Does what a command says.
 ///
 /// # Errors
-/// If the cluster cannot be asked or refuses, or the seats are not taken when time is up.
+/// If the cluster cannot be asked or refuses, or what is waited for is not so when time is up.
 pub(super) async fn run(command: Command, target: &Target, output: &Output) -> Result<(), Failure> {
-    let Command::Seats { count, wait } = command;
     let admin = target.admin().await?;
-    admin.set_seats(count).await?;
-    let deadline = Instant::now() + target.timeout.unwrap_or(PATIENCE);
+    match command {
+        Command::Seats { count, wait } => {
+            admin.set_seats(count).await?;
+            let is_done = |status: &Status| !wait || is_seated(status, count);
+            let (status, in_time) = watched(&admin, target, SEATS_PATIENCE, is_done).await?;
+            let held = voters(&status);
+            if !in_time {
+                let why = format!("{} of {count} are", held.len());
+                return Err(late(&status, "seats of placement are not taken yet", why));
+            }
+            output.data(&json!({ "seats": count, "stores": held }), || seats(count, &held))
+        }
+        Command::Replicas { count, wait } => {
+            admin.set_replicas(count).await?;
+            let is_done = |status: &Status| !wait || left(status, count) == 0;
+            let (status, in_time) = watched(&admin, target, REPLICAS_PATIENCE, is_done).await?;
+            let left = left(&status, count);
+            if !in_time {
+                let why = format!("{left} of {} do not", status.regions);
+                return Err(late(&status, "not all regions have their replicas yet", why));
+            }
+            let all = status.regions;
+            output.data(&json!({ "replicas": count, "regions": all, "left": left }), || {
+                let done = all.saturating_sub(left);
+                format!("regions are to have {count} replicas; {done} of {all} have them\n")
+            })
+        }
+    }
+}
+
+/// The first status in which it is done, or the last before time was up; and whether it is the
+/// first.
+async fn watched(
+    admin: &Admin,
+    target: &Target,
+    patience: Duration,
+    is_done: impl Fn(&Status) -> bool,
+) -> Result<(Status, bool), Failure> {
+    let deadline = Instant::now() + target.timeout.unwrap_or(patience);
     let mut status = Status::from(admin.status().await?);
-    while wait && !is_seated(&status, count) {
+    while !is_done(&status) {
         if Instant::now() + POLL >= deadline {
-            let left = Failure::new(&errors::UNHEALTHY, "seats of placement are not taken yet");
-            let held = format!("{} of {count} are", voters(&status).len());
-            return Err(status.problems.iter().fold(left.why(held), Failure::why));
+            return Ok((status, false));
         }
         sleep(POLL).await;
         status = Status::from(admin.status().await?);
     }
-    let held = voters(&status);
-    output.data(&json!({ "seats": count, "stores": held }), || text(count, &held))
+    Ok((status, true))
+}
+
+fn late(status: &Status, what: &str, why: String) -> Failure {
+    let failure = Failure::new(&errors::UNHEALTHY, what).why(why);
+    status.problems.iter().fold(failure, Failure::why)
+}
+
+/// Regions that do not have so many replicas: all of them, as long as another number is wanted.
+fn left(status: &Status, replicas: u32) -> u64 {
+    if status.replicas == replicas {
+        status.regions_under_replicated + status.regions_over_replicated
+    } else {
+        status.regions
+    }
 }
 
 /// The stores with a member of placement that votes.
@@ -52,7 +101,7 @@ fn is_seated(status: &Status, count: u32) -> bool {
         && !status.stores.iter().any(|store| is_filled(store.placement))
 }
 
-fn text(count: u32, held: &[u64]) -> String {
+fn seats(count: u32, held: &[u64]) -> String {
     let held: Vec<String> = held.iter().map(u64::to_string).collect();
     format!("placement is to have {count} seats; it has them on stores {}\n", held.join(", "))
 }
@@ -81,8 +130,21 @@ mod tests {
         assert!(is_seated(&with([Member, Leader, Member]), 3));
         assert!(is_seated(&with([None, Leader, None]), 1));
         assert_eq!(
-            text(3, &voters(&two)),
+            seats(3, &voters(&two)),
             "placement is to have 3 seats; it has them on stores 1, 2\n"
         );
+    }
+
+    #[test]
+    fn regions_are_left_while_they_have_fewer_or_more_or_another_number_is_wanted() {
+        let with = |replicas, under, over| {
+            let mut of = fake::status();
+            (of.replicas, of.regions) = (replicas, 5);
+            (of.regions_under_replicated, of.regions_over_replicated) = (under, over);
+            left(&Status::from(of), 3)
+        };
+        assert_eq!(with(3, 0, 0), 0);
+        assert_eq!(with(3, 2, 1), 3);
+        assert_eq!(with(5, 0, 0), 5);
     }
 }

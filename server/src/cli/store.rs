@@ -45,9 +45,13 @@ pub(super) async fn run(command: Command, target: &Target, output: &Output) -> R
             admin.undrain_store(id).await?;
             output.done()
         }
-        Command::Remove { id } => {
+        Command::Remove { id, force } => {
             let store = find(&admin, id).await?;
-            admin.remove_store(id).await.map_err(|error| {
+            let removed = match force {
+                true => admin.remove_store_by_force(id).await,
+                false => admin.remove_store(id).await,
+            };
+            removed.map_err(|error| {
                 let failure = Failure::from(error);
                 match failure.entry == &errors::REFUSED && store.regions > 0 {
                     true => failure.next(format!("empty it first: crib store drain {id} --wait")),

@@ -8,11 +8,11 @@ use std::time::Duration;
 use kv::RegionState;
 use multiraft::{GroupStatus, Outcome, Standing};
 use parking_lot::Mutex;
-use proto::crib::placement::v1::RegionReport;
+use proto::crib::placement::v1::{DownPeer, RegionReport};
 use proto::metapb;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use types::{Epoch, GroupId, RegionPeer};
+use types::{Epoch, GroupId, PeerId, RegionPeer};
 
 use super::Parts;
 
@@ -22,6 +22,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const TELL_LOAD_EVERY: Duration = Duration::from_secs(2);
 /// How often it is told in any case.
 const TELL_ALL_EVERY: Duration = Duration::from_secs(60);
+/// A peer that its leader does not hear for this long is down: longer than a node takes to start
+/// again.
+const DOWN_AFTER: Duration = Duration::from_secs(30);
+/// How often placement is told of a region with such a peer: that it is heard again is news.
+const TELL_DOWN_EVERY: Duration = Duration::from_secs(10);
 /// Entries by which a peer may be behind and still count.
 const BEHIND_MAX: u64 = 2_048;
 
@@ -52,11 +57,12 @@ impl News {
 }
 
 /// What was told of a region last.
-#[derive(Clone, Copy)]
 struct Told {
     epoch: Epoch,
     /// Whether a peer was behind then: that it has caught up is news.
     has_pending: bool,
+    /// Peers that were not heard then, and since when it is known.
+    unheard: BTreeMap<PeerId, Instant>,
     bytes: u64,
     written: u64,
     at: Instant,
@@ -114,6 +120,7 @@ async fn look(parts: &Arc<Parts>, told: &mut BTreeMap<GroupId, Told>) {
             tell(parts, told, id, true).await;
         } else if last.has_pending
             || age >= TELL_ALL_EVERY
+            || age >= TELL_DOWN_EVERY && !last.unheard.is_empty()
             || age >= TELL_LOAD_EVERY && has_changed(last, &state)
         {
             tell(parts, told, id, false).await;
@@ -138,27 +145,35 @@ async fn tell(
         return;
     }
     let now = Instant::now();
-    let last = told.get(&id).copied();
-    let Some(report) = report(&state, &status, last, now) else { return };
+    let last = told.get(&id);
+    let unheard = unheard(&status.unheard, last, now);
+    let Some(report) = report(&state, &status, (last, &unheard), now) else { return };
+    // That a peer has caught up is what an operator may wait for.
+    let caught_up = last.is_some_and(|last| last.has_pending) && report.pending_peers.is_empty();
     told.insert(
         id,
         Told {
             epoch: state.region.epoch,
             has_pending: !report.pending_peers.is_empty(),
+            unheard,
             bytes: report.approximate_bytes,
             written: state.load.written_bytes(),
             at: now,
         },
     );
-    // That a peer has caught up is what an operator may wait for.
-    let caught_up = last.is_some_and(|last| last.has_pending) && report.pending_peers.is_empty();
     parts.link.report(id, report, is_urgent || caught_up);
+}
+
+/// The peers that are not heard now, and since when that is so, as far as it was looked at.
+fn unheard(peers: &[PeerId], last: Option<&Told>, now: Instant) -> BTreeMap<PeerId, Instant> {
+    let since = |peer: &PeerId| *last.and_then(|last| last.unheard.get(peer)).unwrap_or(&now);
+    peers.iter().map(|peer| (*peer, since(peer))).collect()
 }
 
 fn report(
     state: &RegionState,
     status: &GroupStatus,
-    last: Option<Told>,
+    (last, unheard): (Option<&Told>, &BTreeMap<PeerId, Instant>),
     now: Instant,
 ) -> Option<RegionReport> {
     let region = &state.region;
@@ -171,6 +186,11 @@ fn report(
             })
     };
     let pending_peers = region.peers.iter().filter(is_pending).copied().map(metapb::Peer::from);
+    let down_peers = region.peers.iter().filter_map(|peer| {
+        let span = now.duration_since(*unheard.get(&peer.id)?);
+        let peer = Some((*peer).into());
+        (span >= DOWN_AFTER).then_some(DownPeer { peer, seconds: span.as_secs() })
+    });
     let written = state.load.written_bytes();
     let per_second = last.map_or(0, |last| {
         let elapsed = now.duration_since(last.at).as_millis().max(1);
@@ -181,11 +201,36 @@ fn report(
         region: Some(region.into()),
         leader: Some(leader.into()),
         term: status.term.0,
-        down_peers: Vec::new(),
+        down_peers: down_peers.collect(),
         pending_peers: pending_peers.collect(),
         approximate_bytes: state.load.bytes().unwrap_or(0),
         approximate_keys: state.load.keys().unwrap_or(0),
         written_bytes_per_second: per_second,
         read_bytes_per_second: 0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peer_is_unheard_since_that_was_seen_first() {
+        let peer = |id| PeerId::new(id).expect("not zero");
+        let (then, now) = (Instant::now(), Instant::now() + DOWN_AFTER);
+        let first = unheard(&[peer(12)], None, then);
+        assert_eq!(first, BTreeMap::from([(peer(12), then)]));
+        let told = |unheard| Told {
+            epoch: Epoch::default(),
+            has_pending: false,
+            unheard,
+            bytes: 0,
+            written: 0,
+            at: then,
+        };
+        let again = unheard(&[peer(12), peer(13)], Some(&told(first)), now);
+        assert_eq!(again, BTreeMap::from([(peer(12), then), (peer(13), now)]));
+        let other = unheard(&[peer(13)], Some(&told(again)), now + DOWN_AFTER);
+        assert_eq!(other, BTreeMap::from([(peer(13), now)]), "one was heard again");
+    }
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use client::Client;
 use cluster::crib::{Load, regions, store_of, until};
-use proto::crib::placement::v1::StoreState;
+use proto::crib::placement::v1::{RegionReport, StoreState};
 
+use crate::commands::ends;
 use crate::{options, with_regions};
 
 /// Stores of peers, over all regions.
@@ -113,4 +114,45 @@ async fn rolling_restart_is_not_noticed_by_clients() {
     let counts = load.finish(&cluster).await;
     // What was not done is told so, and repeated within the client.
     assert_eq!((counts.unknown, counts.repeated, counts.failed_reads), (0, 0, 0), "{counts:?}");
+}
+
+/// How many stores hold each region.
+async fn copies(client: &Client) -> Vec<usize> {
+    let of = |region: &RegionReport| region.region.as_ref().map_or(0, |region| region.peers.len());
+    regions(client).await.iter().map(of).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn regions_with_five_replicas_outlive_two_stores_and_go_back_to_one_replica() {
+    let (cluster, client) = with_regions(options("replicas")).await;
+    let said = ends(&cluster, 1, &["placement", "replicas", "5"]).await;
+    assert!(said.err.contains("5 are wanted, 3 stores are up"), "{said:?}");
+    let joined = [cluster.add_joining(), cluster.add_joining()];
+    joined.iter().for_each(|node| node.start());
+    cluster.wait_healthy().await;
+    let load = Load::start(&cluster).await;
+    load.more(100).await;
+    let wait = ["--wait", "--timeout", "120s"];
+    let said = ends(&cluster, 0, &[&["placement", "replicas", "5"][..], &wait].concat()).await;
+    assert!(said.out.contains("5 replicas"), "{said:?}");
+    let all = copies(&client).await;
+    assert!(all.len() > 1 && all.iter().all(|&count| count == 5), "{all:?}");
+    let said = ends(&cluster, 1, &["placement", "replicas", "4"]).await;
+    assert!(said.err.contains("not 4"), "{said:?}");
+
+    // Placement has a member on one of these at most.
+    for node in [&joined[0], &cluster.node(0)] {
+        node.kill();
+    }
+    load.more(100).await;
+    for node in [&joined[0], &cluster.node(0)] {
+        node.start();
+    }
+    cluster.wait_healthy().await;
+    ends(&cluster, 0, &[&["placement", "replicas", "1"][..], &wait].concat()).await;
+    let all = copies(&client).await;
+    assert!(all.iter().all(|&count| count == 1), "{all:?}");
+    load.more(100).await;
+    load.finish(&cluster).await;
+    cluster.wait_healthy().await;
 }

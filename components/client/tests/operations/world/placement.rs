@@ -235,6 +235,7 @@ noted! {
     undrain_store: UndrainStoreRequest => UndrainStoreResponse;
     remove_store: RemoveStoreRequest => RemoveStoreResponse;
     set_seats: SetSeatsRequest => SetSeatsResponse;
+    set_replicas: SetReplicasRequest => SetReplicasResponse;
     transfer_leader: TransferLeaderRequest => TransferLeaderResponse;
     split_region: SplitRegionRequest => SplitRegionResponse;
     list_operators: ListOperatorsRequest => ListOperatorsResponse;
