@@ -28,7 +28,8 @@ pub struct Config {
     /// How often the scheduler looks. Default: 500 ms.
     pub tick: Duration,
     /// Settings of planning. `silent_after` and `down_after` are also when a store is shown as
-    /// disconnected and down; `replicas` is taken from the cluster.
+    /// disconnected and down; `replicas` and `location_labels` are
+    /// taken from the cluster once it is born.
     pub scheduler: SchedulerConfig,
 }
 
@@ -61,6 +62,7 @@ impl Config {
                 replicas: self.replicas,
                 regions,
                 seats: u32::try_from(stores.len()).unwrap_or(u32::MAX),
+                location_labels: Some(self.scheduler.location_labels.clone()),
             },
             stores: self.founders.clone(),
         }

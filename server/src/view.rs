@@ -29,6 +29,8 @@ pub struct Status {
     pub placement_stores: Vec<u64>,
     /// How many members it is to have.
     pub placement_seats: u32,
+    /// Labels in which replicas of a region are kept apart, the widest first.
+    pub location_labels: Vec<String>,
     /// Whether placement knows enough to plan.
     pub prepared: bool,
     /// How many regions.
@@ -204,6 +206,7 @@ impl From<v1::StatusResponse> for Status {
             placement_leader: some(of.placement_leader),
             placement_stores: of.placement_stores,
             placement_seats: of.placement_seats,
+            location_labels: of.location_labels,
             prepared: of.is_prepared,
             regions: of.regions,
             regions_without_leader: of.regions_without_leader,

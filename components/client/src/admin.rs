@@ -134,6 +134,20 @@ impl Admin {
         self.call(Kind::Write, call).await.map(|_| ())
     }
 
+    /// Decides which labels tell where stores are, by their keys, the widest first: replicas of a
+    /// region are kept apart in them.
+    ///
+    /// # Errors
+    /// See [`Error`](crate::Error).
+    pub async fn set_location_labels(&self, keys: Vec<String>) -> Result<()> {
+        let request = v1::SetLocationLabelsRequest { cluster_id: self.cluster(), keys };
+        let call = |mut admin: AdminClient<Channel>| {
+            let request = request.clone();
+            async move { admin.set_location_labels(request).await }
+        };
+        self.call(Kind::Write, call).await.map(|_| ())
+    }
+
     /// Takes an empty store out of the cluster, for good.
     ///
     /// # Errors

@@ -153,8 +153,14 @@ impl Lead {
     pub(super) fn look_at_stores(&self, state: &State) {
         if let Some(cluster) = &state.cluster {
             let replicas = usize::try_from(cluster.replicas).unwrap_or(usize::MAX);
-            if self.config().replicas != replicas {
-                Arc::make_mut(&mut self.config.write()).replicas = replicas;
+            let labels = cluster.location_labels.as_ref();
+            let now = self.config();
+            if now.replicas != replicas || labels.is_some_and(|set| *set != now.location_labels) {
+                let mut config = SchedulerConfig { replicas, ..(*now).clone() };
+                if let Some(labels) = labels {
+                    config.location_labels.clone_from(labels);
+                }
+                *self.config.write() = Arc::new(config);
             }
         }
         let now = self.clock.now();
@@ -252,6 +258,31 @@ mod tests {
         let key = |at: u64| if at == 0 { Vec::new() } else { at.to_be_bytes().to_vec() };
         let one = |at| report(at + 1, (&key(at), &key(at + 1)), (1, 1), 1);
         (0..count).map(one).collect()
+    }
+
+    #[test]
+    fn settings_of_the_cluster_count_for_more_than_those_of_its_leader() {
+        let lead = lead();
+        assert_eq!((lead.config().replicas, lead.config().location_labels.len()), (3, 0));
+        let mut cluster = crate::state::Cluster {
+            id: ClusterId::new(7).expect("not zero"),
+            api_version: types::ApiVersion::V2,
+            replicas: 5,
+            regions: Vec::new(),
+            seats: 1,
+            location_labels: Some(vec!["zone".to_owned()]),
+        };
+        let state = |cluster: &crate::state::Cluster| State {
+            cluster: Some(cluster.clone()),
+            ..State::default()
+        };
+        lead.look_at_stores(&state(&cluster));
+        let config = lead.config();
+        assert_eq!((config.replicas, &config.location_labels[..]), (5, &["zone".to_owned()][..]));
+        // Nobody has said it: as it was.
+        cluster.location_labels = None;
+        lead.look_at_stores(&state(&cluster));
+        assert_eq!(lead.config().location_labels, ["zone"]);
     }
 
     #[test]

@@ -144,6 +144,19 @@ impl Driver {
         Ok(())
     }
 
+    /// Decides which labels tell where stores are.
+    pub(crate) async fn set_location_labels(
+        &self,
+        lead: &Lead,
+        keys: Vec<String>,
+    ) -> Result<(), StoreError> {
+        let told = keys.join(", ");
+        self.decide(&Command::SetLocationLabels(keys)).await?;
+        lead.look_at_stores(&self.view.get());
+        lead.tell("placement", 0, format!("replicas are to be apart in: {told}"));
+        Ok(())
+    }
+
     /// Proposes what is done or refused.
     async fn decide(&self, command: &Command) -> Result<(), StoreError> {
         match self.propose(command).await? {

@@ -156,6 +156,7 @@ impl Admin for Service {
             regions_without_leader: dark,
             regions_under_replicated: under,
             regions_over_replicated: over,
+            location_labels: lead.config().location_labels.clone(),
             operators,
             is_prepared,
             problems,
@@ -251,6 +252,16 @@ impl Admin for Service {
         let lead = self.lead(of.cluster_id)?;
         self.driver.set_replicas(&lead, of.replicas).await?;
         Ok(Response::new(v1::SetReplicasResponse {}))
+    }
+
+    async fn set_location_labels(
+        &self,
+        request: Request<v1::SetLocationLabelsRequest>,
+    ) -> Answered<v1::SetLocationLabelsResponse> {
+        let of = request.into_inner();
+        let lead = self.lead(of.cluster_id)?;
+        self.driver.set_location_labels(&lead, of.keys).await?;
+        Ok(Response::new(v1::SetLocationLabelsResponse {}))
     }
 
     async fn transfer_leader(

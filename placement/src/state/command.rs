@@ -9,7 +9,7 @@ use proto::crib::placement::v1::command::What;
 use proto::crib::placement::v1::reply::What as Answer;
 use types::{ApiVersion, ClusterId, StoreId, Term};
 
-use super::record::{life_to_proto, store_from_proto, store_to_proto};
+use super::record::{labels_to_proto, life_to_proto, store_from_proto, store_to_proto};
 use super::{Cluster, Life, Store};
 
 /// A change of the state.
@@ -31,6 +31,8 @@ pub enum Command {
     SetSeats(u32),
     /// Each region is to have so many replicas.
     SetReplicas(u32),
+    /// The labels with these keys tell where a store is, the widest first.
+    SetLocationLabels(Vec<String>),
 }
 
 /// A window of timestamps that a leader wants to give from.
@@ -107,6 +109,7 @@ impl Command {
                 replicas: cluster.replicas,
                 stores: stores.iter().map(store_to_proto).collect(),
                 regions: cluster.regions.iter().map(Into::into).collect(),
+                location_labels: cluster.location_labels.clone().map(labels_to_proto),
             }),
             Command::PutStore(store) => {
                 What::PutStore(v1::PutStore { store: Some(store_to_proto(store)) })
@@ -124,6 +127,9 @@ impl Command {
             }
             &Command::SetSeats(seats) => What::SetSeats(v1::SetSeats { seats }),
             &Command::SetReplicas(replicas) => What::SetReplicas(v1::SetReplicas { replicas }),
+            Command::SetLocationLabels(keys) => {
+                What::SetLocationLabels(labels_to_proto(keys.clone()))
+            }
         };
         v1::Command { what: Some(what) }.encode_to_vec()
     }
@@ -159,6 +165,7 @@ impl Command {
             What::RaiseSafePoint(of) => Command::RaiseSafePoint(of.safe_point),
             What::SetSeats(of) => Command::SetSeats(of.seats),
             What::SetReplicas(of) => Command::SetReplicas(of.replicas),
+            What::SetLocationLabels(of) => Command::SetLocationLabels(of.keys),
         })
     }
 }
@@ -179,6 +186,7 @@ fn bootstrap(of: v1::Bootstrap) -> Result<Bootstrap, Senseless> {
             replicas: of.replicas,
             regions: regions.collect::<Result<_, _>>().map_err(|why| senseless(why.0))?,
             seats,
+            location_labels: of.location_labels.map(|labels| labels.keys),
         },
         stores: stores.collect::<Result<_, _>>().map_err(|why| Senseless(why.0))?,
     })

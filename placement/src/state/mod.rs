@@ -45,6 +45,9 @@ pub struct Cluster {
     pub regions: Vec<Region>,
     /// How many members placement is to have.
     pub seats: u32,
+    /// Keys of the labels that tell where a store is, the widest first; `None` if nobody has said
+    /// it yet, as in a cluster that is older.
+    pub location_labels: Option<Vec<String>>,
 }
 
 /// A member of placement's group.

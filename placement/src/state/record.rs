@@ -32,6 +32,7 @@ impl State {
                     replicas: cluster.replicas,
                     regions: cluster.regions.iter().map(Into::into).collect(),
                     seats: cluster.seats,
+                    location_labels: cluster.location_labels.clone().map(labels_to_proto),
                 }
                 .encode_to_vec()
             }
@@ -113,7 +114,13 @@ fn cluster_from_proto(record: &v1::ClusterRecord) -> Result<Cluster, String> {
         replicas: record.replicas,
         regions: regions.collect::<Result<_, _>>().map_err(|why| why.to_string())?,
         seats: record.seats,
+        location_labels: record.location_labels.clone().map(|labels| labels.keys),
     })
+}
+
+/// Keys of labels, for a record or a command.
+pub(super) fn labels_to_proto(keys: Vec<String>) -> v1::LocationLabels {
+    v1::LocationLabels { keys }
 }
 
 /// A life, for a record.

@@ -12,6 +12,9 @@ use super::{
 
 /// How many members placement may have: an even number outlives no more losses than one less.
 const SEATS: [u32; 3] = [1, 3, 5];
+/// Labels that may tell where a store is, and bytes of a key.
+const LOCATION_LABELS_MAX: usize = 8;
+const LABEL_BYTES_MAX: usize = 256;
 /// How many replicas a region may have, for the same reason.
 const REPLICAS: [u32; 4] = [1, 3, 5, 7];
 
@@ -73,6 +76,13 @@ impl State {
                 }
                 let cluster = self.cluster.as_mut().ok_or(Refused::NotBootstrapped)?;
                 cluster.seats = seats;
+                changed.insert(Key::Cluster);
+                Ok(Reply::Done)
+            }
+            Command::SetLocationLabels(keys) => {
+                check_labels(&keys).map_err(Refused::Senseless)?;
+                let cluster = self.cluster.as_mut().ok_or(Refused::NotBootstrapped)?;
+                cluster.location_labels = Some(keys);
                 changed.insert(Key::Cluster);
                 Ok(Reply::Done)
             }
@@ -187,6 +197,19 @@ impl State {
     }
 }
 
+/// Whether these may be keys of labels that tell where a store is.
+fn check_labels(keys: &[String]) -> Result<(), String> {
+    if keys.len() > LOCATION_LABELS_MAX {
+        return Err(format!("{} labels, {LOCATION_LABELS_MAX} is the most", keys.len()));
+    }
+    let is_odd = |key: &&String| key.is_empty() || key.len() > LABEL_BYTES_MAX;
+    if let Some(odd) = keys.iter().find(is_odd) {
+        return Err(format!("a label of {} bytes", odd.len()));
+    }
+    let twice = keys.iter().enumerate().find(|(at, key)| keys[..*at].contains(key));
+    twice.map_or(Ok(()), |(_, key)| Err(format!("label {key:?} is named twice")))
+}
+
 /// Whether addresses are some: `host:port`, and that of HTTP may be absent. They are kept in files
 /// of lines, and dialed.
 fn check_places(store: &Store) -> Result<(), Refused> {
@@ -213,6 +236,9 @@ fn check_birth(of: &Bootstrap) -> Result<(), &'static str> {
     }
     if regions.len() > FIRST_REGIONS_MAX {
         return Err("more regions than a cluster begins with");
+    }
+    if of.cluster.location_labels.as_deref().is_some_and(|keys| check_labels(keys).is_err()) {
+        return Err("labels of places that are none");
     }
     let mut stores = BTreeSet::new();
     let mut addresses = BTreeSet::new();

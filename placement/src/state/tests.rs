@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use types::{ApiVersion, ClusterId, StoreId, Term};
 
+use super::keys::Key;
 use super::*;
 use crate::config::first_regions;
 
@@ -36,6 +37,7 @@ fn birth() -> Command {
         replicas: 3,
         regions,
         seats: 2,
+        location_labels: Some(vec!["zone".to_owned()]),
     };
     Command::Bootstrap(Bootstrap { cluster, stores })
 }
@@ -104,6 +106,28 @@ fn regions_have_as_many_replicas_as_were_decided_last() {
     assert_eq!(replicas(&state), Some(5));
     let same = Command::decode(&Command::SetReplicas(5).encode());
     assert_eq!(same, Ok(Command::SetReplicas(5)));
+}
+
+#[test]
+fn labels_of_places_are_those_that_were_decided_last() {
+    let mut state = born();
+    let labels = |state: &State| state.cluster.as_ref().and_then(|of| of.location_labels.clone());
+    assert_eq!(labels(&state), Some(vec!["zone".to_owned()]), "as the test's birth says");
+    let set = |keys: &[&str]| {
+        Command::SetLocationLabels(keys.iter().map(|key| (*key).to_owned()).collect())
+    };
+    for keys in [&["zone", "rack"][..], &[]] {
+        assert_eq!(Command::decode(&set(keys).encode()), Ok(set(keys)));
+        assert_eq!(apply(&mut state, &set(keys)), Reply::Done);
+        assert_eq!(labels(&state).expect("they are said"), keys);
+        let record = state.record(Key::Cluster).expect("it has one");
+        let mut read = State::default();
+        read.load(&Key::Cluster.encode(), &record).expect("it is read");
+        assert_eq!(labels(&read), labels(&state));
+    }
+    for odd in [&["zone", "zone"][..], &[""], &["a", "b", "c", "d", "e", "f", "g", "h", "i"]] {
+        assert!(matches!(apply(&mut state, &set(odd)), Reply::Refused(Refused::Senseless(_))));
+    }
 }
 
 #[test]

@@ -378,6 +378,17 @@ pub enum Placement {
         #[arg(long)]
         wait: bool,
     },
+    /// Keep replicas of a region apart in these labels of stores, the widest first: zone,rack.
+    /// Until this is said, in those that `placement.location-labels` named when the cluster was
+    /// born.
+    Labels {
+        /// Their keys, with commas between them.
+        #[arg(value_delimiter = ',', required_unless_present = "none")]
+        keys: Vec<String>,
+        /// In none.
+        #[arg(long, conflicts_with = "keys")]
+        none: bool,
+    },
 }
 
 /// Commands on regions.

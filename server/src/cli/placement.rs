@@ -36,6 +36,14 @@ pub(super) async fn run(command: Command, target: &Target, output: &Output) -> R
             }
             output.data(&json!({ "seats": count, "stores": held }), || seats(count, &held))
         }
+        // With `--none`, there are no keys.
+        Command::Labels { keys, none: _ } => {
+            admin.set_location_labels(keys.clone()).await?;
+            output.data(&json!({ "location_labels": keys }), || match keys.is_empty() {
+                true => "replicas are kept apart by stores alone\n".to_owned(),
+                false => format!("replicas are kept apart in: {}\n", keys.join(", ")),
+            })
+        }
         Command::Replicas { count, wait } => {
             admin.set_replicas(count).await?;
             let is_done = |status: &Status| !wait || left(status, count) == 0;

@@ -34,7 +34,11 @@ pub const KEYS: &[Key] = &[
          each cluster, so that they never take each other for their own.",
     ),
     key("api-version", "Cluster. How keys are formed: \"v2\", \"v1\" or \"v1ttl\". Never changes."),
-    key("replicas", "Cluster. Replicas of a region: 3 survive the loss of one store, 5 of two."),
+    key(
+        "replicas",
+        "Cluster. Replicas of a region: 3 survive the loss of one store, 5 of two. Once the\n\
+         cluster is born, `crib placement replicas` changes it.",
+    ),
     key(
         "labels",
         "Where this node is: `labels = { zone = \"b\" }`. Replicas are spread over zones.\n\
@@ -104,8 +108,9 @@ pub const KEYS: &[Key] = &[
     key("placement.full-percent", "A store whose disk is fuller is given no replicas."),
     key(
         "placement.location-labels",
-        "Labels that tell where a store is, the widest first: `[\"zone\", \"rack\"]`. Replicas of\n\
-         a region are kept apart in the first of them that can be.",
+        "Cluster. Labels that tell where a store is, the widest first: `[\"zone\", \"rack\"]`.\n\
+         Replicas of a region are kept apart in the first of them that can be. Once the cluster\n\
+         is born, `crib placement labels` changes them.",
     ),
     key("storage.block-cache-size", "Memory for what is read. More means fewer reads of the disk."),
     key("storage.memory-size-max", "Memory for what was written and is in no table yet."),

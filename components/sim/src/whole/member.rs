@@ -234,7 +234,14 @@ impl World<'_> {
         let stores = ids.iter().map(|&id| stored(Some(id), 0)).collect();
         let regions = placement::first_regions(api, 3, &ids);
         let seats = 3;
-        let cluster = Cluster { id: self.cluster, api_version: api, replicas: 3, regions, seats };
+        let cluster = Cluster {
+            id: self.cluster,
+            api_version: api,
+            replicas: 3,
+            regions,
+            seats,
+            location_labels: None,
+        };
         Bootstrap { cluster, stores }
     }
 

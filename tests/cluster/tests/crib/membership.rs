@@ -140,6 +140,15 @@ async fn regions_with_five_replicas_outlive_two_stores_and_go_back_to_one_replic
     let said = ends(&cluster, 1, &["placement", "replicas", "4"]).await;
     assert!(said.err.contains("not 4"), "{said:?}");
 
+    // So can what replicas are kept apart in.
+    let said = ends(&cluster, 1, &["placement", "labels", "zone,zone"]).await;
+    assert!(said.err.contains("named twice"), "{said:?}");
+    ends(&cluster, 0, &["placement", "labels", "zone,rack"]).await;
+    let said = ends(&cluster, 0, &["status", "-o", "json"]).await;
+    let status: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+    assert_eq!(status["location_labels"], serde_json::json!(["zone", "rack"]));
+    ends(&cluster, 0, &["placement", "labels", "--none"]).await;
+
     // Placement has a member on one of these at most.
     for node in [&joined[0], &cluster.node(0)] {
         node.kill();

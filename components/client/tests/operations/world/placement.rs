@@ -236,6 +236,7 @@ noted! {
     remove_store: RemoveStoreRequest => RemoveStoreResponse;
     set_seats: SetSeatsRequest => SetSeatsResponse;
     set_replicas: SetReplicasRequest => SetReplicasResponse;
+    set_location_labels: SetLocationLabelsRequest => SetLocationLabelsResponse;
     transfer_leader: TransferLeaderRequest => TransferLeaderResponse;
     split_region: SplitRegionRequest => SplitRegionResponse;
     list_operators: ListOperatorsRequest => ListOperatorsResponse;
