@@ -120,7 +120,7 @@ impl Dialer {
             .map_err(|status| describe(&status))?;
         let (from, disk) =
             self.me.check(first, Some(lane.to)).map_err(|status| status.message().to_owned())?;
-        self.resolver.admits(from, disk)?;
+        self.resolver.admits(from, disk).map_err(|not| not.why().to_owned())?;
         Ok(answers)
     }
 

@@ -71,14 +71,33 @@ pub trait Resolver: Send + Sync {
     /// that takes, once for each store. Asked before anything of a stream is delivered or sent.
     ///
     /// # Errors
-    /// Why not. The other end is told, and that it is this.
-    fn admits(&self, store: StoreId, disk: u64) -> Result<(), String> {
+    /// Why not. The other end is told.
+    fn admits(&self, store: StoreId, disk: u64) -> Result<(), NotAdmitted> {
         let _ = (store, disk);
         Ok(())
     }
 
-    /// Another store does not admit this one: it knows it by another disk.
+    /// Another store does not admit this one, as [`NotAdmitted::OtherDisk`].
     fn disowned(&self, by: StoreId, why: &str) {
         let _ = (by, why);
+    }
+}
+
+/// Why a store may not speak.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// It is known by another disk. Only this is held against it.
+    OtherDisk(String),
+    /// By which disk it is known cannot be kept, so that it is not heard for now.
+    Unkept(String),
+}
+
+impl NotAdmitted {
+    /// In words.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match self {
+            NotAdmitted::OtherDisk(why) | NotAdmitted::Unkept(why) => why,
+        }
     }
 }

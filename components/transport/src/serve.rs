@@ -17,10 +17,10 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use tracing::{debug, warn};
 use types::StoreId;
 
-use crate::Resolver;
 use crate::hello::{Me, OTHER_DISK};
 use crate::lane::Kind;
 use crate::links::Links;
+use crate::{NotAdmitted, Resolver};
 
 /// The service that other stores dial.
 pub(crate) struct Service {
@@ -57,8 +57,11 @@ impl Peers for Service {
 impl Service {
     fn admitted(&self, first: Option<v1::Bundle>) -> Result<StoreId, Status> {
         let (from, disk) = self.me.check(first, None)?;
-        self.resolver.admits(from, disk).map_err(|why| Status::new(OTHER_DISK, why))?;
-        Ok(from)
+        match self.resolver.admits(from, disk) {
+            Ok(()) => Ok(from),
+            Err(NotAdmitted::OtherDisk(why)) => Err(Status::new(OTHER_DISK, why)),
+            Err(NotAdmitted::Unkept(why)) => Err(Status::unavailable(why)),
+        }
     }
 
     async fn welcome(

@@ -39,7 +39,7 @@ impl Birth {
     /// # Errors
     /// It is gone.
     pub(super) fn check_engine(&self, dir: &Path) -> Result<(), Failure> {
-        if !self.identity.is_begun || dir.exists() {
+        if !self.identity.is_begun || dir.try_exists().unwrap_or(true) {
             return Ok(());
         }
         let (store, dir) = (self.member.store.get(), dir.display());
@@ -49,16 +49,16 @@ impl Birth {
             .next("put it back; if it is lost: crib store remove, and a new, empty directory"))
     }
 
-    /// Notes that there is an engine from now on.
-    ///
-    /// # Errors
-    /// If it cannot be noted.
-    pub(super) fn has_engine(&self, dir: &Path) -> Result<(), Failure> {
+    /// Notes that there is an engine from now on. If it cannot be noted, as on a full disk, the
+    /// next start does.
+    pub(super) fn has_engine(&self, dir: &Path) {
         if self.identity.is_begun {
-            return Ok(());
+            return;
         }
         let begun = Identity { is_begun: true, ..self.identity.clone() };
-        begun.save(dir).map_err(|why| unusable(dir, &why))
+        if let Err(why) = begun.save(dir) {
+            tracing::warn!(%why, "that the engine was made is not noted");
+        }
     }
 }
 

@@ -158,6 +158,31 @@ fn placement_config(config: &Config, birth: &Birth, api: ApiVersion) -> placemen
     made
 }
 
+/// What is known of other stores; and if one of them knows this one by another disk, it ends.
+fn open_book(
+    config: &Config,
+    birth: &Birth,
+    fatal: mpsc::Sender<Failure>,
+) -> Result<Arc<Book>, Failure> {
+    let known = birth.founders.iter().flat_map(|founders| {
+        founders.iter().map(|(id, address)| (id, address.to_owned())).collect::<Vec<_>>()
+    });
+    let book = Book::open(&config.data_dir, birth.member.cluster, known).map_err(|why| {
+        let what = "what is known of other stores cannot be read";
+        let next = "put the file back; without it, stores are taken for what they say they are";
+        Failure::new(&errors::DAMAGED, what).why(why).next(next)
+    })?;
+    book.on_disowned(move |by, why| {
+        let what = "the cluster knows this store by another data directory";
+        let failure = Failure::new(&errors::DIR_FOREIGN, what).why(format!("{by} says: {why}"));
+        let next = "give it its own directory back; if that is lost: crib store remove, and then \
+                    a node with an empty directory that joins";
+        // One reason is enough.
+        let _ = fatal.try_send(failure.next(next));
+    });
+    Ok(Arc::new(book))
+}
+
 /// Opens disk, groups and network.
 ///
 /// # Errors
@@ -173,10 +198,7 @@ pub(super) fn start(
         let what = format!("api-version {} is not known to this version", member.api_version);
         Failure::new(&errors::VERSION, what)
     })?;
-    let known = birth.founders.iter().flat_map(|founders| {
-        founders.iter().map(|(id, address)| (id, address.to_owned())).collect::<Vec<_>>()
-    });
-    let book = Arc::new(Book::open(&config.data_dir, member.cluster, known));
+    let book = open_book(config, birth, fatal.clone())?;
     let identity = (member.cluster, member.store);
     let resolver = Arc::clone(&book) as Arc<dyn transport::Resolver>;
     let tls = certificates::dialing(certificates.as_ref());
@@ -189,14 +211,6 @@ pub(super) fn start(
     let regions = Regions::new(kv::Config { store: member.store, api });
     let view = StateView::new();
     let standings = Arc::new(Standings::default());
-    let disowned = fatal.clone();
-    book.on_disowned(move |by, why| {
-        let what = "the cluster knows this store by another data directory";
-        let failure = Failure::new(&errors::DIR_FOREIGN, what).why(format!("{by} says: {why}"));
-        let next = "give it its own directory back; if that is lost: crib store remove, and then \
-                    a node with an empty directory that joins";
-        let _ = disowned.try_send(failure.next(next));
-    });
     let on_fatal: OnFatal = Arc::new(move |why| {
         let failure = Failure::new(&errors::STORE_STOPPED, "the store cannot go on").why(why);
         // One reason is enough.
@@ -212,7 +226,7 @@ pub(super) fn start(
         on_fatal: Some(on_fatal),
     })
     .map_err(|why| store_failure(&why))?;
-    birth.has_engine(&config.data_dir)?;
+    birth.has_engine(&config.data_dir);
     let aside: Vec<GroupId> = store.damaged().iter().map(|(group, _)| *group).collect();
     let swept = regions.sweep(&*engine, &aside).map_err(|why| engine_failure(&why))?;
     if !swept.is_empty() {

@@ -180,6 +180,25 @@ fn store_that_speaks_from_another_disk_is_not_heard_and_is_told_so() {
 }
 
 #[test]
+fn store_that_cannot_be_noted_down_is_not_heard_and_that_is_not_held_against_it() {
+    let book = Arc::new(Book::default());
+    book.know(2, 0);
+    let one = Node::start(1, &book);
+    let mut two = Node::bind(2, Config { disk: 8, ..quick() }, &book);
+    two.serve();
+    let start = Instant::now();
+    let traffic = two.network.traffic();
+    while !traffic.unreached().iter().any(|found| found.why.contains("there is no room")) {
+        assert!(start.elapsed() < PATIENCE, "they talk");
+        two.send(1, groups([1]));
+        std::thread::yield_now();
+    }
+    assert_eq!(*book.disowned.lock(), []);
+    book.know(2, 8);
+    two.reach(&one, 1);
+}
+
+#[test]
 fn overflow_drops_the_oldest_and_is_told_once() {
     let book = Arc::new(Book::default());
     let mut one = Node::bind(1, Config { queue_count_max: 100, ..quick() }, &book);

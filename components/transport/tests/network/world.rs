@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use multiraft::{Body, Envelope, Inbox, Parcel, Transport};
 use parking_lot::Mutex;
-use transport::{Config, Network, Resolver};
+use transport::{Config, Network, NotAdmitted, Resolver};
 use types::{ClusterId, GroupId, Index, PeerId, StoreId};
 
 /// What a test waits for comes before this, unless something is broken.
@@ -61,9 +61,13 @@ impl Resolver for Book {
         self.addresses.lock().get(&store.get()).cloned()
     }
 
-    fn admits(&self, store: StoreId, disk: u64) -> Result<(), String> {
+    fn admits(&self, store: StoreId, disk: u64) -> Result<(), NotAdmitted> {
         match self.disks.lock().get(&store.get()) {
-            Some(known) if *known != disk => Err(format!("{store} is known by disk {known}")),
+            // Stands for a disk on which nothing can be noted down.
+            Some(0) => Err(NotAdmitted::Unkept("there is no room".to_owned())),
+            Some(known) if *known != disk => {
+                Err(NotAdmitted::OtherDisk(format!("{store} is known by disk {known}")))
+            }
             _ => Ok(()),
         }
     }

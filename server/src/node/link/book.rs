@@ -24,6 +24,7 @@ use std::{fs, io};
 use parking_lot::{Mutex, RwLock};
 use proto::metapb;
 use tokio::sync::watch;
+use transport::NotAdmitted;
 use types::{ClusterId, StoreId};
 
 use crate::node::files;
@@ -32,6 +33,8 @@ use crate::node::files;
 const NAME: &str = "BOOK";
 /// Version of its layout.
 const FORMAT: u64 = 1;
+/// Stores whose disks are known: as many as a cluster may have.
+const DISKS_MAX: usize = placement::state::STORES_MAX;
 /// Stores without a seat that are asked for placement, should its members not answer.
 const OTHERS_MAX: usize = 16;
 
@@ -59,29 +62,27 @@ struct Page {
 }
 
 impl Book {
-    /// The book of a directory. What it has counts for more than what is `known` beforehand; one
-    /// that cannot be read, or is another cluster's, is begun anew.
+    /// The book of a directory. What it has counts for more than what is `known` beforehand.
+    ///
+    /// # Errors
+    /// It cannot be read, or makes no sense: by which disks stores are known must not be forgotten
+    /// without anybody's knowing.
     pub(crate) fn open(
         dir: &Path,
         cluster: ClusterId,
         known: impl IntoIterator<Item = (StoreId, String)>,
-    ) -> Book {
-        let mut page = match read(&dir.join(NAME), cluster) {
-            Ok(page) => page,
-            Err(why) => {
-                tracing::warn!(why, "the address book is begun anew");
-                Page::default()
-            }
-        };
+    ) -> Result<Book, String> {
+        let path = dir.join(NAME);
+        let mut page = read(&path, cluster).map_err(|why| format!("{}: {why}", path.display()))?;
         for (store, address) in known {
             page.addresses.entry(store).or_insert(address);
         }
-        Book {
+        Ok(Book {
             page: RwLock::new(page),
             news: watch::Sender::new(0),
             kept: Mutex::new(Some((dir.to_owned(), cluster))),
             disowned: OnceLock::new(),
-        }
+        })
     }
 
     /// What is done when another store does not admit this one. Said once.
@@ -124,8 +125,11 @@ impl Book {
             page.version = version;
             for store in stores {
                 let Some(id) = StoreId::new(store.id) else { continue };
-                // Where one is whose address another took over, it has not said yet.
-                if store.state() == metapb::StoreState::Tombstone || store.address.is_empty() {
+                // Where one is whose address another took over, it has not said yet. One of two
+                // words would make no line of the file.
+                let is_place =
+                    !store.address.is_empty() && !store.address.contains(char::is_whitespace);
+                if store.state() == metapb::StoreState::Tombstone || !is_place {
                     page.addresses.remove(&id);
                 } else {
                     page.addresses.insert(id, store.address.clone());
@@ -146,16 +150,12 @@ impl Book {
 
     /// Makes it durable. Blocks.
     pub(super) fn save(&self) {
-        if let Err(why) = self.keep() {
+        let kept = self.kept.lock();
+        let Some((dir, cluster)) = &*kept else { return };
+        let text = self.page.read().text(*cluster);
+        if let Err(why) = files::replace(dir, NAME, &text) {
             tracing::warn!(%why, "the address book is not kept");
         }
-    }
-
-    fn keep(&self) -> io::Result<()> {
-        let kept = self.kept.lock();
-        let Some((dir, cluster)) = &*kept else { return Ok(()) };
-        let text = self.page.read().text(*cluster);
-        files::replace(dir, NAME, &text)
     }
 }
 
@@ -180,7 +180,7 @@ fn read(path: &Path, cluster: ClusterId) -> Result<Page, String> {
     match fs::read_to_string(path) {
         Ok(text) => parse(&text, cluster),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Page::default()),
-        Err(error) => Err(format!("{}: {error}", path.display())),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -216,25 +216,45 @@ fn parse(text: &str, cluster: ClusterId) -> Result<Page, String> {
     Ok(page)
 }
 
+/// Whether the disk is that by which the store is known.
+fn is_same(store: StoreId, known: u64, disk: u64) -> Result<(), NotAdmitted> {
+    if known == disk {
+        return Ok(());
+    }
+    Err(NotAdmitted::OtherDisk(format!(
+        "{store} is known by another data directory: what it had promised and stored is not in \
+         this one"
+    )))
+}
+
 impl transport::Resolver for Book {
     fn address(&self, store: StoreId) -> Option<String> {
         self.page.read().addresses.get(&store).cloned()
     }
 
-    fn admits(&self, store: StoreId, disk: u64) -> Result<(), String> {
-        let known = self.page.read().disks.get(&store).copied();
-        match known.unwrap_or_else(|| *self.page.write().disks.entry(store).or_insert(disk)) {
-            known if known != disk => Err(format!(
-                "{store} is known by another data directory: what it had promised and stored is \
-                 not in this one"
-            )),
-            // Before it is heard: whoever forgets it might take in another disk later.
-            _ if known.is_none() => self.keep().map_err(|why| {
-                self.page.write().disks.remove(&store);
-                format!("{store} cannot be noted down: {why}")
-            }),
-            _ => Ok(()),
+    fn admits(&self, store: StoreId, disk: u64) -> Result<(), NotAdmitted> {
+        let known = |book: &Book| book.page.read().disks.get(&store).copied();
+        if let Some(known) = known(self) {
+            return is_same(store, known, disk);
         }
+        // It is noted down before anybody sees it: whoever forgets it might take in another disk.
+        let kept = self.kept.lock();
+        if let Some(known) = known(self) {
+            return is_same(store, known, disk);
+        }
+        let mut page = self.page.read().clone();
+        if page.disks.len() >= DISKS_MAX {
+            let why = format!("{store} cannot be noted down: {DISKS_MAX} stores are known");
+            return Err(NotAdmitted::Unkept(why));
+        }
+        page.disks.insert(store, disk);
+        if let Some((dir, cluster)) = &*kept {
+            files::replace(dir, NAME, &page.text(*cluster)).map_err(|why| {
+                NotAdmitted::Unkept(format!("{store} cannot be noted down: {why}"))
+            })?;
+        }
+        self.page.write().disks.insert(store, disk);
+        Ok(())
     }
 
     fn disowned(&self, by: StoreId, why: &str) {
@@ -267,7 +287,7 @@ mod tests {
     #[test]
     fn newer_books_change_addresses_and_older_ones_nothing() {
         let dir = tempfile::tempdir().expect("a directory");
-        let book = Book::open(dir.path(), cluster(7), [(id(1), "a:1".to_owned())]);
+        let book = Book::open(dir.path(), cluster(7), [(id(1), "a:1".to_owned())]).expect("new");
         assert!(book.learn(5, &[store(2, "b:1", UP), store(1, "a:2", UP)], &[]));
         assert!(!book.learn(4, &[store(2, "old:1", UP)], &[]));
         assert_eq!(book.address(id(1)), Some("a:2".to_owned()));
@@ -283,24 +303,25 @@ mod tests {
     fn what_was_heard_is_there_after_a_restart_and_counts_for_more_than_settings() {
         let dir = tempfile::tempdir().expect("a directory");
         let given = || [(id(1), "a:1".to_owned()), (id(2), "b:1".to_owned())];
-        let book = Book::open(dir.path(), cluster(7), given());
+        let book = Book::open(dir.path(), cluster(7), given()).expect("new");
         let all = [store(1, "a:9", UP), store(1_000, "d:1", UP)];
         assert!(book.learn(5, &all, &[1_000, 1]));
         assert!(!book.learn(5, &[], &[1, 1_000]), "the same in another order");
         book.save();
-        let again = Book::open(dir.path(), cluster(7), given());
+        let again = Book::open(dir.path(), cluster(7), given()).expect("kept");
         assert_eq!(*again.page.read(), *book.page.read());
         assert_eq!(again.members(), [(id(1), "a:9".to_owned()), (id(1_000), "d:1".to_owned())]);
         assert_eq!(again.ways(), ["a:9", "d:1", "b:1"], "those with a seat first");
-        // Another cluster's is of no use.
+        // Another cluster's is none of ours.
         let other = Book::open(dir.path(), cluster(8), given());
-        assert_eq!((other.members(), other.version()), (Vec::new(), 0));
+        assert!(other.is_err_and(|why| why.contains("it is of cluster Some(7)")));
     }
 
     #[test]
     fn store_is_known_by_the_disk_that_it_spoke_from_first() {
         let dir = tempfile::tempdir().expect("a directory");
-        let open = || Book::open(dir.path(), cluster(7), [(id(1), "a:1".to_owned())]);
+        let given = || [(id(1), "a:1".to_owned())];
+        let open = || Book::open(dir.path(), cluster(7), given()).expect("it opens");
         let book = open();
         assert_eq!(book.admits(id(1), 0xabc), Ok(()));
         assert_eq!(book.admits(id(2), 2), Ok(()));
@@ -309,17 +330,19 @@ mod tests {
         book.learn(6, &[store(1, "a:1", metapb::StoreState::Tombstone)], &[]);
         book.save();
         let book = open();
-        let why = book.admits(id(1), 0xabd).expect_err("another disk");
-        assert!(why.contains("s1 is known by another data directory"), "{why}");
+        let other = book.admits(id(1), 0xabd).expect_err("another disk");
+        assert!(matches!(&other, NotAdmitted::OtherDisk(why) if why.contains("s1 is known by")));
         assert_eq!((book.admits(id(1), 0xabc), book.admits(id(2), 2)), (Ok(()), Ok(())));
         // What cannot be kept is not admitted.
         fs::remove_dir_all(dir.path()).expect("removed");
-        assert!(book.admits(id(3), 3).expect_err("not kept").contains("cannot be noted down"));
-        assert!(book.admits(id(3), 4).expect_err("not kept").contains("cannot be noted down"));
+        for disk in [3, 4] {
+            let not = book.admits(id(3), disk).expect_err("not kept");
+            assert!(matches!(&not, NotAdmitted::Unkept(why) if why.contains("noted down")));
+        }
     }
 
     #[test]
-    fn book_that_makes_no_sense_is_begun_anew() {
+    fn book_that_makes_no_sense_is_refused_and_left_as_it_is() {
         let dir = tempfile::tempdir().expect("a directory");
         let cases = [
             "",
@@ -332,9 +355,9 @@ mod tests {
         ];
         for text in cases {
             fs::write(dir.path().join(NAME), text).expect("written");
-            assert!(read(&dir.path().join(NAME), cluster(7)).is_err(), "{text:?}");
             let book = Book::open(dir.path(), cluster(7), [(id(1), "a:1".to_owned())]);
-            assert_eq!(book.address(id(1)), Some("a:1".to_owned()));
+            assert!(book.is_err_and(|why| why.contains(NAME)), "{text:?}");
+            assert_eq!(fs::read_to_string(dir.path().join(NAME)).expect("it is there"), text);
         }
     }
 }
