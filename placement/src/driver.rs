@@ -56,6 +56,8 @@ pub enum Unavailable {
     NotLeader(Option<(StoreId, String)>),
     /// It leads, or may lead, and could not do it now.
     Failed(String),
+    /// It is not known whether it was done.
+    Unknown(String),
 }
 
 impl Unavailable {
@@ -254,7 +256,7 @@ impl Driver {
                 Err(self.not_leader())
             }
             Outcome::Refused(why) => Err(Unavailable::Failed(why.to_string())),
-            other => Err(Unavailable::Failed(format!("it may have been done, or not: {other:?}"))),
+            other => Err(Unavailable::Unknown(format!("it may have been done, or not: {other:?}"))),
         }
     }
 
@@ -340,7 +342,7 @@ impl fmt::Display for Unavailable {
             Unavailable::NotLeader(Some((store, address))) => {
                 write!(f, "not the leader: store {} at {address} is", store.get())
             }
-            Unavailable::Failed(why) => f.write_str(why),
+            Unavailable::Failed(why) | Unavailable::Unknown(why) => f.write_str(why),
         }
     }
 }

@@ -22,6 +22,26 @@ pub struct DirLock {
     _file: File,
 }
 
+/// Makes a directory and those above it, each durable in the one above: after a loss of power all
+/// that is in it could be gone, who it is first of all.
+fn make_dir(dir: &Path) -> std::io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = match dir.parent() {
+        None => return Ok(()),
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+    };
+    make_dir(parent)?;
+    match fs::DirBuilder::new().mode(0o700).create(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        // One that is no directory is found out about by whoever uses it.
+        Ok(()) | Err(_) => {}
+    }
+    File::open(parent)?.sync_all()
+}
+
 /// Makes the directory if there is none, readable by its owner alone, and takes its lock.
 ///
 /// # Errors
@@ -31,9 +51,7 @@ pub fn take(dir: &Path) -> Result<DirLock, Failure> {
         Failure::new(&errors::DIR_UNUSABLE, format!("cannot use {}", dir.display()))
             .why(error.to_string())
     };
-    if !dir.is_dir() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unusable)?;
-    }
+    make_dir(dir).map_err(unusable)?;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
     let mut file = options.open(dir.join(NAME)).map_err(unusable)?;

@@ -82,18 +82,23 @@ pub(crate) struct Parts {
 /// # Errors
 /// Why the node could not start, or had to stop.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Failure> {
+    // From here on a hang-up ends nothing.
+    let hangups = certificates::hangups()?;
     let certificates = certificates::load(&config)?;
     // Ports first: whoever cannot listen leaves no trace.
     let http = start::listen_http(&config).await?;
     start::check_listen(&config.listen).await?;
-    let birth = birth::which(&config, certificates::dialing(certificates.as_ref())).await?;
+    let tls = certificates::dialing(certificates.as_ref());
+    let birth = tokio::select! {
+        () = shutdown.wait() => return Ok(()),
+        birth = birth::which(&config, tls) => birth?,
+    };
     let (fatal, mut failed) = mpsc::channel(1);
     let running = start::start(&config, &birth, certificates.clone(), fatal)?;
     if let Some(founders) = &birth.founders {
         birth::found(&running.parts.data.handle, founders, birth.member.store).await?;
     }
     let mut tasks = running.spawn_tasks(&config, &birth).await;
-    let hangups = certificates::hangups()?;
     let every = config.tls.check_interval.get();
     tasks.push(tokio::spawn(certificates::watch(certificates.clone(), hangups, every)));
     if let Some(listener) = http {

@@ -235,11 +235,20 @@ impl Admin {
         F: Fn(AdminClient<Channel>) -> Fut,
         Fut: Future<Output = Answer<T>>,
     {
-        let placement = &self.router.placement;
         // Repeating is for the calls to choose, not for the option that is about data.
         let mut budget = Budget::of(self.router.options.budget, kind);
+        let result = self.call_within(call, &mut budget).await;
+        result.map_err(|error| budget.settle(error))
+    }
+
+    async fn call_within<T, F, Fut>(&self, call: F, budget: &mut Budget) -> Result<T>
+    where
+        F: Fn(AdminClient<Channel>) -> Fut,
+        Fut: Future<Output = Answer<T>>,
+    {
+        let placement = &self.router.placement;
         loop {
-            let setback = match placement.leader(&budget).await? {
+            let setback = match placement.leader(budget).await? {
                 Ok(leader) => {
                     let most = budget.attempt(self.router.options.attempt_timeout);
                     let answer =

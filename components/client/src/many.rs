@@ -177,22 +177,37 @@ impl Client {
             });
         }
         let (mut results, mut fatal) = (Vec::new(), None);
+        // Of two reasons to end, that it is not known what was done counts for more.
+        let end = |fatal: &mut Option<Error>, error: Error| {
+            let is_worse = matches!(error, Error::Undetermined(_));
+            if fatal.is_none() || is_worse {
+                *fatal = Some(error);
+            }
+        };
         while let Some(joined) = tasks.join_next().await {
             let Ok((items, result)) = joined else {
-                fatal.get_or_insert(Error::Undetermined("a part of it was broken off".to_owned()));
+                end(&mut fatal, Error::Undetermined("a part of it was broken off".to_owned()));
                 continue;
             };
             match result {
                 Ok(Ok(Body::Pairs(pairs))) => results.push((items, Ok(pairs))),
                 Ok(Ok(body)) => match done(body) {
                     Ok(()) => results.push((items, Ok(Vec::new()))),
-                    Err(error) => drop(fatal.get_or_insert(error)),
+                    Err(error) => end(&mut fatal, error),
                 },
                 Ok(Err(setback)) => results.push((items, Err(setback))),
-                Err(error) => drop(fatal.get_or_insert(error)),
+                Err(error) => end(&mut fatal, error),
             }
         }
-        fatal.map_or(Ok(results), Err)
+        let Some(fatal) = fatal else { return Ok(results) };
+        let setbacks = results.iter().filter_map(|(_, result)| result.as_ref().err());
+        let unknown = setbacks.filter(|_| action.kind() != Kind::Read).find(|it| it.is_unknown);
+        Err(match (unknown, fatal) {
+            (Some(setback), fatal) if !matches!(fatal, Error::Undetermined(_)) => {
+                Error::Undetermined(format!("{}; and then: {fatal}", setback.why))
+            }
+            (_, fatal) => fatal,
+        })
     }
 
     /// Groups keys, which are in order, by region, in requests that are not too large.

@@ -159,7 +159,7 @@ impl Router {
         let (region, why) = (route.region.id, &setback.why);
         tracing::debug!(%region, store = %peer.store, why, "not done");
         if lesson == Lesson::Store {
-            self.stores.lose(peer.store, &store).await;
+            self.stores.lose(peer.store, &store);
         }
         if !self.learn(route, peer, lesson) {
             // The same peer would say the same.

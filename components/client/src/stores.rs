@@ -88,7 +88,12 @@ impl Stores {
             return Ok(Err(Setback::harmless(format!("store {id} has left the cluster"))));
         }
         let address = address(&found.address).to_owned();
-        match dial(&address, &self.options).await {
+        let most = budget.attempt(self.options.connect_timeout);
+        let Ok(dialed) = time::timeout(most, dial(&address, &self.options)).await else {
+            let why = format!("store {id} at {address}: no connection within {most:?}");
+            return Ok(Err(Setback::harmless(why)));
+        };
+        match dialed {
             Ok(channel) => {
                 let store = Arc::new(Store {
                     lanes: Lanes::new(address, channel, &self.options),
@@ -106,9 +111,11 @@ impl Stores {
 
     /// A connection broke, or leads to another store: forget all of them and open another. What is
     /// under way on the others ends as it would have.
-    pub(crate) async fn lose(&self, id: StoreId, store: &Arc<Store>) {
+    pub(crate) fn lose(&self, id: StoreId, store: &Arc<Store>) {
         let Some(slot) = self.by_id.lock().get(&id).cloned() else { return };
-        let mut place = slot.lock().await;
+        // Whoever has the slot opens a connection, or takes the one that is there and will find out
+        // as well: nobody waits for that.
+        let Ok(mut place) = slot.try_lock() else { return };
         if place.as_ref().is_some_and(|known| Arc::ptr_eq(known, store)) {
             *place = None;
         }

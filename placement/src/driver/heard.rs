@@ -71,12 +71,14 @@ impl Heard {
 }
 
 impl Lead {
-    /// Whether a store is heard, and says that it is at this address.
+    /// Whether a store, known at this address, is there as far as it is heard. One that was not
+    /// heard yet may speak as soon as it knows of this leader.
     pub(super) fn is_at(&self, store: StoreId, address: &str) -> bool {
-        let silent_after = self.config().silent_after;
-        self.heard.read().get(&store).is_some_and(|heard| {
-            heard.address == address && self.clock.now().since(heard.at) < silent_after
-        })
+        let (now, silent_after) = (self.clock.now(), self.config().silent_after);
+        match self.heard.read().get(&store) {
+            Some(heard) => heard.address == address && now.since(heard.at) < silent_after,
+            None => now.since(self.since) < silent_after,
+        }
     }
 
     /// The stores that are heard here and do not reach each other: who says so, and of whom.

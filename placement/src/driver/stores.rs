@@ -91,7 +91,8 @@ impl Driver {
             lead.tell("store", 0, format!("store {store} says that it is where store {other} is"));
             new.address.clone_from(&known.address);
         }
-        if *known != new {
+        // Without an address there is nothing to agree on yet.
+        if *known != new && !new.address.is_empty() {
             self.put_store(lead, new).await?;
         }
         let is_news = old.is_none_or(|old| {

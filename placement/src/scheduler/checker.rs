@@ -193,7 +193,12 @@ impl Look<'_> {
             return Some(self.guarded(reason, plan::remove(self.entry, old, self.heir())));
         }
         // It is up meanwhile: rather later than near another replica.
-        let nearest = plan::busy_but_farther(self.cluster, self.ledger, self.entry, old.store);
+        let nearest = plan::busy_but_farther(
+            self.cluster,
+            self.ledger,
+            self.entry,
+            (old.store, self.unfilled),
+        );
         Some(match nearest {
             Some(why) => Finding::Stuck { reason, why },
             None => self.replace(reason, old, new_peer),

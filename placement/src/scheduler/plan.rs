@@ -131,12 +131,12 @@ pub(super) fn busy_but_farther(
     cluster: &Cluster,
     ledger: &Ledger,
     entry: &RegionEntry,
-    leaving: StoreId,
+    (leaving, unfilled): (StoreId, Option<StoreId>),
 ) -> Option<String> {
     let nearest = |wanted: Option<&'static str>| {
         let such = cluster.stores.values().filter(|store| {
             let refusal = refuses(cluster, ledger, entry, store);
-            refusal == wanted
+            refusal == wanted && unfilled != Some(store.id)
         });
         such.map(|store| (crowding(cluster, entry, Some(leaving), store.id), store.id)).min()
     };

@@ -86,7 +86,11 @@ impl Service {
 
 impl From<Unavailable> for Status {
     fn from(why: Unavailable) -> Status {
-        Status::unavailable(why.to_string())
+        match why {
+            // Whoever hears `Unavailable` takes it for not done.
+            Unavailable::Unknown(why) => Status::unknown(why),
+            why => Status::unavailable(why.to_string()),
+        }
     }
 }
 

@@ -96,7 +96,8 @@ impl Output {
     /// Says something that is not data.
     pub fn note(&self, text: &str) {
         if !self.is_quiet {
-            eprintln!("{text}");
+            // Nobody may be reading any more, and that is no reason to break off.
+            let _unread = writeln!(io::stderr(), "{text}");
         }
     }
 

@@ -27,6 +27,8 @@ const TELL_ALL_EVERY: Duration = Duration::from_secs(60);
 const DOWN_AFTER: Duration = Duration::from_secs(30);
 /// How often placement is told of a region with such a peer: that it is heard again is news.
 const TELL_DOWN_EVERY: Duration = Duration::from_secs(10);
+/// Such regions that it is told of at a time: what is urgent does not wait behind them.
+const DOWN_AT_ONCE: usize = 64;
 /// Entries by which a peer may be behind and still count.
 const BEHIND_MAX: u64 = 2_048;
 
@@ -109,6 +111,7 @@ async fn on_standing(
 }
 
 async fn look(parts: &Arc<Parts>, told: &mut BTreeMap<GroupId, Told>) {
+    let mut down = 0;
     for (id, _) in parts.data.standings.led() {
         let Some(state) = parts.data.regions.get(id) else { continue };
         let Some(last) = told.get(&id) else {
@@ -120,9 +123,11 @@ async fn look(parts: &Arc<Parts>, told: &mut BTreeMap<GroupId, Told>) {
             tell(parts, told, id, true).await;
         } else if last.has_pending
             || age >= TELL_ALL_EVERY
-            || age >= TELL_DOWN_EVERY && !last.unheard.is_empty()
             || age >= TELL_LOAD_EVERY && has_changed(last, &state)
         {
+            tell(parts, told, id, false).await;
+        } else if age >= TELL_DOWN_EVERY && !last.unheard.is_empty() && down < DOWN_AT_ONCE {
+            down += 1;
             tell(parts, told, id, false).await;
         }
     }

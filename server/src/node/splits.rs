@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kv::command::{Action, Command, NewRegion};
-use kv::split::{Measured, SizeScan, parts_of};
+use kv::split::{Measured, SizeScan, SplitConfig, parts_of};
 use kv::{RegionState, Reply};
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use types::{GroupId, PeerId};
 
 use super::Parts;
@@ -22,9 +22,12 @@ const STEP_BYTES: u64 = 4 << 20;
 /// A region is measured again when this part of its limit was written since.
 const MEASURE_PART: u64 = 16;
 
+/// When a cut is tried again that could not be done: placement had no leader, say.
+const CUT_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
 /// Looks after the sizes of the regions that this store leads.
 pub(super) async fn run(parts: Arc<Parts>, check_every: Duration) {
-    let mut measured_at: BTreeMap<GroupId, u64> = BTreeMap::new();
+    let mut measured_at: BTreeMap<GroupId, Measure> = BTreeMap::new();
     let mut ticks = interval(check_every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -34,17 +37,27 @@ pub(super) async fn run(parts: Arc<Parts>, check_every: Duration) {
         for (id, _) in led {
             let Some(state) = parts.data.regions.get(id) else { continue };
             let written = state.load.written_bytes();
-            let before = measured_at.get(&id).copied();
-            if !is_due(&parts, &state, before, written) {
+            if !is_due(&parts.split, &state, measured_at.get(&id), written) {
                 continue;
             }
             match measure(&parts, &state).await {
                 Ok(measured) => {
-                    measured_at.insert(id, written);
                     parts.data.regions.set_measured(id, measured.bytes, measured.keys);
-                    if !measured.split_keys.is_empty() {
-                        cut(&parts, &state, &measured.split_keys).await;
-                    }
+                    let is_cut = match &measured.split_keys[..] {
+                        [] => None,
+                        keys => Some(cut(&parts, &state, keys).await),
+                    };
+                    // What is left of it may be too large still. What was not cut is tried again,
+                    // also if nobody writes any more.
+                    let again = match is_cut {
+                        Some(true) => {
+                            measured_at.remove(&id);
+                            continue;
+                        }
+                        Some(false) => Some(Instant::now() + CUT_AGAIN_AFTER),
+                        None => None,
+                    };
+                    measured_at.insert(id, Measure { written, again });
                 }
                 Err(why) => tracing::warn!(region = id.get(), why, "not measured"),
             }
@@ -54,21 +67,42 @@ pub(super) async fn run(parts: Arc<Parts>, check_every: Duration) {
 
 /// Whether a region is to be looked at: it never was, or it seems too large, and enough has changed
 /// since it was last.
-fn is_due(parts: &Parts, state: &RegionState, before: Option<u64>, written: u64) -> bool {
+fn is_due(
+    config: &SplitConfig,
+    state: &RegionState,
+    before: Option<&Measure>,
+    written: u64,
+) -> bool {
     let (Some(before), Some(bytes), Some(keys)) = (before, state.load.bytes(), state.load.keys())
     else {
         return true;
     };
-    let config = &parts.split;
     let step = (config.max_bytes / MEASURE_PART).max(1);
-    config.is_too_large(bytes, keys) && written.saturating_sub(before) >= step
+    let is_more = written.saturating_sub(before.written) >= step;
+    let is_again = before.again.is_some_and(|at| Instant::now() >= at);
+    config.is_too_large(bytes, keys) && (is_more || is_again)
 }
 
-async fn cut(parts: &Arc<Parts>, state: &Arc<RegionState>, keys: &[Vec<u8>]) {
+/// What is known of when a region was measured last.
+struct Measure {
+    /// What had been written to it.
+    written: u64,
+    /// When it is cut that could not be then.
+    again: Option<Instant>,
+}
+
+/// Returns whether it was cut.
+async fn cut(parts: &Arc<Parts>, state: &Arc<RegionState>, keys: &[Vec<u8>]) -> bool {
     let region = state.region.id.get();
     match split(parts, state, keys).await {
-        Ok(made) => tracing::info!(region, "too large: split into {made}"),
-        Err(why) => tracing::info!(region, why, "too large, and not split yet"),
+        Ok(made) => {
+            tracing::info!(region, "too large: split into {made}");
+            true
+        }
+        Err(why) => {
+            tracing::info!(region, why, "too large, and not split yet");
+            false
+        }
     }
 }
 

@@ -23,8 +23,11 @@ use super::Raw;
 use super::requests::Method;
 use super::transactions::not_here;
 
-/// Requests of one stream that may be under way; beyond it the stream is not read.
+/// Requests of one stream that may be under way or answered and not sent; beyond it the stream is
+/// not read.
 const UNDER_WAY_MAX: usize = 1_024;
+/// Those of them whose answers may be large.
+const LARGE_MAX: usize = 8;
 /// Bytes of answers in one message, about: the last one may go beyond it. A message that is larger
 /// than may be sent ends the stream, with all that is under way on it.
 const ANSWER_BYTES: usize = 4 << 20;
@@ -36,52 +39,54 @@ type Answered = (u64, Say);
 type UnderWay = FuturesUnordered<Pin<Box<dyn Future<Output = Answered> + Send>>>;
 
 /// Serves one stream until its client ends it, or it breaks.
+///
+/// Requests under way go on while answers wait for a client that reads slowly: they hold places
+/// that others wait for.
 pub(super) async fn serve(
     raw: Arc<Raw>,
     mut requests: Streaming<BatchCommandsRequest>,
     answers: mpsc::Sender<Result<BatchCommandsResponse, Status>>,
 ) {
-    let mut under_way: UnderWay = FuturesUnordered::new();
-    // Of the last message, what is not under way yet.
-    let mut waiting = VecDeque::new();
+    let mut stream = Work::default();
     let (mut is_open, mut ending) = (true, None);
-    while is_open || !under_way.is_empty() || !waiting.is_empty() {
-        while under_way.len() < UNDER_WAY_MAX
-            && let Some((id, ask)) = waiting.pop_front()
-        {
-            under_way.push(Box::pin(answer(Arc::clone(&raw), id, ask)));
+    loop {
+        while let Some((id, ask)) = stream.next() {
+            stream.under_way.push(Box::pin(answer(Arc::clone(&raw), id, ask)));
+        }
+        if !is_open && stream.is_done() {
+            break;
         }
         tokio::select! {
             biased;
-            Some(first) = under_way.next(), if !under_way.is_empty() => {
-                let message = gather(first, &mut under_way).await;
+            place = answers.reserve(), if !stream.ready.is_empty() => {
+                let Ok(place) = place else { return };
+                let message = stream.message();
                 let is_full = message.responses.len() == ANSWERS_MAX;
-                if answers.send(Ok(message)).await.is_err() {
-                    return;
-                }
+                place.send(Ok(message));
                 if is_full {
                     // The connection has its turn, and the message leaves.
                     tokio::task::yield_now().await;
                 }
             }
-            message = requests.message(), if is_open && under_way.len() < UNDER_WAY_MAX => {
-                match message {
-                    Ok(Some(batch)) => {
-                        if batch.requests.len() != batch.request_ids.len() {
-                            let why = "as many request ids as requests are needed";
-                            let _ = answers.send(Err(Status::invalid_argument(why))).await;
-                            return;
-                        }
-                        let asks = batch.requests.into_iter().map(|request| request.cmd);
-                        waiting.extend(batch.request_ids.into_iter().zip(asks));
+            Some(first) = stream.under_way.next(), if !stream.under_way.is_empty() => {
+                stream.gather(first).await;
+            }
+            message = requests.message(), if is_open && stream.has_room() => match message {
+                Ok(Some(batch)) => {
+                    if batch.requests.len() != batch.request_ids.len() {
+                        let why = "as many request ids as requests are needed";
+                        let _ = answers.send(Err(Status::invalid_argument(why))).await;
+                        return;
                     }
-                    Ok(None) => is_open = false,
-                    Err(status) => {
-                        // What was asked before is answered first, if anybody is there.
-                        tracing::debug!(%status, "a stream of commands is not read further");
-                        ending = Some(status);
-                        is_open = false;
-                    }
+                    let asks = batch.requests.into_iter().map(|request| request.cmd);
+                    stream.waiting.extend(batch.request_ids.into_iter().zip(asks));
+                }
+                Ok(None) => is_open = false,
+                Err(status) => {
+                    // What was asked before is answered first, if anybody is there.
+                    tracing::debug!(%status, "a stream of commands is not read further");
+                    ending = Some(status);
+                    is_open = false;
                 }
             }
         }
@@ -91,29 +96,81 @@ pub(super) async fn serve(
     }
 }
 
-/// Answers that are ready, in one message.
-async fn gather(first: Answered, under_way: &mut UnderWay) -> BatchCommandsResponse {
-    let mut message = BatchCommandsResponse::default();
-    let mut bytes = push(&mut message, first);
-    std::future::poll_fn(|context| {
-        while message.responses.len() < ANSWERS_MAX && bytes < ANSWER_BYTES {
-            match under_way.poll_next_unpin(context) {
-                Poll::Ready(Some(next)) => bytes += push(&mut message, next),
-                Poll::Ready(None) | Poll::Pending => break,
-            }
-        }
-        Poll::Ready(())
-    })
-    .await;
-    message
+/// What a stream has to do.
+#[derive(Default)]
+struct Work {
+    /// Of the last message, what is not under way yet.
+    waiting: VecDeque<(u64, Option<Ask>)>,
+    under_way: UnderWay,
+    /// Those of them whose answers may be large.
+    large: usize,
+    /// Answers that were not sent yet, and their bytes, about.
+    ready: VecDeque<Answered>,
+    ready_bytes: usize,
 }
 
-/// Returns how many bytes it adds, about.
-fn push(message: &mut BatchCommandsResponse, (id, say): Answered) -> usize {
-    let bytes = say.encoded_len();
-    message.request_ids.push(id);
-    message.responses.push(Answer { cmd: Some(say) });
-    bytes
+impl Work {
+    /// The next request to be begun, if one may be.
+    fn next(&mut self) -> Option<(u64, Option<Ask>)> {
+        let is_large = self.waiting.front()?.1.as_ref().is_some_and(asks_for_much);
+        let is_held = self.under_way.len() + self.ready.len() >= UNDER_WAY_MAX
+            || is_large && (self.large >= LARGE_MAX || self.ready_bytes >= ANSWER_BYTES);
+        if is_held {
+            return None;
+        }
+        self.large += usize::from(is_large);
+        self.waiting.pop_front()
+    }
+
+    fn has_room(&self) -> bool {
+        self.waiting.is_empty() && self.under_way.len() + self.ready.len() < UNDER_WAY_MAX
+    }
+
+    fn is_done(&self) -> bool {
+        self.waiting.is_empty() && self.under_way.is_empty() && self.ready.is_empty()
+    }
+
+    /// Takes in answers that are ready, as many as a message has.
+    async fn gather(&mut self, first: Answered) {
+        self.keep(first);
+        std::future::poll_fn(|context| {
+            while self.ready.len() < ANSWERS_MAX {
+                match self.under_way.poll_next_unpin(context) {
+                    Poll::Ready(Some(next)) => self.keep(next),
+                    Poll::Ready(None) | Poll::Pending => break,
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    fn keep(&mut self, (id, say): Answered) {
+        let is_large = matches!(say, Say::RawScan(_) | Say::RawBatchScan(_) | Say::RawBatchGet(_));
+        self.large -= usize::from(is_large);
+        self.ready_bytes += say.encoded_len();
+        self.ready.push_back((id, say));
+    }
+
+    /// The next message: what is ready, within its bounds.
+    fn message(&mut self) -> BatchCommandsResponse {
+        let mut message = BatchCommandsResponse::default();
+        let mut bytes = 0;
+        while message.responses.len() < ANSWERS_MAX
+            && bytes < ANSWER_BYTES
+            && let Some((id, say)) = self.ready.pop_front()
+        {
+            bytes += say.encoded_len();
+            message.request_ids.push(id);
+            message.responses.push(Answer { cmd: Some(say) });
+        }
+        self.ready_bytes -= bytes;
+        message
+    }
+}
+
+fn asks_for_much(ask: &Ask) -> bool {
+    matches!(ask, Ask::RawScan(_) | Ask::RawBatchScan(_) | Ask::RawBatchGet(_))
 }
 
 async fn answer(raw: Arc<Raw>, id: u64, ask: Option<Ask>) -> Answered {
@@ -166,35 +223,74 @@ mod tests {
         size_of::<F>()
     }
 
-    #[tokio::test]
-    async fn answers_that_are_ready_go_in_messages_that_are_not_too_large() {
-        let mut under_way: UnderWay = FuturesUnordered::new();
-        for id in 0..ANSWERS_MAX as u64 + 3 {
-            let say = Say::Empty(BatchCommandsEmptyResponse::default());
-            under_way.push(Box::pin(async move { (id, say) }));
+    /// Requests under way that are answered so at once.
+    fn work(says: impl IntoIterator<Item = Say>) -> Work {
+        let mut work = Work::default();
+        for (id, say) in (0..).zip(says) {
+            work.large += usize::from(matches!(say, Say::RawScan(_)));
+            work.under_way.push(Box::pin(async move { (id, say) }));
         }
+        work
+    }
+
+    /// How many answers each message has.
+    async fn told(mut work: Work) -> Vec<usize> {
         let mut told = Vec::new();
-        while let Some(first) = under_way.next().await {
-            let message = gather(first, &mut under_way).await;
-            assert_eq!(message.responses.len(), message.request_ids.len());
-            told.push(message.responses.len());
+        while let Some(first) = work.under_way.next().await {
+            work.gather(first).await;
+            while !work.ready.is_empty() {
+                let message = work.message();
+                assert_eq!(message.responses.len(), message.request_ids.len());
+                told.push(message.responses.len());
+            }
         }
-        assert_eq!(told, [ANSWERS_MAX, 3]);
+        assert!(work.is_done() && work.ready_bytes == 0 && work.large == 0);
+        told
     }
 
     #[tokio::test]
-    async fn message_of_large_answers_has_few() {
-        let mut under_way: UnderWay = FuturesUnordered::new();
-        for id in 0..5 {
+    async fn answers_that_are_ready_go_in_messages_that_are_not_too_large() {
+        let empty = || Say::Empty(BatchCommandsEmptyResponse::default());
+        let many = work((0..ANSWERS_MAX + 3).map(|_| empty()));
+        assert_eq!(told(many).await, [ANSWERS_MAX, 3]);
+        let large = || {
             let value = vec![7; ANSWER_BYTES / 2].into();
-            let say = Say::RawGet(kvrpcpb::RawGetResponse { value, ..Default::default() });
-            under_way.push(Box::pin(async move { (id, say) }));
+            Say::RawGet(kvrpcpb::RawGetResponse { value, ..Default::default() })
+        };
+        assert_eq!(told(work((0..5).map(|_| large()))).await, [2, 2, 1]);
+    }
+
+    #[tokio::test]
+    async fn requests_of_a_stream_are_begun_within_bounds() {
+        let get = || Some(Ask::RawGet(kvrpcpb::RawGetRequest::default()));
+        let scan = || Some(Ask::RawScan(kvrpcpb::RawScanRequest::default()));
+        let mut work = Work::default();
+        work.waiting.extend((0..UNDER_WAY_MAX as u64 + 1).map(|id| (id, get())));
+        let mut begun = 0;
+        while work.next().is_some() {
+            work_begins(&mut work.under_way);
+            begun += 1;
         }
-        let mut told = Vec::new();
-        while let Some(first) = under_way.next().await {
-            told.push(gather(first, &mut under_way).await.responses.len());
+        assert_eq!(begun, UNDER_WAY_MAX);
+        assert!(!work.has_room());
+
+        // Of large ones few, however many there are; the others behind them wait with them.
+        let mut work = Work::default();
+        work.waiting.extend((0..LARGE_MAX as u64 + 2).map(|id| (id, scan())));
+        work.waiting.push_back((99, get()));
+        let mut begun = 0;
+        while work.next().is_some() {
+            work_begins(&mut work.under_way);
+            begun += 1;
         }
-        assert_eq!(told, [2, 2, 1]);
+        assert_eq!((begun, work.waiting.len()), (LARGE_MAX, 3));
+        let say = Say::RawScan(kvrpcpb::RawScanResponse::default());
+        work.keep((0, say));
+        assert!(work.next().is_some() && work.next().is_none(), "one has ended");
+    }
+
+    fn work_begins(under_way: &mut UnderWay) {
+        under_way.push(Box::pin(std::future::pending()));
     }
 
     #[test]

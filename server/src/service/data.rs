@@ -14,7 +14,7 @@ use kv::read::{Found, Reader, get_now};
 use kv::{RegionError, RegionState, Regions, Reply};
 use multiraft::{Handle, Outcome, Refusal};
 use storage::{Cf, Engine, View};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, interval, sleep, timeout};
 use types::{GroupId, Index, StoreId};
 
@@ -35,7 +35,7 @@ const LOOKS_MAX: usize = 32;
 /// How much clients may have under way, and for how long.
 pub(crate) struct Bounds {
     places: Semaphore,
-    looks: Semaphore,
+    looks: Arc<Semaphore>,
     timeout: Duration,
 }
 
@@ -43,15 +43,17 @@ impl Bounds {
     /// So many requests at a time, none of them for longer than `timeout`.
     pub(crate) fn new(requests_max: usize, timeout: Duration) -> Bounds {
         let places = Semaphore::new(requests_max.min(Semaphore::MAX_PERMITS));
-        Bounds { places, looks: Semaphore::new(LOOKS_MAX), timeout }
+        Bounds { places, looks: Arc::new(Semaphore::new(LOOKS_MAX)), timeout }
     }
 
-    /// A place for a read whose answer may be large, for as long as it is put together.
+    /// A place for a read whose answer may be large, for as long as it is put together: whoever
+    /// does that holds it.
     ///
     /// # Errors
     /// There was none in time.
-    pub(super) async fn look(&self) -> Result<SemaphorePermit<'_>, RegionError> {
-        match timeout(PATIENCE.min(self.timeout), self.looks.acquire()).await {
+    pub(super) async fn look(&self) -> Result<OwnedSemaphorePermit, RegionError> {
+        let place = Arc::clone(&self.looks).acquire_owned();
+        match timeout(PATIENCE.min(self.timeout), place).await {
             Ok(Ok(place)) => Ok(place),
             _ => Err(RegionError::Busy("large reads are under way")),
         }
@@ -298,14 +300,14 @@ impl Data {
         loop {
             looks.tick().await;
             match self.standings.of(region) {
-                // It is not here any more.
-                None => return Ok(false),
+                // It is not here any more, or has not heard of anybody since it started.
+                None if self.regions.get(region).is_none() => return Ok(false),
                 Some(standing) if standing.leads() => return Ok(true),
                 Some(standing) if standing.leader.is_some() => return Ok(false),
-                Some(_) if Instant::now() >= deadline => {
+                None | Some(_) if Instant::now() >= deadline => {
                     return Err(RegionError::NotLeader { region, leader: None });
                 }
-                Some(_) => {}
+                None | Some(_) => {}
             }
         }
     }

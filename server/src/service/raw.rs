@@ -137,12 +137,13 @@ impl Raw {
         let family = self.edge.family(&request.cf)?;
         let keys = self.engine_keys(&request.keys)?;
         let asked = keys.clone();
+        let place = self.data.bounds.look().await?;
         let look = move |view: Box<dyn View>, state: Arc<RegionState>| {
             spawn_blocking(move || {
+                let _place = place;
                 reader(&*view, &state).get_all(family, slices(&asked), ANSWER_BYTES_MAX)
             })
         };
-        let _place = self.data.bounds.look().await?;
         let (found, index) = self.data.read(&target, slices(&keys), look).await?;
         let found = joined(found.await)?.ok_or_else(|| too_long("keys", keys.len()))?;
         let pairs = self.pairs(found.into_iter().map(|(key, found)| (key, found.value)));

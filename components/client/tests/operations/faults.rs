@@ -245,3 +245,19 @@ async fn used_up_budget_says_what_happened_and_whether_it_may_have() {
     let put = client.put("a", "v").await.unwrap_err();
     assert!(matches!(put, Error::Undetermined(_)), "{put}");
 }
+
+#[tokio::test]
+async fn batch_of_which_one_part_is_unknown_and_another_refused_is_of_unknown_fate() {
+    let world = World::v2(&["m"]);
+    let options = Options { batched: false, ..world.options() };
+    let client = world.client_with(options).await;
+    world.fault("batch_put", Fault::LoseAnswer);
+    world.fault("batch_put", Fault::Text("no"));
+    let put = client.batch_put([("a", "v"), ("z", "v")]).await.unwrap_err();
+    assert!(matches!(&put, Error::Undetermined(why) if why.contains("no")), "{put}");
+    // Where nothing can have been done by what is unknown, the refusal is all that there is to say.
+    world.fault("batch_get", Fault::LoseAnswer);
+    world.fault("batch_get", Fault::Status(Code::InvalidArgument));
+    let get = client.batch_get(["a", "z"]).await.unwrap_err();
+    assert!(matches!(get, Error::Refused(_)), "{get}");
+}

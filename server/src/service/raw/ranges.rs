@@ -62,10 +62,13 @@ impl Raw {
             self.edge.range(lower, upper)
         };
         let ranges: Vec<KeyRange> = ranges.iter().map(range).collect::<Result<_, _>>()?;
+        let place = self.data.bounds.look().await?;
         let look = move |view: Box<dyn View>, state: Arc<RegionState>| {
-            spawn_blocking(move || scan_all(reader(&*view, &state), family, ranges, wanted))
+            spawn_blocking(move || {
+                let _place = place;
+                scan_all(reader(&*view, &state), family, ranges, wanted)
+            })
         };
-        let _place = self.data.bounds.look().await?;
         let (found, index) = self.data.read(&target, std::iter::empty(), look).await?;
         let found = joined(found.await)?.ok_or_else(|| too_long("pairs", wanted.limit))?;
         Ok((self.pairs(found.into_iter()), Some((target.region, index))))
@@ -106,11 +109,13 @@ impl Raw {
         let range = |range: &kvrpcpb::KeyRange| self.edge.range(&range.start_key, &range.end_key);
         let ranges: Vec<KeyRange> = request.ranges.iter().map(range).collect::<Result<_, _>>()?;
         let api = self.edge.api;
+        let place = self.data.bounds.look().await?;
         let look = move |view: Box<dyn View>, state: Arc<RegionState>| {
-            let sum = move || checksum::of(&reader(&*view, &state), api, Cf::Default, &ranges);
-            spawn_blocking(sum)
+            spawn_blocking(move || {
+                let _place = place;
+                checksum::of(&reader(&*view, &state), api, Cf::Default, &ranges)
+            })
         };
-        let _place = self.data.bounds.look().await?;
         let (found, index) = self.data.read(&target, std::iter::empty(), look).await?;
         Ok((joined(found.await)?, Some((target.region, index))))
     }
@@ -145,7 +150,11 @@ fn scan_all(
         if page.end == PageEnd::Bytes {
             return Ok(None);
         }
+        // The first pair of a page is there whatever it has.
         let bytes: usize = page.pairs.iter().map(|(key, value)| key.len() + value.len()).sum();
+        if bytes > bytes_max && !found.is_empty() {
+            return Ok(None);
+        }
         bytes_max = bytes_max.saturating_sub(bytes);
         found.extend(page.pairs);
     }

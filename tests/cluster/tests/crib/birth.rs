@@ -213,3 +213,18 @@ async fn founder_that_forms_keys_otherwise_is_not_talked_to() {
     assert!(why.contains("v1") && why.contains("v2"), "{why}");
     client.put("a", "b").await.expect("two of three go on");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn node_that_waits_to_join_hears_signals() {
+    let mut options = options("waits to join");
+    options.stores = 1;
+    let cluster = Cluster::prepare(options).await;
+    // Nobody is there who could take it in.
+    let node = cluster.add_joining();
+    node.start();
+    until("that it asks", async || node.words().contains("asking to join").then_some(())).await;
+    node.hang_up();
+    until("that it asks on", async || node.words().contains("not joined yet").then_some(())).await;
+    assert!(node.runs(), "{}", node.last_words());
+    assert_eq!(node.stop().await.code(), Some(0), "{}", node.last_words());
+}

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use client::Client;
 use cluster::crib::{Cluster, until};
 use proto::kvrpcpb::{
-    ApiVersion, Context, KeyRange, RawBatchGetRequest, RawChecksumRequest, RawDeleteRequest,
-    RawGetKeyTtlRequest, RawGetRequest, RawPutRequest, RawScanRequest,
+    ApiVersion, Context, KeyRange, RawBatchGetRequest, RawBatchScanRequest, RawChecksumRequest,
+    RawDeleteRequest, RawGetKeyTtlRequest, RawGetRequest, RawPutRequest, RawScanRequest,
 };
 use proto::tikvpb::BatchCommandsRequest;
 use proto::tikvpb::batch_commands_request::Request as BatchRequest;
@@ -264,4 +264,68 @@ async fn answers_about_a_region_say_their_version_when_asked_to() {
     let deleted = version(&tikv.raw_delete(wanted(delete)).await.expect("an answer"));
     assert_eq!(written.map(|(of, _)| of), Some(region));
     assert!(read.iter().all(|read| *read >= written && *read < deleted), "{read:?} {deleted:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn client_that_does_not_read_its_answers_holds_up_nobody_else() {
+    let large = ["region.split-size=1GiB", "region.target-size=512MiB"];
+    let (cluster, client, tikv) = single_with("silent reader", &large).await;
+    let value = bytes::Bytes::from(vec![7; 256 << 10]);
+    let keys: Vec<String> = (0..16).map(|n| format!("much/{n:02}")).collect();
+    for key in &keys {
+        client.put(key.clone(), value.clone()).await.expect("it is put");
+    }
+    let context = Some(context(&client, "much/").await);
+    // Scans of 4 MiB, as many as a stream may have under way, and nobody takes the answers.
+    let scan = Cmd::RawScan(RawScanRequest {
+        context: context.clone(),
+        start_key: raw("much/"),
+        end_key: raw("much0"),
+        limit: 100,
+        ..Default::default()
+    });
+    let (asks, asked) = tokio::sync::mpsc::channel(2);
+    for nth in 0..2 {
+        let batch = BatchCommandsRequest {
+            request_ids: (nth * 600..nth * 600 + 600).collect(),
+            requests: (0..600).map(|_| BatchRequest { cmd: Some(scan.clone()) }).collect(),
+        };
+        asks.send(batch).await.expect("it is asked");
+    }
+    let asked = tokio_stream::wrappers::ReceiverStream::new(asked);
+    let mut slow = tikv.max_decoding_message_size(64 << 20);
+    let mut answers = slow.batch_commands(asked).await.expect("a stream").into_inner();
+    answers.message().await.expect("a stream that goes on").expect("the first answer");
+
+    let range = types::KeyRange::new("much/", "much0");
+    for _ in 0..8 {
+        assert_eq!(client.count(&range).await.expect("a count"), 16);
+        client.put("much/00", value.clone()).await.expect("it is put");
+    }
+    drop((asks, answers));
+    cluster.assert_all_run();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ranges_of_one_scan_have_one_limit_together() {
+    let large = ["region.split-size=1GiB", "region.target-size=512MiB"];
+    let (_cluster, client, mut tikv) = single_with("ranges of a scan", &large).await;
+    let value = bytes::Bytes::from(vec![7; 7 << 20]);
+    for n in 0..6 {
+        client.put(format!("range/{n}"), value.clone()).await.expect("it is put");
+    }
+    let range = |n: u32| KeyRange {
+        start_key: raw(&format!("range/{n}")),
+        end_key: raw(&format!("range/{}", n + 1)),
+    };
+    let request = RawBatchScanRequest {
+        context: Some(context(&client, "range/").await),
+        ranges: (0..6).map(range).collect(),
+        each_limit: 1,
+        ..Default::default()
+    };
+    let answer = tikv.raw_batch_scan(request).await.expect("an answer").into_inner();
+    let error = answer.region_error.expect("a refusal");
+    assert!(error.message.contains("CRIB-E2005"), "{error:?}");
+    assert_eq!(answer.kvs, []);
 }

@@ -82,3 +82,24 @@ fn key(nth: usize) -> String {
     format!("spread/{:05}", (nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48)
         + &format!("/{nth}")
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn region_that_is_cut_into_many_is_cut_until_all_are_small_though_nobody_writes() {
+    let mut options = options("cut to the end");
+    options.stores = 1;
+    options.split_keys = 200;
+    options.set.extend(["replicas=1", "region.check-interval=2s"].map(str::to_owned));
+    let cluster = Cluster::start(options).await;
+    let client = cluster.client().await;
+    // More than one split makes of them, in less time than passes until they are looked at.
+    let pairs = (0..6_000).map(|n| (format!("cut/{n:05}"), "x".repeat(20)));
+    client.batch_put(pairs).await.expect("puts");
+    until("regions that are small", async || {
+        let regions = regions(&client).await;
+        let are_small = regions.iter().all(|region| region.approximate_keys <= 200);
+        (regions.len() > 20 && are_small).then_some(())
+    })
+    .await;
+    let all = KeyRange::new("cut/", "cut0");
+    assert_eq!(client.count(&all).await.expect("a count"), 6_000);
+}
