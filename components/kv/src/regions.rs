@@ -276,10 +276,16 @@ impl Machines for Regions {
         if region.id != group {
             return false;
         }
+        let mut index = self.shared.index_mut();
+        // The split that makes it is applied and may not be written: it would be written over what
+        // the snapshot brings, or a crash would leave the snapshot beside a parent that has all.
+        if index.is_unborn(group) {
+            return false;
+        }
         if reserve {
-            self.shared.index_mut().reserve(group, region.range, Reason::Snapshot)
+            index.reserve(group, region.range, Reason::Snapshot)
         } else {
-            self.shared.index().conflict(group, &region.range).is_none()
+            index.conflict(group, &region.range).is_none()
         }
     }
 

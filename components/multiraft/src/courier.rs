@@ -64,8 +64,8 @@ pub struct Courier {
     sending: BTreeMap<u64, Sending>,
     receiving: BTreeMap<GroupId, Receiving>,
     next_session: u64,
-    /// Bytes that may be sent at this instant.
-    allowance: u64,
+    /// Bytes that may be sent at this instant; below zero, what was sent beyond them.
+    allowance: i64,
     allowed_at: Time,
     counts: CourierCounts,
 }
@@ -190,7 +190,7 @@ impl Courier {
         let sending = self.sending.values().map(|session| session.deadline(&self.config));
         let patience = self.config.snapshot_patience;
         let receiving = self.receiving.values().filter_map(|session| session.ends_at(patience));
-        sending.chain(receiving).min()
+        sending.chain(receiving).chain(self.allowed_again()).min()
     }
 
     /// Time has passed.

@@ -226,6 +226,27 @@ fn reader_is_told_of_whatever_came_between() {
     assert!(!host.regions.admit(group(4), &header, false));
 }
 
+#[test]
+fn region_that_a_split_made_takes_no_snapshot_before_the_split_is_written() {
+    let host = Host::new();
+    let mut machine = host.begin(&region(1, "", ""));
+    let data = KvCommand { epoch: Epoch::FIRST, action: split("m", 2) }.encode();
+    let (mut batch, mut replies) = (Batch::new(), Vec::new());
+    let command = Command { index: Index(1), data: &data };
+    machine.apply(&[command], &*host.engine.view(), &mut batch, &mut replies);
+    let child = host.regions.get(group(2)).expect("it is found").region.clone();
+    let header = snapshot_header(&child);
+    for reserve in [false, true] {
+        assert!(!host.regions.admit(group(2), &header, reserve), "the split would undo it");
+    }
+    // A machine without a record, for a peer that a message made, changes nothing of that.
+    let _empty = host.open(2);
+    assert!(!host.regions.admit(group(2), &header, false));
+    host.write(&batch);
+    let _begun = host.open(2);
+    assert!(host.regions.admit(group(2), &header, false));
+}
+
 fn snapshot_header(region: &Region) -> Bytes {
     let host = Host::new();
     host.begin(region).snapshot(host.engine.view()).header()

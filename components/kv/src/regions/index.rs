@@ -30,6 +30,8 @@ struct Place {
     state: Arc<RegionState>,
     /// Not while its data is being replaced or removed.
     serves: bool,
+    /// A split has made it, and what that wrote may not be in the engine yet.
+    is_unborn: bool,
 }
 
 /// Keys that a group is about to have.
@@ -95,6 +97,12 @@ impl Index {
         ranges
     }
 
+    /// Whether a split has made the region, and its group was not begun since: the batch with its
+    /// record is behind that.
+    pub(crate) fn is_unborn(&self, id: GroupId) -> bool {
+        self.places.get(&id).is_some_and(|place| place.is_unborn)
+    }
+
     /// Another group that has, or will have, keys of this range.
     pub(crate) fn conflict(&self, id: GroupId, range: &KeyRange) -> Option<GroupId> {
         let reserved = self.reserved.iter().map(|(id, reservation)| (id, &reservation.range));
@@ -124,13 +132,22 @@ impl Index {
     /// # Errors
     /// The group that has keys of its range.
     pub(crate) fn insert(&mut self, region: Region, load: &Arc<Load>) -> Result<(), GroupId> {
+        self.insert_as(region, load, false)
+    }
+
+    fn insert_as(
+        &mut self,
+        region: Region,
+        load: &Arc<Load>,
+        is_unborn: bool,
+    ) -> Result<(), GroupId> {
         if let Some(other) = self.conflict(region.id, &region.range) {
             return Err(other);
         }
         self.held.remove(&region.id);
         self.lives += 1;
         let state = RegionState { region, load: Arc::clone(load), life: self.lives };
-        self.put(Place { state: Arc::new(state), serves: true });
+        self.put(Place { state: Arc::new(state), serves: true, is_unborn });
         Ok(())
     }
 
@@ -142,8 +159,8 @@ impl Index {
         let place = self.places.get(&region.id).expect("a region that changes is here");
         let state =
             RegionState { region, load: Arc::clone(&place.state.load), life: place.state.life };
-        let serves = place.serves;
-        self.put(Place { state: Arc::new(state), serves });
+        let (serves, is_unborn) = (place.serves, place.is_unborn);
+        self.put(Place { state: Arc::new(state), serves, is_unborn });
     }
 
     /// The region was cut: it has become the last of the parts. The others begin here, or else are
@@ -163,7 +180,7 @@ impl Index {
         let each = load.share(parts);
         for child in children {
             let load = Arc::new(each.share(1));
-            let inserted = self.insert(child.clone(), &load);
+            let inserted = self.insert_as(child.clone(), &load, true);
             assert_eq!(inserted, Ok(()), "part {} of region {} was taken", child.id, parent.id);
         }
     }

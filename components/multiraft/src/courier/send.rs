@@ -1,6 +1,7 @@
 //! The sending half of a courier.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use types::{StoreId, Time};
@@ -139,11 +140,13 @@ impl Courier {
 
     /// Sends what windows and rate allow.
     pub(super) fn pump(&mut self, now: Time, out: &mut CourierEffects) {
-        let rate = self.config.snapshot_bytes_per_second;
-        let elapsed = now.since(self.allowed_at).as_micros().min(1_000_000);
-        let earned = u64::try_from(elapsed).unwrap_or(1_000_000).saturating_mul(rate) / 1_000_000;
+        let rate = i64::try_from(self.config.snapshot_bytes_per_second).unwrap_or(i64::MAX);
+        let elapsed = i128::try_from(now.since(self.allowed_at).as_micros()).unwrap_or(i128::MAX);
+        let earned = elapsed.saturating_mul(rate.into()) / 1_000_000;
         if earned > 0 {
-            self.allowance = self.allowance.saturating_add(earned).min(rate);
+            // No more than a second of it is saved up.
+            let sum = i128::from(self.allowance).saturating_add(earned);
+            self.allowance = i64::try_from(sum).unwrap_or(i64::MAX).min(rate);
             self.allowed_at = now;
         }
         let chunk_bytes = self.config.snapshot_chunk_bytes;
@@ -152,7 +155,8 @@ impl Courier {
             while session.wants_to_send() && self.allowance > 0 {
                 match session.next_chunk(chunk_bytes) {
                     Ok(chunk) => {
-                        self.allowance = self.allowance.saturating_sub(chunk.data.len() as u64 + 1);
+                        let bytes = i64::try_from(chunk.data.len()).unwrap_or(i64::MAX);
+                        self.allowance = self.allowance.saturating_sub(bytes).saturating_sub(1);
                         session.said_at = now;
                         let frame = session.frame(id, SnapshotBody::Chunk(chunk));
                         out.sends.push((session.begun.store, frame));
@@ -168,6 +172,16 @@ impl Courier {
         for id in failed {
             self.end_sending(now, id, false, out);
         }
+    }
+
+    /// When something that waits for the rate may be sent.
+    pub(super) fn allowed_again(&self) -> Option<Time> {
+        let waits = self.sending.values().any(Sending::wants_to_send);
+        let missing = u64::try_from(1_i64.checked_sub(self.allowance)?).ok()?;
+        let rate = self.config.snapshot_bytes_per_second.max(1);
+        let micros = u128::from(missing) * 1_000_000 / u128::from(rate) + 1;
+        let span = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
+        waits.then(|| self.allowed_at.after(span))
     }
 
     pub(super) fn finish(

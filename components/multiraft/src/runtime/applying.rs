@@ -38,7 +38,11 @@ pub(crate) fn run(shared: &Arc<Shared>, mut applier: Applier, tasks: &Receiver<V
             return;
         }
         if let Err(why) = applier.run(GROUPS_PER_WRITE, &mut out) {
-            return shared.fatal(&format!("a command was not applied: {why}"));
+            // A store that stops waits no longer for room, and that is nobody's fault.
+            if !shared.fate.is_over() {
+                shared.fatal(&format!("a command was not applied: {why}"));
+            }
+            return;
         }
         hand_out(shared, &mut out);
         // What was written found room.

@@ -3,10 +3,10 @@
 use raft::{Body as RaftBody, Content, Input, Message, Placed, Refused};
 use types::{GroupId, PeerId, StoreId, Time};
 
-use super::Shard;
 use super::drain::{answer, place};
 use super::event::SnapshotEffect;
 use super::group::Installing;
+use super::{Owed, Shard};
 use crate::disk;
 use crate::entry::{Entry, memberships, runs};
 use crate::message::{Body, Envelope, SnapshotBody, SnapshotFrame, SnapshotOffer, SnapshotRefusal};
@@ -122,40 +122,43 @@ impl Shard {
 
     /// We are told that we were removed. Believed of the very peer that lives here: its group's
     /// committed membership says so, and ids do not come back.
+    ///
+    /// What is acknowledged is forgotten by who says it, so it must outlast a crash here: a command
+    /// of another group may bring the peer into being later.
     fn on_removed(&mut self, from: StoreId, envelope: &Envelope) {
         let Envelope { group: id, to, .. } = *envelope;
-        let acknowledged = match self.groups.get(&id) {
+        match self.groups.get(&id) {
             Some(group) if group.peer() == to => {
                 if group.is_live() {
                     tracing::info!(group = %id, peer = %to, "removed");
                     self.end(id, None);
                 }
                 // Acknowledged when it is gone; the sender repeats itself.
-                false
             }
             // A later peer lives here, so this one does not.
-            Some(group) if group.peer() > to => true,
+            Some(group) if group.peer() > to => {
+                if group.writes == 0 {
+                    let (store, envelope) = answer(from, envelope, Body::RemovedAck);
+                    self.pending.send(store, envelope);
+                }
+            }
             // An earlier one does: ids rise, so it was removed before.
             Some(group) => {
                 if group.is_live() {
                     self.end(id, None);
                 }
-                false
             }
             // Its tombstone would not outlast the removal. The sender repeats itself.
-            None if self.burying.contains_key(&id) => false,
+            None if self.burying.contains_key(&id) => {}
             None => {
-                if self.tombstones.get(&id).is_none_or(|&buried| buried < to) {
-                    // It never was here; late messages must not bring it about.
-                    disk::put_tombstone(&mut self.records, id, to);
-                    self.tombstones.insert(id, to);
-                }
-                true
+                // It may never have been here; late messages must not bring it about.
+                let buried = self.tombstones.get(&id).copied().filter(|buried| *buried >= to);
+                let buried = buried.unwrap_or(to);
+                disk::put_tombstone(&mut self.records, id, buried);
+                self.tombstones.insert(id, buried);
+                let (store, envelope) = answer(from, envelope, Body::RemovedAck);
+                self.done_when_written.push(Owed::Say(store, Box::new(envelope)));
             }
-        };
-        if acknowledged {
-            let (store, envelope) = answer(from, envelope, Body::RemovedAck);
-            self.pending.send(store, envelope);
         }
     }
 

@@ -3,7 +3,7 @@
 use raft::{Body as RaftBody, Event as News, Input, Message, RoleStatus};
 use types::{GroupId, Index, PeerId, StoreId, Time};
 
-use super::event::{Effects, Fetch, Fetched, ShardWrite};
+use super::event::{Effects, Fetch, ShardWrite};
 use super::group::{Group, Installing, Life};
 use super::wheel::Wheel;
 use super::{LogHeld, Owed, Shard};
@@ -369,34 +369,6 @@ impl Shard {
             }
             // As if the network had lost it: the core finds out by the next answer.
             None => {}
-        }
-    }
-
-    /// The entries of an append were read back. It goes out unless it is not said any more: while
-    /// this peer leads the same term, its log only grows.
-    pub(super) fn fetched(&mut self, now: Time, fetched: Fetched) {
-        let Fetched { fetch, entries } = fetched;
-        let Fetch { group: id, peer, to, message, range } = fetch;
-        let Some(group) = self.groups.get_mut(&id) else { return };
-        if group.peer() != peer || !group.is_live() {
-            return;
-        }
-        group.fetches -= 1;
-        let status = group.core.status();
-        if status.role != RoleStatus::Leader || status.term != message.term {
-            return;
-        }
-        let complete = entries.filter(|entries| {
-            entries.len() as u64 == range.end.since(range.start)
-                && entries.iter().all(|entry| status.log.contains(entry.id))
-        });
-        match (complete, group.home(to)) {
-            (Some(entries), Some(store)) => {
-                let body = Body::Raft(message, entries);
-                self.pending.send(store, Envelope { group: id, from: peer, to, body });
-            }
-            // Compacted meanwhile: the core is to look again.
-            _ => self.step_live(now, id, peer, Input::Lost(to)),
         }
     }
 }

@@ -21,6 +21,7 @@
 //! Not here: threads, queues, clocks, the engine (`runtime`); what commands mean (`apply`); which
 //! stores are alive (`liveness`, one per store, beside the shards).
 
+mod appends;
 mod deliver;
 mod drain;
 pub mod event;
@@ -45,6 +46,7 @@ use crate::apply::{Applied, Done};
 use crate::config::Config;
 use crate::entry::{Entry, own_payload};
 use crate::group_map::GroupMap;
+use crate::message::Envelope;
 use crate::outcome::{Outcome, Refusal};
 use crate::pledges::Pledges;
 use group::{Group, Installing, Life};
@@ -100,6 +102,8 @@ enum Owed {
     /// The record that a peer lives here: until then it cannot be buried.
     Record(GroupId, PeerId),
     Done(Token),
+    /// What may be said when it outlasts a crash.
+    Say(StoreId, Box<Envelope>),
 }
 
 impl Shard {
@@ -270,7 +274,7 @@ impl Shard {
         let owed = writes.drain(..).flat_map(|(_, owed)| owed);
         pending.replies.extend(owed.filter_map(|owed| match owed {
             Owed::Done(token) => Some((token, Outcome::Undetermined)),
-            Owed::Receipt(..) | Owed::Record(..) => None,
+            Owed::Receipt(..) | Owed::Record(..) | Owed::Say(..) => None,
         }));
     }
 
@@ -368,6 +372,7 @@ impl Shard {
             for owed in owed {
                 match owed {
                     Owed::Done(token) => self.pending.replies.push((token, Outcome::Done)),
+                    Owed::Say(store, envelope) => self.pending.send(store, *envelope),
                     Owed::Record(id, peer) => {
                         let Some(group) = self.groups.get_mut(&id) else { continue };
                         if group.peer() == peer {

@@ -109,9 +109,9 @@ impl Shard {
                 _ => {}
             }
             let target = store.or(home).expect("one of them is there");
-            let taken = group.peers_on(target).find(|&other| other != peer);
-            let leaves = |other| changes.iter().any(|(change, _)| *change == Change::Remove(other));
-            if taken.is_some_and(|other| !leaves(other)) {
+            // Also one that leaves with the same change: the message of a later peer ends it there,
+            // and the change may never be committed.
+            if group.peers_on(target).any(|other| other != peer) {
                 return self.refuse(token, Refusal::Invalid("another peer lives on that store"));
             }
             group.learn_home(peer, target);

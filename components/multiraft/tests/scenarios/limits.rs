@@ -162,3 +162,45 @@ fn limits_that_change_hold_for_what_comes_and_times_do_not_change() {
     let refused = world.try_reconfigure(1, |config| config.compact_entries = 0);
     assert_eq!(refused.expect_err("out of bounds")[0].field, "compact-entries");
 }
+
+#[test]
+fn snapshots_go_no_faster_than_their_rate() {
+    const RATE: u64 = 400;
+    let mut world = World::empty(3);
+    world.set_config(|config| {
+        config.snapshot_bytes_per_second = RATE;
+        config.snapshot_patience = Duration::from_secs(20);
+    });
+    for id in 1..=3 {
+        world.crash(id, 0);
+        world.start(id);
+    }
+    world.create(GROUP, &[(11, 1), (12, 2), (13, 3)]);
+    world.run(50);
+    world.ask(1, |group, token| multiraft::shard::Event::Campaign { group, token });
+    world.run(500);
+    world.isolate(3);
+    write(&mut world, 1, GROUP);
+    let sent = |world: &World| -> u64 {
+        let bytes = |parcel: &Parcel| match parcel {
+            Parcel::Snapshot(frame) => match &frame.body {
+                SnapshotBody::Chunk(chunk) => chunk.data.len() as u64,
+                _ => 0,
+            },
+            _ => 0,
+        };
+        world.sent.iter().map(|(_, _, parcel)| bytes(parcel)).sum()
+    };
+    let state = world.state(1);
+    world.heal();
+    let mut waited = 0;
+    while world.state(3) != state {
+        world.run(100);
+        waited += 100;
+        // A second of it may have been saved up, and the last chunk may go beyond.
+        let most = RATE * waited / 1_000 + RATE + 100;
+        assert!(sent(&world) <= most, "{} bytes in {waited} ms", sent(&world));
+        assert!(waited < 60_000, "it does not arrive");
+    }
+    assert!(waited > 1_000 && sent(&world) > 3 * RATE / 2, "{} bytes", sent(&world));
+}

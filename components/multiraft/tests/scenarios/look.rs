@@ -29,9 +29,12 @@ impl World {
 
     /// Groups of stores that start from now on have these settings.
     pub(crate) fn set_raft(&mut self, change: impl FnOnce(&mut raft::Config)) {
-        let mut config = (*self.config).clone();
-        change(Arc::make_mut(&mut config.raft));
-        self.config = Arc::new(config);
+        self.set_config(|config| change(Arc::make_mut(&mut config.raft)));
+    }
+
+    /// As [`World::set_raft`], of all settings.
+    pub(crate) fn set_config(&mut self, change: impl FnOnce(&mut Config)) {
+        change(Arc::make_mut(&mut self.config));
     }
 
     pub(crate) fn ask(&mut self, id: u64, event: impl FnOnce(GroupId, Token) -> Event) -> Token {

@@ -265,6 +265,33 @@ fn peer_whose_tombstone_is_not_durable_yet_ends_buried() {
     assert_stays_buried(&mut world);
 }
 
+/// Who says it forgets it when it is acknowledged, and then nobody knows any more.
+#[test]
+fn removal_is_acknowledged_when_the_tombstone_is_durable() {
+    let acks = |world: &World| {
+        let is_ack = |parcel: &Parcel| match parcel {
+            Parcel::Groups(all) => all.iter().any(|one| matches!(one.body, Body::RemovedAck)),
+            _ => false,
+        };
+        world.sent.iter().filter(|(from, _, parcel)| *from == 3 && is_ack(parcel)).count()
+    };
+    let mut world = with_third_slow();
+    world.node(3).holds_writes = true;
+    world.deliver(1, 3, removed(23));
+    world.run(5);
+    assert_eq!(acks(&world), 0, "a crash would forget it");
+    world.node(3).holds_writes = false;
+    world.turn(3);
+    world.run(5);
+    assert_eq!(acks(&world), 1);
+    // And again, whoever asks.
+    world.deliver(1, 3, removed(22));
+    world.run(5);
+    assert_eq!(acks(&world), 2);
+    release(&mut world);
+    assert_stays_buried(&mut world);
+}
+
 #[test]
 fn burial_that_a_crash_cut_off_is_done_at_the_next_start() {
     for keep in 0..3 {

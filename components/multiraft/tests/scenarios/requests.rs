@@ -167,13 +167,19 @@ fn change_after_which_the_group_could_not_go_on_is_refused() {
     world.part(2, 3);
     world.run(500);
     assert_eq!(change(&mut world, &[without_2]), out_of_reach(13));
-    // One that is no member yet takes none.
+    // One that is no member yet takes none; nor does it come where one lives that only leaves with
+    // the same change: its first message would end that one before anything is decided.
     let stranger = Change::Set(peer(24), Seat::Voter);
     world.propose(1, "goes on");
     world.run(200);
     assert_eq!(world.state(1).len(), 1);
     assert_eq!(world.peer_at(1, GROUP).expect("it lives").status().membership.1.len(), 4);
     let newcomer = vec![(stranger, Some(store(3))), (without_3, None), (without_2, None)];
+    let token =
+        world.ask(1, |group, token| Event::Change { group, token, since: None, changes: newcomer });
+    let invalid = Refusal::Invalid("another peer lives on that store");
+    assert_eq!(world.answers(token), [Outcome::Refused(invalid)]);
+    let newcomer = vec![(stranger, Some(store(5))), (without_3, None), (without_2, None)];
     let token =
         world.ask(1, |group, token| Event::Change { group, token, since: None, changes: newcomer });
     assert_eq!(world.answers(token), [out_of_reach(24)]);
