@@ -3,7 +3,8 @@
 //! A message never carries entries. An [`Body::Append`] names the slots `prev + 1 ..= last`; the
 //! sending host attaches their contents from its log when it serialises, and the receiving host
 //! hands the core their terms (as [`Run`]s) and memberships beside the message, see
-//! [`crate::Content`]. A host may split one append into several by slots.
+//! [`crate::Content`]. A host may split one append into several by slots, but for a probe
+//! ([`crate::Mode::Probe`]): what answers that is told by its stamp, so there is one.
 //!
 //! Every message carries its sender's term (thesis §3.3).
 

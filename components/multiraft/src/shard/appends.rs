@@ -1,6 +1,6 @@
 //! Appends whose entries were not in memory.
 
-use raft::{Body as RaftBody, Input, Message, RoleStatus};
+use raft::{Body as RaftBody, Input, Message, Mode, RoleStatus};
 use types::Time;
 
 use super::Shard;
@@ -12,7 +12,7 @@ impl Shard {
     /// The entries of an append were read back, or the first of them. It goes out unless it is not
     /// said any more: while this peer leads the same term, its log only grows. How large entries
     /// are that are not in memory was not known when it was planned: what is too large goes out in
-    /// several.
+    /// several. A probe has one answer, told by its stamp, so that only the first of them goes.
     pub(super) fn fetched(&mut self, now: Time, fetched: Fetched) {
         let Fetched { fetch, entries } = fetched;
         let Fetch { group: id, peer, to, message, range } = fetch;
@@ -28,12 +28,16 @@ impl Shard {
         let wanted = range.end.since(range.start);
         let valid = entries.filter(|read| read.iter().all(|entry| status.log.contains(entry.id)));
         let read = valid.as_ref().map_or(0, Vec::len) as u64;
-        if let (Some(entries), Some(store)) = (valid, group.home(to)) {
-            for (message, entries) in parts(&message, entries, self.config.raft.append_bytes_max) {
+        let mode = status.peers().find(|other| other.id == to).map(|other| other.progress.mode);
+        let is_pipelined = mode == Some(Mode::Replicate);
+        if let (Some(entries), Some(store)) = (valid.filter(|_| read > 0), group.home(to)) {
+            let parts = parts(&message, entries, self.config.raft.append_bytes_max);
+            let most = if is_pipelined { parts.len() } else { 1 };
+            for (message, entries) in parts.into_iter().take(most) {
                 let body = Body::Raft(message, entries);
                 self.pending.send(store, Envelope { group: id, from: peer, to, body });
             }
-            if read == wanted {
+            if read == wanted || !is_pipelined {
                 return;
             }
         }

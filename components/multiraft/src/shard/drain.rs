@@ -15,12 +15,17 @@ use crate::message::{Body, Envelope};
 use crate::observer::Standing;
 use crate::outcome::{Outcome, Refusal};
 
+/// Times the memory of a group's log that the apply lane may hold of it beside: it is behind only
+/// for short, or for long.
+const IN_LANE_CACHES: u64 = 16;
 /// Entries of one group being read back at a time; further appends count as lost.
 const FETCHES_MAX: u32 = 4;
 /// A compaction costs a range deletion: it is not worth it for less.
 const COMPACT_BYTES_MIN: u64 = 4 << 10;
 /// How often a removed peer is told.
 const TELL_REMOVED_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+/// How often that is doubled at most.
+const REMOVED_TOLD_MAX: u32 = 6;
 
 impl Shard {
     /// Hands out everything that is due. `effects` must have been carried out.
@@ -142,8 +147,7 @@ impl Shard {
         if !commit.is_empty() {
             group.superseded(commit.end.prev(), &mut pending.replies);
             let tokens = group.take_waiting(commit.end.prev());
-            let entries: Option<Vec<Entry>> =
-                group.log.slice(&commit).map(|entries| entries.cloned().collect());
+            let entries = group.attach(&commit, in_lane_max(&self.config));
             let work = Work::Entries { range: commit, entries, tokens };
             pending.apply.push(ApplyTask { group: id, peer, work });
         }
@@ -226,8 +230,12 @@ impl Shard {
         }
         let status = group.core.status();
         let leads = status.role == RoleStatus::Leader;
-        // What is durable and applied stays only for members that lag, within the budget.
-        let mut evict = group.applied.min(status.log.stable());
+        // What is durable and applied stays only for members that lag, within the budget; and what
+        // is not applied, if the lane has not enough to do as it is.
+        let mut evict = status.log.stable();
+        if group.attached_bytes <= in_lane_max(&self.config) {
+            evict = evict.min(group.applied);
+        }
         if leads && group.log.cached_bytes() <= self.config.cache_bytes {
             evict = status.peers().map(|peer| peer.progress.matched).fold(evict, Index::min);
         }
@@ -292,18 +300,24 @@ impl Shard {
         }
     }
 
+    /// Tells peers that they were removed, until they acknowledge it: often while a store of theirs
+    /// is heard, and else ever more seldom, since it may be lost for good.
     fn tell_removed(&mut self, now: Time, id: GroupId) {
         let group = self.groups.get_mut(&id).expect("looked up by the caller");
         if now < group.tell_removed_at || !group.leads() {
             return;
         }
         let from = group.core.status().id;
+        let mut is_heard = false;
         for gone in group.seated.removed() {
             let body = Body::Removed(gone.index);
             let envelope = Envelope { group: id, from, to: gone.peer, body };
             self.pending.send(gone.store, envelope);
+            is_heard |= self.vouched.contains(&gone.store);
         }
-        group.tell_removed_at = now.after(TELL_REMOVED_EVERY);
+        group.removed_told =
+            if is_heard { 0 } else { (group.removed_told + 1).min(REMOVED_TOLD_MAX) };
+        group.tell_removed_at = now.after(TELL_REMOVED_EVERY * 2_u32.pow(group.removed_told));
     }
 
     /// Attaches entries to what the core sends, and addresses.
@@ -371,6 +385,11 @@ impl Shard {
             None => {}
         }
     }
+}
+
+/// Bytes of a group's entries that the apply lane may hold in memory.
+fn in_lane_max(config: &Config) -> u64 {
+    config.cache_bytes.saturating_mul(IN_LANE_CACHES)
 }
 
 impl LogHeld {

@@ -1,6 +1,7 @@
 //! One group of a shard: its core, the part of its log in memory, and who waits for what.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Range;
 
 use raft::{Body, Input, Membership, Message, Peer, Pledge, RoleStatus};
 use types::{EntryId, GroupId, Index, PeerId, StoreId, Term, Time};
@@ -9,7 +10,7 @@ use super::event::{Beginning, Token};
 use super::seated::Seated;
 use super::stray::Stranger;
 use crate::apply::AppliedRoster;
-use crate::entry::Roster;
+use crate::entry::{Entry, Roster};
 use crate::lease::{Grant, Lease};
 use crate::log::GroupLog;
 use crate::message::SnapshotOffer;
@@ -29,6 +30,10 @@ pub(crate) struct Group {
     pub life: Life,
     /// Handed to the apply lane and done there.
     pub applied: Index,
+    /// What the apply lane was given from memory and has not applied: up to which slot, and bytes.
+    pub attached: VecDeque<(Index, u64)>,
+    /// Those bytes together.
+    pub attached_bytes: u64,
     /// Proposals by the entry they became.
     pub proposals: VecDeque<(EntryId, Token)>,
     /// Proposals whose entries are not in the log any more. Another may have them.
@@ -56,6 +61,8 @@ pub(crate) struct Group {
     pub seated: Seated,
     /// When peers that it says were removed are told next.
     pub tell_removed_at: Time,
+    /// How often they were told in a row while none of their stores was heard, up to a bound.
+    pub removed_told: u32,
     /// When it asks whether it is a member; `None` while what it has applied says so.
     pub asks_at: Option<Time>,
     /// Peers that asked this leader, and are none of its members.
@@ -118,6 +125,8 @@ impl Group {
             life: Life::Live,
             applied,
             proposals: VecDeque::new(),
+            attached: VecDeque::new(),
+            attached_bytes: 0,
             displaced: Vec::new(),
             asked: BTreeSet::new(),
             reads: Vec::new(),
@@ -131,6 +140,7 @@ impl Group {
             absent: Vec::new(),
             seated: Seated::unknown(),
             tell_removed_at: Time::ZERO,
+            removed_told: 0,
             asks_at: None,
             strangers: Vec::new(),
             writes: 0,
@@ -159,6 +169,28 @@ impl Group {
 
     pub(crate) fn leads(&self) -> bool {
         self.core.status().role == RoleStatus::Leader
+    }
+
+    /// Entries for the apply lane, unless it has so much from memory that it is to read these back:
+    /// a lane that is slow must not keep all that is committed in memory.
+    pub(crate) fn attach(&mut self, range: &Range<Index>, bytes_max: u64) -> Option<Vec<Entry>> {
+        let last = range.end.prev();
+        if self.attached_bytes > bytes_max && last <= self.core.status().log.stable() {
+            return None;
+        }
+        let entries: Vec<Entry> = self.log.slice(range)?.cloned().collect();
+        let bytes = entries.iter().map(|entry| entry.payload.bytes()).sum();
+        self.attached.push_back((last, bytes));
+        self.attached_bytes += bytes;
+        Some(entries)
+    }
+
+    /// The apply lane is done up to here.
+    pub(crate) fn on_applied(&mut self, index: Index) {
+        self.applied = self.applied.max(index);
+        while let Some((_, bytes)) = self.attached.pop_front_if(|(last, _)| *last <= self.applied) {
+            self.attached_bytes -= bytes;
+        }
     }
 
     /// What readers need not ask for. The state has the first entry of the term, and so everything

@@ -249,7 +249,7 @@ impl Shard {
         // Not to be a member proves nothing: a newcomer's snapshot may be older than its seat.
         let leaves = roster.removed.iter().any(|gone| gone.peer == own);
         group.seated.set(own, roster);
-        group.tell_removed_at = Time::ZERO;
+        (group.tell_removed_at, group.removed_told) = (Time::ZERO, 0);
         if leaves && group.is_live() {
             tracing::info!(group = %id, peer = %own, "removed");
             self.end(id, None);

@@ -437,7 +437,7 @@ impl Shard {
 
     fn on_applied_upto(&mut self, id: GroupId, index: Index) {
         let group = self.groups.get_mut(&id).expect("looked up by the caller");
-        group.applied = group.applied.max(index);
+        group.on_applied(index);
         let applied = group.applied;
         let replies = &mut self.pending.replies;
         group.reads.retain(|&(at, token)| {

@@ -353,3 +353,31 @@ fn stranger_that_is_taken_in_meanwhile_is_not_told_that_it_is_none() {
     world.run(500);
     assert!(world.hosts(4) && !is_told(&world, 14));
 }
+
+#[test]
+fn removed_peer_whose_store_is_lost_is_told_ever_more_seldom() {
+    let mut world = World::led();
+    world.isolate(3);
+    world.run(1_000);
+    world.change(1, Change::Remove(peer(13)), None);
+    world.run(2_000);
+    let told = |world: &World| {
+        let is_told = |parcel: &Parcel| match parcel {
+            Parcel::Groups(all) => all.iter().any(|one| matches!(one.body, Body::Removed(_))),
+            _ => false,
+        };
+        world.sent.iter().filter(|(from, _, parcel)| *from == 1 && is_told(parcel)).count()
+    };
+    let before = told(&world);
+    world.run(600_000);
+    let count = told(&world) - before;
+    assert!((8..=20).contains(&count), "{count} times in ten minutes");
+    // Of another one that was removed it is told at once.
+    world.change(1, Change::Set(peer(14), Seat::Learner), Some(4));
+    world.run(2_000);
+    world.change(1, Change::Remove(peer(14)), None);
+    world.run(2_000);
+    assert!(!world.hosts_of(4, GROUP));
+    world.heal();
+    world.run_until("a peer that is gone", |world| !world.hosts_of(3, GROUP));
+}

@@ -204,3 +204,25 @@ fn snapshots_go_no_faster_than_their_rate() {
     }
     assert!(waited > 1_000 && sent(&world) > 3 * RATE / 2, "{} bytes", sent(&world));
 }
+
+/// What a store has committed is not its own to refuse: its lane may be any time behind.
+#[test]
+fn lane_that_is_behind_is_given_little_from_memory_and_reads_the_rest_back() {
+    let mut world = World::led();
+    world.node(2).holds_apply = true;
+    let before = world.attached(2);
+    write(&mut world, 1, GROUP);
+    world.run(500);
+    assert_eq!(world.state(1).len(), 30);
+    // The memory of a log is a byte here, so that what a lane may have is less than a command.
+    let given = world.attached(2) - before;
+    assert!(given <= 2, "{given} commands wait in memory");
+    world.node(2).holds_apply = false;
+    world.turn(2);
+    world.run(500);
+    assert_eq!(world.state(2), world.state(1));
+    // It has caught up, and is given what comes from memory again.
+    world.propose(1, "later");
+    world.run(200);
+    assert!(world.attached(2) - before > given);
+}

@@ -27,6 +27,11 @@ impl World {
         });
     }
 
+    /// Tasks of a store's apply lane that came with entries from memory.
+    pub(crate) fn attached(&self, id: u64) -> usize {
+        self.nodes[&id].up.as_ref().expect("the store runs").attached
+    }
+
     /// Groups of stores that start from now on have these settings.
     pub(crate) fn set_raft(&mut self, change: impl FnOnce(&mut raft::Config)) {
         self.set_config(|config| change(Arc::make_mut(&mut config.raft)));

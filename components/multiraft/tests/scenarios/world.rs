@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use multiraft::apply::{Applier, ApplyOutput};
+use multiraft::apply::{Applier, ApplyOutput, Work};
 use multiraft::courier::{Courier, CourierEffects};
 use multiraft::shard::{Effects, Event, Fetch, Shard, ShardWrite, SnapshotEffect, Token};
 use multiraft::{
@@ -88,6 +88,7 @@ struct Running {
     writes: VecDeque<ShardWrite>,
     fetches: Vec<Fetch>,
     pledges: Arc<Pledges>,
+    attached: usize,
 }
 
 fn config() -> Config {
@@ -221,6 +222,7 @@ impl World {
             writes: VecDeque::new(),
             fetches: Vec::new(),
             pledges: opened.pledges,
+            attached: 0,
         });
         opened.damaged
     }
@@ -411,7 +413,10 @@ impl World {
         self.standings.extend(standings.map(|(group, standing)| (id, group, standing)));
         let up = self.running(id);
         up.writes.extend(effects.write);
-        effects.apply.into_iter().for_each(|task| up.applier.push(task));
+        for task in effects.apply {
+            up.attached += usize::from(matches!(task.work, Work::Entries { entries: Some(_), .. }));
+            up.applier.push(task);
+        }
         up.fetches.extend(effects.fetches);
         for effect in effects.snapshots {
             let mut out = CourierEffects::default();
