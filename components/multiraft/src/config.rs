@@ -114,6 +114,15 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whether each snapshot has its turn before it is given up.
+    fn has_rate_for_snapshots(&self) -> bool {
+        let sessions = u128::try_from(self.snapshots_sent_max).unwrap_or(u128::MAX);
+        let turns = sessions.saturating_mul(self.snapshot_chunk_bytes as u128);
+        let half = self.snapshot_patience.as_millis() / 2;
+        let bytes = u128::from(self.snapshot_bytes_per_second).saturating_mul(half) / 1_000;
+        self.snapshot_bytes_per_second > 0 && bytes >= turns
+    }
+
     /// Checks all bounds.
     ///
     /// # Errors
@@ -151,7 +160,11 @@ impl Config {
             ("snapshots-sent-max", "at least 1", self.snapshots_sent_max > 0),
             ("snapshots-received-max", "at least 1", self.snapshots_received_max > 0),
             ("snapshot-chunk-bytes", "more than zero", self.snapshot_chunk_bytes > 0),
-            ("snapshot-bytes-per-second", "more than zero", self.snapshot_bytes_per_second > 0),
+            (
+                "snapshot-bytes-per-second",
+                "enough for a chunk of each snapshot that is sent in half of snapshot-patience",
+                self.has_rate_for_snapshots(),
+            ),
             ("snapshot-patience", "more than zero", !self.snapshot_patience.is_zero()),
             ("groups-max", "at least 1", self.groups_max > 0),
         ];

@@ -67,6 +67,8 @@ pub struct Courier {
     /// Bytes that may be sent at this instant; below zero, what was sent beyond them.
     allowance: i64,
     allowed_at: Time,
+    /// The session that sent a chunk last.
+    served: u64,
     counts: CourierCounts,
 }
 
@@ -103,6 +105,7 @@ impl Courier {
             next_session: first_session,
             allowance: 0,
             allowed_at: now,
+            served: 0,
             counts: CourierCounts::default(),
         }
     }

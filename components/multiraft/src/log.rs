@@ -1,7 +1,8 @@
 //! The part of a group's log that is in memory: a suffix. What is older is in the engine.
 //!
-//! Everything that is not durable, or not applied, is here; what is both goes when the cache is
-//! over its budget, or when nobody needs it any more. A group at rest holds nothing.
+//! Everything that is not durable is here, and what is not applied, unless the apply lane has more
+//! than enough to do; the rest goes when the cache is over its budget, or when nobody needs it any
+//! more. A group at rest holds nothing.
 //!
 //! Invariants: slots are consecutive and end with the last of the log; `base ≤ before the first`.
 

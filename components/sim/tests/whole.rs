@@ -59,7 +59,7 @@ const PLANTED: [(Planted, Range<u64>, &str); Planted::ALL.len()] = [
     (Planted::ProposedAsDone, 0..60, "nothing acknowledged is lost"),
     (Planted::NoSync, 0..60, "regions are led and whole"),
     (Planted::RecordElsewhere, 0..60, "regions part all keys"),
-    (Planted::TombstoneLost, 0..60, "nobody stays who has left"),
+    (Planted::TombstoneLost, 0..200, "nobody stays who has left"),
     (Planted::SeatsForgotten, 0..60, "placement has its members"),
     // One run in some hundreds leaves a replica, or a seat, that is nobody's.
     (Planted::InquiryUnheard, 616..620, "nobody stays who has left"),

@@ -22,8 +22,10 @@ const STEP_BYTES: u64 = 4 << 20;
 /// A region is measured again when this part of its limit was written since.
 const MEASURE_PART: u64 = 16;
 
-/// When a cut is tried again that could not be done: placement had no leader, say.
+/// When a cut is tried again that could not be done: placement had no leader, say. It doubles,
+/// since the region is walked through each time.
 const CUT_AGAIN_AFTER: Duration = Duration::from_secs(10);
+const CUT_AGAIN_AFTER_MAX: Duration = Duration::from_mins(5);
 
 /// Looks after the sizes of the regions that this store leads.
 pub(super) async fn run(parts: Arc<Parts>, check_every: Duration) {
@@ -54,7 +56,12 @@ pub(super) async fn run(parts: Arc<Parts>, check_every: Duration) {
                             measured_at.remove(&id);
                             continue;
                         }
-                        Some(false) => Some(Instant::now() + CUT_AGAIN_AFTER),
+                        Some(false) => {
+                            let last = measured_at.get(&id).and_then(|last| last.again);
+                            let pause = last.map_or(CUT_AGAIN_AFTER, |(_, pause)| pause * 2);
+                            let pause = pause.min(CUT_AGAIN_AFTER_MAX);
+                            Some((Instant::now() + pause, pause))
+                        }
                         None => None,
                     };
                     measured_at.insert(id, Measure { written, again });
@@ -79,7 +86,7 @@ fn is_due(
     };
     let step = (config.max_bytes / MEASURE_PART).max(1);
     let is_more = written.saturating_sub(before.written) >= step;
-    let is_again = before.again.is_some_and(|at| Instant::now() >= at);
+    let is_again = before.again.is_some_and(|(at, _)| Instant::now() >= at);
     config.is_too_large(bytes, keys) && (is_more || is_again)
 }
 
@@ -87,8 +94,8 @@ fn is_due(
 struct Measure {
     /// What had been written to it.
     written: u64,
-    /// When it is cut that could not be then.
-    again: Option<Instant>,
+    /// When it is cut that could not be then, and how long that is put off.
+    again: Option<(Instant, Duration)>,
 }
 
 /// Returns whether it was cut.

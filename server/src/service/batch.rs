@@ -51,7 +51,11 @@ pub(super) async fn serve(
     let (mut is_open, mut ending) = (true, None);
     loop {
         while let Some((id, ask)) = stream.next() {
-            stream.under_way.push(Box::pin(answer(Arc::clone(&raw), id, ask)));
+            let set = match ask {
+                Some(Ask::RawGet(_)) => &mut stream.gets,
+                _ => &mut stream.under_way,
+            };
+            set.push(Box::pin(answer(Arc::clone(&raw), id, ask)));
         }
         if !is_open && stream.is_done() {
             break;
@@ -68,9 +72,7 @@ pub(super) async fn serve(
                     tokio::task::yield_now().await;
                 }
             }
-            Some(first) = stream.under_way.next(), if !stream.under_way.is_empty() => {
-                stream.gather(first).await;
-            }
+            () = stream.gather(), if stream.may_gather() => {}
             message = requests.message(), if is_open && stream.has_room() => match message {
                 Ok(Some(batch)) => {
                     if batch.requests.len() != batch.request_ids.len() {
@@ -102,45 +104,85 @@ struct Work {
     /// Of the last message, what is not under way yet.
     waiting: VecDeque<(u64, Option<Ask>)>,
     under_way: UnderWay,
-    /// Those of them whose answers may be large.
+    /// Gets under way. They are not looked at while much waits to be sent: each may bring a value.
+    gets: UnderWay,
+    /// Requests whose answers may be large and that wait for others like them.
+    held: VecDeque<(u64, Option<Ask>)>,
+    /// Those of them that are under way.
     large: usize,
-    /// Answers that were not sent yet, and their bytes, about.
-    ready: VecDeque<Answered>,
+    /// Answers that were not sent yet, with their bytes, about; and those together.
+    ready: VecDeque<(u64, Say, usize)>,
     ready_bytes: usize,
 }
 
 impl Work {
-    /// The next request to be begun, if one may be.
+    /// The next request to be begun, if one may be. Those that ask for much wait for their turn,
+    /// and are passed by the others.
     fn next(&mut self) -> Option<(u64, Option<Ask>)> {
-        let is_large = self.waiting.front()?.1.as_ref().is_some_and(asks_for_much);
-        let is_held = self.under_way.len() + self.ready.len() >= UNDER_WAY_MAX
-            || is_large && (self.large >= LARGE_MAX || self.ready_bytes >= ANSWER_BYTES);
-        if is_held {
+        let begun = self.under_way.len() + self.gets.len() + self.ready.len();
+        if begun >= UNDER_WAY_MAX || self.is_full() {
             return None;
         }
-        self.large += usize::from(is_large);
-        self.waiting.pop_front()
+        let may_be_large = self.large < LARGE_MAX;
+        if may_be_large && let Some(next) = self.held.pop_front() {
+            self.large += 1;
+            return Some(next);
+        }
+        while let Some(next) = self.waiting.pop_front() {
+            let is_large = next.1.as_ref().is_some_and(asks_for_much);
+            if is_large && !may_be_large {
+                self.held.push_back(next);
+                continue;
+            }
+            self.large += usize::from(is_large);
+            return Some(next);
+        }
+        None
+    }
+
+    /// Whether enough waits to be sent.
+    fn is_full(&self) -> bool {
+        self.ready_bytes >= ANSWER_BYTES
     }
 
     fn has_room(&self) -> bool {
-        self.waiting.is_empty() && self.under_way.len() + self.ready.len() < UNDER_WAY_MAX
+        let begun = self.under_way.len() + self.gets.len() + self.ready.len();
+        self.waiting.is_empty() && begun + self.held.len() < UNDER_WAY_MAX
     }
 
     fn is_done(&self) -> bool {
-        self.waiting.is_empty() && self.under_way.is_empty() && self.ready.is_empty()
+        self.waiting.is_empty()
+            && self.held.is_empty()
+            && self.under_way.is_empty()
+            && self.gets.is_empty()
+            && self.ready.is_empty()
     }
 
-    /// Takes in answers that are ready, as many as a message has.
-    async fn gather(&mut self, first: Answered) {
-        self.keep(first);
+    fn may_gather(&self) -> bool {
+        !self.under_way.is_empty() || !self.gets.is_empty() && !self.is_full()
+    }
+
+    /// Takes in answers that are ready, as many as a message has; waits for the first.
+    async fn gather(&mut self) {
+        let mut is_any = false;
         std::future::poll_fn(|context| {
-            while self.ready.len() < ANSWERS_MAX {
-                match self.under_way.poll_next_unpin(context) {
-                    Poll::Ready(Some(next)) => self.keep(next),
-                    Poll::Ready(None) | Poll::Pending => break,
+            loop {
+                if is_any && self.ready.len() >= ANSWERS_MAX {
+                    return Poll::Ready(());
+                }
+                let mut next = self.under_way.poll_next_unpin(context);
+                if !matches!(next, Poll::Ready(Some(_))) && !self.is_full() {
+                    next = self.gets.poll_next_unpin(context);
+                }
+                match next {
+                    Poll::Ready(Some(answered)) => {
+                        self.keep(answered);
+                        is_any = true;
+                    }
+                    Poll::Ready(None) | Poll::Pending if is_any => return Poll::Ready(()),
+                    Poll::Ready(None) | Poll::Pending => return Poll::Pending,
                 }
             }
-            Poll::Ready(())
         })
         .await;
     }
@@ -148,23 +190,24 @@ impl Work {
     fn keep(&mut self, (id, say): Answered) {
         let is_large = matches!(say, Say::RawScan(_) | Say::RawBatchScan(_) | Say::RawBatchGet(_));
         self.large -= usize::from(is_large);
-        self.ready_bytes += say.encoded_len();
-        self.ready.push_back((id, say));
+        let bytes = say.encoded_len();
+        self.ready_bytes += bytes;
+        self.ready.push_back((id, say, bytes));
     }
 
     /// The next message: what is ready, within its bounds.
     fn message(&mut self) -> BatchCommandsResponse {
         let mut message = BatchCommandsResponse::default();
-        let mut bytes = 0;
+        let mut sum = 0;
         while message.responses.len() < ANSWERS_MAX
-            && bytes < ANSWER_BYTES
-            && let Some((id, say)) = self.ready.pop_front()
+            && sum < ANSWER_BYTES
+            && let Some((id, say, bytes)) = self.ready.pop_front()
         {
-            bytes += say.encoded_len();
+            sum += bytes;
             message.request_ids.push(id);
             message.responses.push(Answer { cmd: Some(say) });
         }
-        self.ready_bytes -= bytes;
+        self.ready_bytes -= sum;
         message
     }
 }
@@ -228,7 +271,11 @@ mod tests {
         let mut work = Work::default();
         for (id, say) in (0..).zip(says) {
             work.large += usize::from(matches!(say, Say::RawScan(_)));
-            work.under_way.push(Box::pin(async move { (id, say) }));
+            let set = match say {
+                Say::RawGet(_) => &mut work.gets,
+                _ => &mut work.under_way,
+            };
+            set.push(Box::pin(async move { (id, say) }));
         }
         work
     }
@@ -236,8 +283,8 @@ mod tests {
     /// How many answers each message has.
     async fn told(mut work: Work) -> Vec<usize> {
         let mut told = Vec::new();
-        while let Some(first) = work.under_way.next().await {
-            work.gather(first).await;
+        while work.may_gather() {
+            work.gather().await;
             while !work.ready.is_empty() {
                 let message = work.message();
                 assert_eq!(message.responses.len(), message.request_ids.len());
@@ -248,16 +295,32 @@ mod tests {
         told
     }
 
+    fn value(bytes: usize) -> Say {
+        let value = vec![7; bytes].into();
+        Say::RawGet(kvrpcpb::RawGetResponse { value, ..Default::default() })
+    }
+
     #[tokio::test]
     async fn answers_that_are_ready_go_in_messages_that_are_not_too_large() {
         let empty = || Say::Empty(BatchCommandsEmptyResponse::default());
         let many = work((0..ANSWERS_MAX + 3).map(|_| empty()));
         assert_eq!(told(many).await, [ANSWERS_MAX, 3]);
-        let large = || {
-            let value = vec![7; ANSWER_BYTES / 2].into();
-            Say::RawGet(kvrpcpb::RawGetResponse { value, ..Default::default() })
-        };
-        assert_eq!(told(work((0..5).map(|_| large()))).await, [2, 2, 1]);
+        let large = work((0..5).map(|_| value(ANSWER_BYTES / 2)));
+        assert_eq!(told(large).await, [2, 2, 1]);
+    }
+
+    #[tokio::test]
+    async fn values_are_not_looked_at_while_much_waits_to_be_sent() {
+        let done = || Say::RawPut(kvrpcpb::RawPutResponse::default());
+        let both = (0..9).map(|_| value(ANSWER_BYTES)).chain((0..3).map(|_| done()));
+        let mut work = work(both);
+        work.gather().await;
+        assert_eq!((work.ready.len(), work.gets.len(), work.under_way.len()), (4, 8, 0));
+        assert!(!work.may_gather() && work.next().is_none());
+        while !work.ready.is_empty() {
+            let _sent = work.message();
+        }
+        assert!(work.may_gather());
     }
 
     #[tokio::test]
@@ -274,16 +337,16 @@ mod tests {
         assert_eq!(begun, UNDER_WAY_MAX);
         assert!(!work.has_room());
 
-        // Of large ones few, however many there are; the others behind them wait with them.
+        // Of large ones few, however many there are; the others pass them.
         let mut work = Work::default();
         work.waiting.extend((0..LARGE_MAX as u64 + 2).map(|id| (id, scan())));
         work.waiting.push_back((99, get()));
-        let mut begun = 0;
-        while work.next().is_some() {
+        let mut begun = Vec::new();
+        while let Some((id, _)) = work.next() {
             work_begins(&mut work.under_way);
-            begun += 1;
+            begun.push(id);
         }
-        assert_eq!((begun, work.waiting.len()), (LARGE_MAX, 3));
+        assert_eq!((begun.len(), begun.last(), work.held.len()), (LARGE_MAX + 1, Some(&99), 2));
         let say = Say::RawScan(kvrpcpb::RawScanResponse::default());
         work.keep((0, say));
         assert!(work.next().is_some() && work.next().is_none(), "one has ended");

@@ -1,6 +1,7 @@
 //! The sending half of a courier.
 
 use std::collections::VecDeque;
+use std::ops::Bound;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -53,7 +54,12 @@ impl Sending {
 
     pub(super) fn deadline(&self, config: &Config) -> Time {
         let patience = config.snapshot_patience;
-        self.progress_at.after(patience).min(self.said_at.after(repeat_after(patience)))
+        let ends_at = self.progress_at.after(patience);
+        // What waits for its turn says nothing in between.
+        if self.wants_to_send() {
+            return ends_at;
+        }
+        ends_at.min(self.said_at.after(repeat_after(patience)))
     }
 
     pub(super) fn offer_frame(&self, session: u64) -> (StoreId, SnapshotFrame) {
@@ -150,28 +156,35 @@ impl Courier {
             self.allowed_at = now;
         }
         let chunk_bytes = self.config.snapshot_chunk_bytes;
-        let mut failed = Vec::new();
-        for (&id, session) in &mut self.sending {
-            while session.wants_to_send() && self.allowance > 0 {
-                match session.next_chunk(chunk_bytes) {
-                    Ok(chunk) => {
-                        let bytes = i64::try_from(chunk.data.len()).unwrap_or(i64::MAX);
-                        self.allowance = self.allowance.saturating_sub(bytes).saturating_sub(1);
-                        session.said_at = now;
-                        let frame = session.frame(id, SnapshotBody::Chunk(chunk));
-                        out.sends.push((session.begun.store, frame));
-                    }
-                    Err(why) => {
-                        tracing::warn!(group = %session.begun.group, %why, "snapshot not read");
-                        failed.push(id);
-                        break;
-                    }
+        // A chunk each, in turn, beginning behind who had one last: with little to send the first
+        // would get all of it.
+        while self.allowance > 0
+            && let Some(id) = self.next_to_send()
+        {
+            self.served = id;
+            let session = self.sending.get_mut(&id).expect("it was just found");
+            match session.next_chunk(chunk_bytes) {
+                Ok(chunk) => {
+                    let bytes = i64::try_from(chunk.data.len()).unwrap_or(i64::MAX);
+                    self.allowance = self.allowance.saturating_sub(bytes).saturating_sub(1);
+                    // Until now it waited for its turn, and not for the receiver.
+                    (session.said_at, session.progress_at) = (now, now);
+                    let frame = session.frame(id, SnapshotBody::Chunk(chunk));
+                    out.sends.push((session.begun.store, frame));
+                }
+                Err(why) => {
+                    tracing::warn!(group = %session.begun.group, %why, "snapshot not read");
+                    self.end_sending(now, id, false, out);
                 }
             }
         }
-        for id in failed {
-            self.end_sending(now, id, false, out);
-        }
+    }
+
+    /// The session whose turn it is.
+    fn next_to_send(&self) -> Option<u64> {
+        let behind = self.sending.range((Bound::Excluded(self.served), Bound::Unbounded));
+        let mut turns = behind.chain(self.sending.range(..=self.served));
+        turns.find(|(_, session)| session.wants_to_send()).map(|(&id, _)| id)
     }
 
     /// When something that waits for the rate may be sent.

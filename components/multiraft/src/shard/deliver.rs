@@ -137,10 +137,9 @@ impl Shard {
             }
             // A later peer lives here, so this one does not.
             Some(group) if group.peer() > to => {
-                if group.writes == 0 {
-                    let (store, envelope) = answer(from, envelope, Body::RemovedAck);
-                    self.pending.send(store, envelope);
-                }
+                let (store, envelope) = answer(from, envelope, Body::RemovedAck);
+                // Behind the record of the one that lives here, which may be on its way.
+                self.done_when_written.push(Owed::Say(store, Box::new(envelope)));
             }
             // An earlier one does: ids rise, so it was removed before.
             Some(group) => {

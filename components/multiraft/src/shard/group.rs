@@ -175,7 +175,8 @@ impl Group {
     /// a lane that is slow must not keep all that is committed in memory.
     pub(crate) fn attach(&mut self, range: &Range<Index>, bytes_max: u64) -> Option<Vec<Entry>> {
         let last = range.end.prev();
-        if self.attached_bytes > bytes_max && last <= self.core.status().log.stable() {
+        debug_assert!(last <= self.core.status().log.stable(), "what is applied can be read back");
+        if self.attached_bytes > bytes_max {
             return None;
         }
         let entries: Vec<Entry> = self.log.slice(range)?.cloned().collect();
