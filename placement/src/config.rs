@@ -28,8 +28,8 @@ pub struct Config {
     /// How often the scheduler looks. Default: 500 ms.
     pub tick: Duration,
     /// Settings of planning. `silent_after` and `down_after` are also when a store is shown as
-    /// disconnected and down; `replicas` and `location_labels` are
-    /// taken from the cluster once it is born.
+    /// disconnected and down; `replicas` and `location_labels` are taken from the cluster once it
+    /// is born.
     pub scheduler: SchedulerConfig,
 }
 

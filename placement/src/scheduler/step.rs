@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use types::{Epoch, Escaped, GroupId, PeerRole, RegionPeer, StoreId};
 
-use super::{Cluster, SchedulerConfig, StoreInfo, StoreState};
+use super::{Cluster, SchedulerConfig, StoreState};
 use crate::table::RegionEntry;
 
 /// One move of a plan.
@@ -139,12 +139,8 @@ impl Step {
     #[must_use]
     pub fn danger(&self, cluster: &Cluster, entry: &RegionEntry) -> Option<String> {
         if let Step::TransferLeader(to) = self {
-            let is_able = entry.region().peer(to.id).is_some_and(|peer| {
-                peer.role == PeerRole::Voter
-                    && entry.is_current(peer.id)
-                    && cluster.is_alive(peer.store)
-                    && cluster.store(peer.store).is_some_and(StoreInfo::takes_leaders)
-            });
+            let peer = entry.region().peer(to.id);
+            let is_able = peer.is_some_and(|peer| cluster.may_lead(entry, peer));
             return (!is_able).then(|| format!("{to} is not able to lead", to = told(*to)));
         }
         let after = self.applied_to(entry.peers());

@@ -134,8 +134,9 @@ impl Admin for Service {
             .filter(|&&id| gone(id))
             .map(|&id| table.tally_of(id).leaders)
             .sum();
-        let under = table.with_fewer_voters(lead.config().replicas) as u64;
-        let over = table.with_more_voters(lead.config().replicas) as u64;
+        let config = lead.config();
+        let under = table.with_fewer_voters(config.replicas) as u64;
+        let over = table.with_more_voters(config.replicas) as u64;
         if under > 0 {
             problems.push(format!("{under} regions have fewer voters than they should"));
         }
@@ -156,7 +157,7 @@ impl Admin for Service {
             regions_without_leader: dark,
             regions_under_replicated: under,
             regions_over_replicated: over,
-            location_labels: lead.config().location_labels.clone(),
+            location_labels: config.location_labels.clone(),
             operators,
             is_prepared,
             problems,

@@ -6,8 +6,8 @@ use types::{KeyRange, PeerId, StoreId};
 
 use super::keys::Key;
 use super::{
-    Bootstrap, Command, FIRST_ID, FIRST_REGIONS_MAX, IDS_MAX, Life, Member, Refused, Reply,
-    STORES_MAX, State, Store, Window,
+    Bootstrap, Cluster, Command, FIRST_ID, FIRST_REGIONS_MAX, IDS_MAX, Life, Member, Refused,
+    Reply, STORES_MAX, State, Store, Window,
 };
 
 /// How many members placement may have: an even number outlives no more losses than one less.
@@ -70,31 +70,16 @@ impl State {
                 Ok(Reply::SafePoint(self.safe_point))
             }
             Command::SetSeats(seats) => {
-                if !SEATS.contains(&seats) {
-                    let why = format!("placement has {SEATS:?} members, not {seats}");
-                    return Err(Refused::Senseless(why));
-                }
-                let cluster = self.cluster.as_mut().ok_or(Refused::NotBootstrapped)?;
-                cluster.seats = seats;
-                changed.insert(Key::Cluster);
-                Ok(Reply::Done)
+                one_of(seats, &SEATS, "placement", "members")?;
+                self.amend(changed, |cluster| cluster.seats = seats)
             }
             Command::SetLocationLabels(keys) => {
                 check_labels(&keys).map_err(Refused::Senseless)?;
-                let cluster = self.cluster.as_mut().ok_or(Refused::NotBootstrapped)?;
-                cluster.location_labels = Some(keys);
-                changed.insert(Key::Cluster);
-                Ok(Reply::Done)
+                self.amend(changed, |cluster| cluster.location_labels = Some(keys))
             }
             Command::SetReplicas(replicas) => {
-                if !REPLICAS.contains(&replicas) {
-                    let why = format!("a region has {REPLICAS:?} replicas, not {replicas}");
-                    return Err(Refused::Senseless(why));
-                }
-                let cluster = self.cluster.as_mut().ok_or(Refused::NotBootstrapped)?;
-                cluster.replicas = replicas;
-                changed.insert(Key::Cluster);
-                Ok(Reply::Done)
+                one_of(replicas, &REPLICAS, "a region", "replicas")?;
+                self.amend(changed, |cluster| cluster.replicas = replicas)
             }
         }
     }
@@ -112,6 +97,17 @@ impl State {
         self.cluster = Some(of.cluster);
         self.book_version += 1;
         changed.extend([Key::Cluster, Key::Numbers]);
+        Ok(Reply::Done)
+    }
+
+    /// Changes what was decided when the cluster was born.
+    fn amend(
+        &mut self,
+        changed: &mut BTreeSet<Key>,
+        amend: impl FnOnce(&mut Cluster),
+    ) -> Result<Reply, Refused> {
+        amend(self.cluster.as_mut().ok_or(Refused::NotBootstrapped)?);
+        changed.insert(Key::Cluster);
         Ok(Reply::Done)
     }
 
@@ -195,6 +191,14 @@ impl State {
         self.members = members;
         is_news
     }
+}
+
+/// Whether something may have so many of its parts.
+fn one_of(count: u32, allowed: &[u32], whole: &str, parts: &str) -> Result<(), Refused> {
+    if allowed.contains(&count) {
+        return Ok(());
+    }
+    Err(Refused::Senseless(format!("{whole} has {allowed:?} {parts}, not {count}")))
 }
 
 /// Whether these may be keys of labels that tell where a store is.

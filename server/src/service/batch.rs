@@ -119,8 +119,7 @@ impl Work {
     /// The next request to be begun, if one may be. Those that ask for much wait for their turn,
     /// and are passed by the others.
     fn next(&mut self) -> Option<(u64, Option<Ask>)> {
-        let begun = self.under_way.len() + self.gets.len() + self.ready.len();
-        if begun >= UNDER_WAY_MAX || self.is_full() {
+        if self.begun() >= UNDER_WAY_MAX || self.is_full() {
             return None;
         }
         let may_be_large = self.large < LARGE_MAX;
@@ -140,22 +139,22 @@ impl Work {
         None
     }
 
+    /// Requests that were begun and whose answers were not sent.
+    fn begun(&self) -> usize {
+        self.under_way.len() + self.gets.len() + self.ready.len()
+    }
+
     /// Whether enough waits to be sent.
     fn is_full(&self) -> bool {
         self.ready_bytes >= ANSWER_BYTES
     }
 
     fn has_room(&self) -> bool {
-        let begun = self.under_way.len() + self.gets.len() + self.ready.len();
-        self.waiting.is_empty() && begun + self.held.len() < UNDER_WAY_MAX
+        self.waiting.is_empty() && self.begun() + self.held.len() < UNDER_WAY_MAX
     }
 
     fn is_done(&self) -> bool {
-        self.waiting.is_empty()
-            && self.held.is_empty()
-            && self.under_way.is_empty()
-            && self.gets.is_empty()
-            && self.ready.is_empty()
+        self.waiting.is_empty() && self.held.is_empty() && self.begun() == 0
     }
 
     fn may_gather(&self) -> bool {
