@@ -127,37 +127,37 @@ impl Shard {
     /// of another group may bring the peer into being later.
     fn on_removed(&mut self, from: StoreId, envelope: &Envelope) {
         let Envelope { group: id, to, .. } = *envelope;
-        match self.groups.get(&id) {
+        let is_acknowledged = match self.groups.get(&id) {
             Some(group) if group.peer() == to => {
                 if group.is_live() {
                     tracing::info!(group = %id, peer = %to, "removed");
                     self.end(id, None);
                 }
                 // Acknowledged when it is gone; the sender repeats itself.
+                false
             }
-            // A later peer lives here, so this one does not.
-            Some(group) if group.peer() > to => {
-                let (store, envelope) = answer(from, envelope, Body::RemovedAck);
-                // Behind the record of the one that lives here, which may be on its way.
-                self.done_when_written.push(Owed::Say(store, Box::new(envelope)));
-            }
+            // A later peer lives here, so this one does not. Its record may be on its way.
+            Some(group) if group.peer() > to => true,
             // An earlier one does: ids rise, so it was removed before.
             Some(group) => {
                 if group.is_live() {
                     self.end(id, None);
                 }
+                false
             }
             // Its tombstone would not outlast the removal. The sender repeats itself.
-            None if self.burying.contains_key(&id) => {}
+            None if self.burying.contains_key(&id) => false,
             None => {
                 // It may never have been here; late messages must not bring it about.
-                let buried = self.tombstones.get(&id).copied().filter(|buried| *buried >= to);
-                let buried = buried.unwrap_or(to);
+                let buried = self.tombstones.get(&id).map_or(to, |&buried| buried.max(to));
                 disk::put_tombstone(&mut self.records, id, buried);
                 self.tombstones.insert(id, buried);
-                let (store, envelope) = answer(from, envelope, Body::RemovedAck);
-                self.done_when_written.push(Owed::Say(store, Box::new(envelope)));
+                true
             }
+        };
+        if is_acknowledged {
+            let (store, envelope) = answer(from, envelope, Body::RemovedAck);
+            self.done_when_written.push(Owed::Say(store, Box::new(envelope)));
         }
     }
 
