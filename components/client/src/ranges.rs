@@ -37,21 +37,34 @@ impl Client {
     /// Returns how many regions took part.
     ///
     /// # Errors
-    /// See [`Error`]; a beginning of the range may have been removed in any case. It may be done
-    /// again.
+    /// See [`Error`]; [`Error::Undetermined`] also where a beginning of the range was removed and
+    /// the rest was not. It may be done again.
     pub async fn delete_range(&self, range: &KeyRange) -> Result<usize> {
         let left = self.router.keys.request_range(range);
         if range.is_empty() || left.is_empty() {
             return Ok(0);
         }
         let mut budget = Budget::new(&self.router.options, Kind::Write);
-        let result = self.delete_within(left, &mut budget).await;
-        result.map_err(|error| budget.settle(error))
+        let mut regions = 0;
+        match self.delete_within(left, &mut budget, &mut regions).await {
+            Ok(()) => Ok(regions),
+            Err(error) => Err(match budget.settle(error) {
+                error if regions == 0 || matches!(error, Error::Undetermined(_)) => error,
+                error => Error::Undetermined(format!(
+                    "what {regions} regions had of the range is removed, and then: {error}"
+                )),
+            }),
+        }
     }
 
-    async fn delete_within(&self, mut left: KeyRange, budget: &mut Budget) -> Result<usize> {
+    /// Counts in `regions` those that have removed their parts.
+    async fn delete_within(
+        &self,
+        mut left: KeyRange,
+        budget: &mut Budget,
+        regions: &mut usize,
+    ) -> Result<()> {
         let router = &self.router;
-        let mut regions = 0;
         loop {
             let route = router.locate(&router.keys.bound(&left.start), budget).await?;
             let Some(bounds) = router.keys.request_of_bounds(&route.region.range) else {
@@ -67,10 +80,10 @@ impl Client {
                     continue;
                 }
             }
-            regions += 1;
+            *regions += 1;
             // The part ends with the range, or where the next region begins.
             if part.end == left.end {
-                return Ok(regions);
+                return Ok(());
             }
             left.start = part.end;
             budget.renew();

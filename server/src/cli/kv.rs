@@ -111,14 +111,29 @@ async fn del(
         keys.iter().map(|key| coding.read(key)).collect::<Result<_, Failure>>()?;
     let prefix = prefix.map(|prefix| coding.read(&prefix)).transpose()?;
     let client = connect(target).await?;
-    for key in keys {
-        client.delete(key).await?;
+    for (nth, key) in keys.iter().enumerate() {
+        client.delete(key).await.map_err(|error| partly_deleted(nth, keys.len(), error))?;
     }
     if let Some(prefix) = prefix {
         let end = end_of_prefix(&prefix);
-        client.delete_range(&KeyRange::new(prefix, end)).await?;
+        let removed = client.delete_range(&KeyRange::new(prefix, end)).await;
+        removed.map_err(|error| partly_deleted(keys.len(), keys.len(), error))?;
     }
     output.done()
+}
+
+/// What went wrong when some keys had been deleted: then it is not so that nothing happened.
+fn partly_deleted(deleted: usize, keys: usize, error: client::Error) -> Failure {
+    let failure = Failure::from(error);
+    if deleted == 0 {
+        return failure;
+    }
+    let what = match deleted == keys {
+        true => "the keys were deleted, and not what has the prefix".to_owned(),
+        false => format!("{deleted} of {keys} keys were deleted, and then no more"),
+    };
+    let partly = Failure::new(&errors::OUTCOME_UNKNOWN, what).why(failure.what);
+    failure.why.into_iter().fold(partly, Failure::why)
 }
 
 struct Swap {
@@ -262,6 +277,21 @@ mod tests {
             (Bytes::from("bridge\0"), Bytes::from("l\\arch")),
         ];
         (Rows { coding, has_values, pairs: Vec::new(), has_head: false }, pairs)
+    }
+
+    #[test]
+    fn keys_that_were_deleted_are_told_also_if_others_were_not() {
+        let timeout = || client::Error::Timeout {
+            budget: std::time::Duration::from_secs(5),
+            last: "no leader".to_owned(),
+        };
+        assert_eq!(partly_deleted(0, 2, timeout()).entry, &errors::TIMED_OUT);
+        let partly = partly_deleted(1, 2, timeout());
+        assert_eq!(partly.entry, &errors::OUTCOME_UNKNOWN);
+        assert!(partly.what.starts_with("1 of 2 keys were deleted"), "{partly}");
+        assert!(partly.why.iter().any(|why| why.contains("no leader")), "{partly}");
+        let prefix = partly_deleted(2, 2, timeout());
+        assert!(prefix.what.contains("not what has the prefix"), "{prefix}");
     }
 
     #[test]

@@ -157,6 +157,23 @@ async fn refusal_after_an_answer_was_lost_does_not_say_that_nothing_happened() {
 }
 
 #[tokio::test]
+async fn range_of_which_a_beginning_is_removed_is_not_told_to_be_as_it_was() {
+    let world = World::v2(&["m"]);
+    let client = world.client().await;
+    client.batch_put([("a", "1"), ("z", "1")]).await.unwrap();
+    // The first region does it; only then is there one that does not.
+    world.fault("delete_range", Fault::Split("t"));
+    world.fault("delete_range", Fault::Text("no more"));
+    let error = client.delete_range(&KeyRange::new("a", "zz")).await.unwrap_err();
+    assert!(matches!(&error, Error::Undetermined(why) if why.contains("no more")), "{error}");
+    assert_eq!(client.count(&KeyRange::default()).await.unwrap(), 1);
+    // What was not begun is as it was.
+    world.fault("delete_range", Fault::Text("no more"));
+    let error = client.delete_range(&KeyRange::new("a", "zz")).await.unwrap_err();
+    assert!(matches!(&error, Error::Refused(_)), "{error}");
+}
+
+#[tokio::test]
 async fn writes_are_not_done_again_if_that_is_not_wanted() {
     let world = World::v2(&[]);
     let client = world.client_with(Options { resend_writes: false, ..world.options() }).await;
