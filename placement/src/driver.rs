@@ -338,9 +338,12 @@ impl Driver {
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unavailable::NotLeader(None) => f.write_str("not the leader, and none is known"),
+            // Clients of the protocol know by the first four words that another leads.
+            Unavailable::NotLeader(None) => {
+                f.write_str("this member is not leader, and none is known")
+            }
             Unavailable::NotLeader(Some((store, address))) => {
-                write!(f, "not the leader: store {} at {address} is", store.get())
+                write!(f, "this member is not leader: store {} at {address} is", store.get())
             }
             Unavailable::Failed(why) | Unavailable::Unknown(why) => f.write_str(why),
         }

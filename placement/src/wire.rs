@@ -117,6 +117,18 @@ pub(crate) fn store_to(store: &Store) -> metapb::Store {
     }
 }
 
+/// A store as clients are told of it. One that was heard of elsewhere than where another is now has
+/// no address until it speaks again. Clients take a store without one for an error of everything,
+/// and so they are told a name that nobody has, which they find out.
+pub(crate) fn store_to_client(store: &Store) -> metapb::Store {
+    let mut said = store_to(store);
+    if said.address.is_empty() {
+        said.address = format!("store-{}.invalid:1", said.id);
+        said.peer_address.clone_from(&said.address);
+    }
+    said
+}
+
 /// A state of a store.
 pub(crate) fn state_to(state: StoreState) -> v1::StoreState {
     match state {

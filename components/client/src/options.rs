@@ -85,8 +85,8 @@ pub struct Options {
     /// Bytes of keys and values in one request of an operation on many keys, about.
     /// Default: 1 MiB. Not zero.
     pub request_bytes: usize,
-    /// Largest answer that is taken.
-    /// Default: 64 MiB. Not zero.
+    /// Largest answer that is taken: a store answers a scan with up to 512 MiB.
+    /// Default: 1 GiB. Not zero.
     pub answer_bytes_max: usize,
 }
 
@@ -104,7 +104,7 @@ impl Default for Options {
             pending_max: 4_096,
             fan_out: 16,
             request_bytes: 1 << 20,
-            answer_bytes_max: 64 << 20,
+            answer_bytes_max: 1 << 30,
         }
     }
 }

@@ -10,7 +10,7 @@ use types::{GroupId, Region, RegionPeer, StoreId};
 use crate::backoff::{Attempt, Budget, Setback};
 use crate::command::{Body, Command};
 use crate::convert;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::keys::Keys;
 use crate::options::Options;
 use crate::placement::Placement;
@@ -148,7 +148,7 @@ impl Router {
             Ok(answer) => match answer.region_error {
                 Some(error) => verdict::of_region_error(error),
                 None if answer.error.is_empty() => return Ok(Ok(answer.body)),
-                None => return Err(Error::Refused(answer.error)),
+                None => verdict::of_text(answer.error),
             },
             Err(verdict) => verdict,
         };

@@ -91,6 +91,18 @@ pub(crate) fn of_region_error(error: errorpb::Error) -> Verdict {
     Verdict::Again(setback, lesson)
 }
 
+/// How a store begins to say that it does not know whether a command was done.
+const UNKNOWN: &str = "CRIB-E2012";
+
+/// Judges what a store says in words alone.
+pub(crate) fn of_text(why: String) -> Verdict {
+    if why.starts_with(UNKNOWN) {
+        let setback = Setback { is_unknown: true, ..Setback::harmless(why) };
+        return Verdict::Again(setback, Lesson::Nothing);
+    }
+    Verdict::Final(Error::Refused(why))
+}
+
 /// What an error is called, if it has no words.
 fn name(error: &errorpb::Error) -> &'static str {
     let names = [
@@ -241,6 +253,17 @@ mod tests {
 
     fn of() -> errorpb::Error {
         errorpb::Error::default()
+    }
+
+    #[test]
+    fn words_are_a_refusal_unless_they_say_that_it_may_be_done() {
+        let Verdict::Again(setback, Lesson::Nothing) = of_text("CRIB-E2012: it led".to_owned())
+        else {
+            panic!("it may be done");
+        };
+        assert!(setback.is_unknown);
+        let refused = of_text("CRIB-E2001: no".to_owned());
+        assert_eq!(refused, Verdict::Final(Error::Refused("CRIB-E2001: no".to_owned())));
     }
 
     #[test]

@@ -95,9 +95,11 @@ impl Edge {
     /// # Errors
     /// If a bound is too long or not one of raw keys, or the range is inverted.
     pub fn range(&self, lower: &[u8], upper: &[u8]) -> Result<KeyRange, BadRequest> {
+        // The bound behind the longest key has a byte more.
+        let bound_bytes_max = self.key_bytes_max + 1;
         for bound in [lower, upper] {
-            if bound.len() > self.key_bytes_max {
-                return Err(BadRequest::KeyTooLong(bound.len(), self.key_bytes_max));
+            if bound.len() > bound_bytes_max {
+                return Err(BadRequest::KeyTooLong(bound.len(), bound_bytes_max));
             }
         }
         if !upper.is_empty() && lower > upper {

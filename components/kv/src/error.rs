@@ -108,7 +108,9 @@ impl RegionError {
         }
     }
 
-    pub(crate) fn outside(region: &Region, key: &[u8]) -> RegionError {
+    /// A key is not in its region.
+    #[must_use]
+    pub fn outside(region: &Region, key: &[u8]) -> RegionError {
         RegionError::KeyNotInRegion { key: key.to_vec(), region: Box::new(region.clone()) }
     }
 }

@@ -54,16 +54,17 @@ impl Service {
         Ok(self.driver.lead()?)
     }
 
-    fn member(&self, store: StoreId) -> pdpb::Member {
-        let address = self.driver.address_of(store).unwrap_or_default();
+    /// A member, if it is known where it is: clients end at an address that is none.
+    fn member(&self, store: StoreId) -> Option<pdpb::Member> {
+        let address = self.driver.address_of(store).filter(|address| !address.is_empty())?;
         let scheme = if self.driver.config.has_tls { "https" } else { "http" };
         let url = format!("{scheme}://{address}");
-        pdpb::Member {
+        Some(pdpb::Member {
             name: format!("store-{}", store.get()),
             member_id: store.get(),
             peer_urls: vec![url.clone()],
             client_urls: vec![url],
-        }
+        })
     }
 
     fn region(&self, entry: Option<&RegionEntry>) -> pdpb::GetRegionResponse {
@@ -144,10 +145,11 @@ impl Pd for Service {
         request: Request<pdpb::GetMembersRequest>,
     ) -> Answered<pdpb::GetMembersResponse> {
         self.check_header(request.get_ref().header.as_ref())?;
-        let leader = self.driver.leader().map(|store| self.member(store));
+        let leader = self.driver.leader().and_then(|store| self.member(store));
+        let members = self.driver.members().into_iter();
         Ok(Response::new(pdpb::GetMembersResponse {
             header: self.header(),
-            members: self.driver.members().into_iter().map(|store| self.member(store)).collect(),
+            members: members.filter_map(|store| self.member(store)).collect(),
             leader: leader.clone(),
             etcd_leader: leader,
         }))
@@ -187,7 +189,7 @@ impl Pd for Service {
         self.asked(of.header.as_ref())?;
         let store = store_id(of.store_id)?;
         let state = self.driver.view.get();
-        let store = state.stores.get(&store).map(wire::store_to);
+        let store = state.stores.get(&store).map(wire::store_to_client);
         let header = if store.is_some() {
             self.header()
         } else {
@@ -206,7 +208,7 @@ impl Pd for Service {
         let state = self.driver.view.get();
         let is_wanted = |life| !of.exclude_tombstone_stores || life != Life::Removed;
         let stores = state.stores.values().filter(|store| is_wanted(store.life));
-        let stores = stores.map(wire::store_to).collect();
+        let stores = stores.map(wire::store_to_client).collect();
         Ok(Response::new(pdpb::GetAllStoresResponse { header: self.header(), stores }))
     }
 
@@ -234,9 +236,8 @@ impl Pd for Service {
     ) -> Answered<pdpb::GetRegionResponse> {
         let of = request.get_ref();
         let lead = self.asked(of.header.as_ref())?;
-        let table = lead.routes();
-        let entry = GroupId::new(of.region_id).and_then(|id| table.by_id(id));
-        Ok(Response::new(self.region(entry)))
+        let id = GroupId::new(of.region_id);
+        Ok(Response::new(self.route(&lead, |table| table.by_id(id?)).await))
     }
 
     async fn scan_regions(

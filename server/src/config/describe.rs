@@ -132,7 +132,10 @@ pub const KEYS: &[Key] = &[
     key("limits.connections-max", "Connections at a time; further ones are closed."),
     key("limits.streams-max", "Calls at a time on one connection."),
     key("limits.network-threads", "Threads that serve connections; 0: half of the cores."),
-    key("limits.message-size-max", "Largest message that a client may send."),
+    key(
+        "limits.message-size-max",
+        "Largest message that a client may send: of a batched stream, up to 128 requests.",
+    ),
     key("limits.peer-message-size-max", "Largest message between stores."),
     key("limits.key-size-max", "Largest key. At most 14KiB."),
     key("limits.value-size-max", "Largest value."),

@@ -387,7 +387,7 @@ impl Default for Limits {
             connections_max: 4_096,
             streams_max: 256,
             network_threads: 0,
-            message_size_max: Size::mib(64),
+            message_size_max: Size::mib(160),
             peer_message_size_max: Size::mib(32),
             key_size_max: Size::kib(8),
             value_size_max: Size::mib(8),

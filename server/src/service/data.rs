@@ -28,9 +28,13 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 /// How long to wait between two tries, at first; it doubles.
 const TRY_AGAIN: Duration = Duration::from_millis(4);
 
-/// Reads at a time whose answers may be large. Each has some 100 MiB at most, as it is read, as an
-/// answer and as bytes; others wait.
+/// Places for reads whose answers may be large: each stands for [`LOOK_BYTES`] of an answer, of
+/// which there are three, as it is read, as an answer and as bytes. Others wait.
 const LOOKS_MAX: usize = 32;
+/// Bytes of an answer for which a place stands.
+pub(super) const LOOK_BYTES: usize = 32 << 20;
+/// Places that one read may take.
+pub(super) const LOOKS_AT_ONCE: u32 = 16;
 
 /// How much clients may have under way, and for how long.
 pub(crate) struct Bounds {
@@ -46,13 +50,15 @@ impl Bounds {
         Bounds { places, looks: Arc::new(Semaphore::new(LOOKS_MAX)), timeout }
     }
 
-    /// A place for a read whose answer may be large, for as long as it is put together: whoever
-    /// does that holds it.
+    /// Places for a read whose answer has up to so many bytes, for as long as it is put together:
+    /// whoever does that holds them.
     ///
     /// # Errors
-    /// There was none in time.
-    pub(super) async fn look(&self) -> Result<OwnedSemaphorePermit, RegionError> {
-        let place = Arc::clone(&self.looks).acquire_owned();
+    /// There were none in time.
+    pub(super) async fn look(&self, bytes: usize) -> Result<OwnedSemaphorePermit, RegionError> {
+        let places = u32::try_from(bytes.div_ceil(LOOK_BYTES)).unwrap_or(LOOKS_AT_ONCE);
+        let places = places.clamp(1, LOOKS_AT_ONCE);
+        let place = Arc::clone(&self.looks).acquire_many_owned(places);
         match timeout(PATIENCE.min(self.timeout), place).await {
             Ok(Ok(place)) => Ok(place),
             _ => Err(RegionError::Busy("large reads are under way")),
@@ -99,7 +105,7 @@ pub(super) fn now_seconds() -> u64 {
 
 impl Data {
     /// The region that a request is for, if it is led from here and has these engine keys.
-    fn find<'a>(
+    pub(super) fn find<'a>(
         &self,
         target: &Target,
         keys: impl IntoIterator<Item = &'a [u8]> + Clone,

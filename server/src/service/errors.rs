@@ -54,6 +54,18 @@ impl Denied {
         }
     }
 
+    /// As [`Denied::said`], of what must not be done twice. After a region error of which they know
+    /// no more all clients ask again, and what was done would then be told as refused; after a text
+    /// none does.
+    pub(super) fn said_once(self) -> (Option<errorpb::Error>, String) {
+        match self {
+            Denied::Region(error @ RegionError::Undetermined) => {
+                (None, format!("CRIB-E2012: {error}"))
+            }
+            other => other.said(),
+        }
+    }
+
     /// For answers that have no field but that of a region error. What makes no sense is told as
     /// what is too large, of size 0: no client asks that again.
     pub(super) fn final_error(self) -> errorpb::Error {
@@ -137,6 +149,14 @@ mod tests {
         assert_eq!(said.raft_entry_too_large, Some(errorpb::RaftEntryTooLarge::default()));
         let said = Denied::from(RegionError::StaleCommand).final_error();
         assert!(said.raft_entry_too_large.is_none() && said.stale_command.is_some());
+    }
+
+    #[test]
+    fn swap_that_may_be_done_is_told_as_what_no_client_asks_again() {
+        let (said, why) = Denied::from(RegionError::Undetermined).said_once();
+        assert!(said.is_none() && why.starts_with("CRIB-E2012: "), "{why}");
+        let (said, why) = Denied::from(RegionError::StaleCommand).said_once();
+        assert!(said.is_some_and(|said| said.stale_command.is_some()) && why.is_empty());
     }
 
     #[test]

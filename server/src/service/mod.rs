@@ -13,6 +13,6 @@ mod tikv;
 mod transactions;
 
 pub(crate) use data::{Bounds, Data, gather};
-pub(crate) use raw::Raw;
+pub(crate) use raw::{Raw, scan_bytes_max};
 pub(crate) use requests::Requests;
 pub(crate) use tikv::Service;

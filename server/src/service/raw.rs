@@ -22,7 +22,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use types::{GroupId, Index, KeyRange, Region, StoreId};
 
-use super::data::{Data, PATIENCE, now_seconds};
+use super::data::{Data, LOOK_BYTES, LOOKS_AT_ONCE, PATIENCE, now_seconds};
 use super::errors::Denied;
 use super::requests::Method;
 
@@ -32,8 +32,15 @@ mod ranges;
 /// Keys of one batch. Clients do not cut batches of reads: a hundred thousand short keys are usual.
 const BATCH_KEYS_MAX: usize = 262_144;
 
-/// Bytes of keys and values in one answer.
+/// Bytes of keys and values in one answer, but that of a scan.
 const ANSWER_BYTES_MAX: usize = 32 << 20;
+
+/// Bytes of keys and values that one scan finds at most: twice what a region has until it splits.
+/// Some clients ask for all of a region, whatever range they are asked for.
+pub(crate) fn scan_bytes_max(split_bytes: u64) -> usize {
+    let twice = usize::try_from(split_bytes.saturating_mul(2)).unwrap_or(usize::MAX);
+    twice.clamp(ANSWER_BYTES_MAX, LOOK_BYTES * LOOKS_AT_ONCE as usize)
+}
 
 /// Regions of which ranges are destroyed side by side.
 const DESTROYED_AT_ONCE: usize = 16;
@@ -45,6 +52,7 @@ pub(super) type Version = Option<(GroupId, Index)>;
 pub(crate) struct Raw {
     data: Arc<Data>,
     edge: Edge,
+    scan_bytes_max: usize,
 }
 
 /// What `Context` says, checked.
@@ -63,8 +71,8 @@ fn slices(keys: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> + Clone {
 }
 
 impl Raw {
-    pub(crate) fn new(data: Arc<Data>, edge: Edge) -> Raw {
-        Raw { data, edge }
+    pub(crate) fn new(data: Arc<Data>, edge: Edge, scan_bytes_max: usize) -> Raw {
+        Raw { data, edge, scan_bytes_max }
     }
 
     /// Does what is asked, and counts it. The work is pinned by the caller: what is passed by value
@@ -137,7 +145,7 @@ impl Raw {
         let family = self.edge.family(&request.cf)?;
         let keys = self.engine_keys(&request.keys)?;
         let asked = keys.clone();
-        let place = self.data.bounds.look().await?;
+        let place = self.data.bounds.look(ANSWER_BYTES_MAX).await?;
         let look = move |view: Box<dyn View>, state: Arc<RegionState>| {
             spawn_blocking(move || {
                 let _place = place;
@@ -271,7 +279,7 @@ impl Raw {
                 (said, version)
             }
             Err(denied) => {
-                let (region_error, error) = denied.said();
+                let (region_error, error) = denied.said_once();
                 (RawCasResponse { region_error, error, ..Default::default() }, None)
             }
         }
@@ -308,6 +316,7 @@ impl Raw {
             let target = target(&self.edge, request.context)?;
             let family = self.edge.family(&request.cf)?;
             let range = self.edge.range(&request.start_key, &request.end_key)?;
+            self.check_within(&target, &range)?;
             self.delete_within(&target, vec![family], range).await
         };
         match done.await {
@@ -317,6 +326,21 @@ impl Raw {
                 (RawDeleteRangeResponse { region_error, error }, None)
             }
         }
+    }
+
+    /// A range that goes on behind its region is refused: some clients take the answer of one
+    /// region for that of all of it.
+    fn check_within(&self, target: &Target, range: &KeyRange) -> Result<(), Denied> {
+        let state = self.data.find(target, std::iter::empty())?;
+        let region = &state.region;
+        if region.range.covers(range) {
+            return Ok(());
+        }
+        let outside = match region.range.contains(&range.start) {
+            true => &range.end,
+            false => &range.start,
+        };
+        Err(RegionError::outside(region, outside).into())
     }
 
     async fn delete_within(

@@ -49,11 +49,15 @@ fn keys_that_clients_may_not_have_are_refused() {
     }
     let long = vec![b'r'; (8 << 10) + 1];
     assert_eq!(one.key(&long), Err(BadRequest::KeyTooLong(8193, 8192)));
-    assert_eq!(one.range(&long, b""), Err(BadRequest::KeyTooLong(8193, 8192)));
+    // A bound may lie right behind the longest key.
+    assert!(one.range(&long, b"").is_ok());
+    let longer = [&long[..], b"r"].concat();
+    assert_eq!(one.range(b"", &longer), Err(BadRequest::KeyTooLong(8194, 8193)));
     // The longest key fits into what engines are told is the end of all keys.
     let widest = Edge { key_bytes_max: KEY_BYTES_MAX, ..two };
     let longest = widest.key(&vec![b'r'; KEY_BYTES_MAX]).unwrap();
-    assert!(longest.len() <= crate::keys::ENGINE_KEY_BYTES_MAX);
+    let behind = widest.range(&[b'r'; KEY_BYTES_MAX + 1], b"s").unwrap().start;
+    assert!(longest.len().max(behind.len()) <= crate::keys::ENGINE_KEY_BYTES_MAX);
 }
 
 #[test]

@@ -62,16 +62,27 @@ impl Raw {
             self.edge.range(lower, upper)
         };
         let ranges: Vec<KeyRange> = ranges.iter().map(range).collect::<Result<_, _>>()?;
-        let place = self.data.bounds.look().await?;
-        let look = move |view: Box<dyn View>, state: Arc<RegionState>| {
-            spawn_blocking(move || {
-                let _place = place;
-                scan_all(reader(&*view, &state), family, ranges, wanted)
-            })
-        };
-        let (found, index) = self.data.read(&target, std::iter::empty(), look).await?;
-        let found = joined(found.await)?.ok_or_else(|| too_long("pairs", wanted.limit))?;
-        Ok((self.pairs(found.into_iter()), Some((target.region, index))))
+        // Few find much: only what does not fit into the first look has a larger one.
+        let whole = if ranges.len() == 1 { self.scan_bytes_max } else { ANSWER_BYTES_MAX };
+        let mut bytes_max = ANSWER_BYTES_MAX;
+        loop {
+            let place = self.data.bounds.look(bytes_max).await?;
+            let ranges = ranges.clone();
+            let look = move |view: Box<dyn View>, state: Arc<RegionState>| {
+                spawn_blocking(move || {
+                    let _place = place;
+                    scan_all(reader(&*view, &state), family, ranges, wanted, bytes_max)
+                })
+            };
+            let (found, index) = self.data.read(&target, std::iter::empty(), look).await?;
+            match joined(found.await)? {
+                Some(found) => {
+                    return Ok((self.pairs(found.into_iter()), Some((target.region, index))));
+                }
+                None if bytes_max < whole => bytes_max = whole,
+                None => return Err(too_long("pairs", wanted.limit)),
+            }
+        }
     }
 
     pub(in crate::service) async fn checksum(
@@ -109,7 +120,7 @@ impl Raw {
         let range = |range: &kvrpcpb::KeyRange| self.edge.range(&range.start_key, &range.end_key);
         let ranges: Vec<KeyRange> = request.ranges.iter().map(range).collect::<Result<_, _>>()?;
         let api = self.edge.api;
-        let place = self.data.bounds.look().await?;
+        let place = self.data.bounds.look(1).await?;
         let look = move |view: Box<dyn View>, state: Arc<RegionState>| {
             spawn_blocking(move || {
                 let _place = place;
@@ -129,15 +140,15 @@ fn check_ranges(count: usize) -> Result<(), Denied> {
     Ok(())
 }
 
-/// The pairs of all ranges; `None` if they do not fit into one answer.
+/// The pairs of all ranges; `None` if they have more bytes than that.
 fn scan_all(
     reader: Reader<'_>,
     family: Cf,
     ranges: Vec<KeyRange>,
     wanted: Wanted,
+    mut bytes_max: usize,
 ) -> Result<Option<Pairs>, storage::Error> {
     let mut found = Vec::new();
-    let mut bytes_max = ANSWER_BYTES_MAX;
     for range in ranges {
         let scan = Scan {
             range,

@@ -15,6 +15,7 @@
 //! | `chaos` | all of it, at random |
 //! | `membership` | repair, drain, removal, rolling restart |
 //! | `raw` | raw requests on the wire: checksums, refusals, versions |
+//! | `destroy` | a range is destroyed, store by store |
 //! | `metrics` | figures are those that the documents list, and move |
 //! | `tls` | certificates on all ports, strangers, renewal |
 //! | `seats` | placement's own members are drained, removed and lost |
@@ -28,6 +29,7 @@ mod bench;
 mod birth;
 mod chaos;
 mod commands;
+mod destroy;
 mod full;
 mod kill;
 mod membership;

@@ -7,7 +7,8 @@ use client::Client;
 use cluster::crib::{Cluster, until};
 use proto::kvrpcpb::{
     ApiVersion, Context, KeyRange, RawBatchGetRequest, RawBatchScanRequest, RawChecksumRequest,
-    RawDeleteRequest, RawGetKeyTtlRequest, RawGetRequest, RawPutRequest, RawScanRequest,
+    RawDeleteRangeRequest, RawDeleteRequest, RawGetKeyTtlRequest, RawGetRequest, RawPutRequest,
+    RawScanRequest,
 };
 use proto::tikvpb::BatchCommandsRequest;
 use proto::tikvpb::batch_commands_request::Request as BatchRequest;
@@ -23,7 +24,7 @@ use crate::options;
 const BEFORE: &[u8] = b"r\0\0\0";
 const BEHIND: &[u8] = b"r\0\0\x01";
 
-fn raw(key: &str) -> bytes::Bytes {
+pub(crate) fn raw(key: &str) -> bytes::Bytes {
     [BEFORE, key.as_bytes()].concat().into()
 }
 
@@ -130,9 +131,8 @@ async fn batch_of_reads_that_makes_no_sense_is_refused_for_good() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_are_too_large_are_refused_and_end_no_stream() {
-    // All in one region.
-    let large = ["region.split-size=1GiB", "region.target-size=512MiB"];
-    let (cluster, client, tikv) = single_with("large answers", &large).await;
+    // All in one region, of which more than what a region of its size has.
+    let (cluster, client, tikv) = single_with("large answers", &["region.check-interval=1h"]).await;
     let mut tikv = tikv.max_decoding_message_size(64 << 20);
     let keys: Vec<String> = (0..18).map(|n| format!("large/{n:02}")).collect();
     let value = bytes::Bytes::from(vec![7; 4 << 20]);
@@ -328,4 +328,52 @@ async fn ranges_of_one_scan_have_one_limit_together() {
     let error = answer.region_error.expect("a refusal");
     assert!(error.message.contains("CRIB-E2005"), "{error:?}");
     assert_eq!(answer.kvs, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn range_that_goes_on_behind_its_region_is_not_told_to_be_deleted() {
+    let (cluster, client, mut tikv) = single("ranges of two regions").await;
+    let pairs = (0..1_200).map(|nth| (format!("two/{nth:04}"), "x".repeat(200)));
+    client.batch_put(pairs).await.expect("puts");
+    let (first, last) = ("two/0000", "two/1199");
+    let context = until("two regions", async || {
+        let ends = (context(&client, first).await, context(&client, last).await);
+        (ends.0.region_id != ends.1.region_id).then_some(ends.0)
+    })
+    .await;
+    // So some clients ask: for all of the range in one region, and then take it for done.
+    for end_key in [raw(last), bytes::Bytes::from(BEHIND)] {
+        let context = Some(context.clone());
+        let request =
+            RawDeleteRangeRequest { context, start_key: raw(first), end_key, ..Default::default() };
+        let answer = tikv.raw_delete_range(request).await.expect("an answer").into_inner();
+        let error = answer.region_error.expect("a refusal");
+        // Or it was cut once more meanwhile.
+        assert!(error.key_not_in_region.is_some() || error.epoch_not_match.is_some(), "{error:?}");
+    }
+    assert_eq!(client.count(&types::KeyRange::new("two/", "two0")).await.expect("a count"), 1_200);
+    cluster.assert_all_run();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scan_finds_all_that_a_region_has_also_if_that_is_much() {
+    let large = ["region.split-size=64MiB", "region.target-size=32MiB"];
+    let (_cluster, client, tikv) = single_with("a large scan in one region", &large).await;
+    let mut tikv = tikv.max_decoding_message_size(256 << 20);
+    let value = bytes::Bytes::from(vec![7; 1 << 20]);
+    for nth in 0..40 {
+        client.put(format!("much/{nth:02}"), value.clone()).await.expect("it is put");
+    }
+    // So some clients scan: from a key on, without an end, for as many as may be.
+    let request = RawScanRequest {
+        context: Some(context(&client, "much/00").await),
+        start_key: raw("much/00"),
+        end_key: BEHIND.into(),
+        limit: 10_240,
+        ..Default::default()
+    };
+    let answer = tikv.raw_scan(request).await.expect("an answer").into_inner();
+    assert_eq!(answer.region_error, None);
+    assert_eq!(answer.kvs.len(), 40);
+    assert_eq!(client.count(&types::KeyRange::new("much/", "much0")).await.expect("a count"), 40);
 }
