@@ -234,8 +234,39 @@ async fn stores_that_exchange_addresses_are_heard_and_known_where_they_are() {
     assert_eq!((place(ids[0]), place(ids[1])), ("d:1".to_owned(), "e:1".to_owned()));
     assert_eq!(beat(ids[1], "d:1").await, v1::StoreState::Up);
     assert_eq!((place(ids[0]), place(ids[1])), (String::new(), "d:1".to_owned()));
+    // Clients take a store without an address for the end of everything.
+    let mut pd = PdClient::new(nodes[0].channel.clone());
+    let of = pdpb::GetStoreRequest { header: header(), store_id: ids[0] };
+    let told = pd.get_store(of).await.expect("an answer").into_inner().store.expect("it is known");
+    assert_eq!(told.address, format!("store-{}.invalid:1", ids[0]));
+    let all = pdpb::GetAllStoresRequest { header: header(), ..Default::default() };
+    let all = pd.get_all_stores(all).await.expect("an answer").into_inner().stores;
+    assert!(all.iter().all(|store| !store.address.is_empty()), "{all:?}");
     assert_eq!(beat(ids[0], "e:1").await, v1::StoreState::Up);
     assert_eq!((place(ids[0]), place(ids[1])), ("e:1".to_owned(), "d:1".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_that_was_removed_is_told_so() {
+    let nodes = start(1).await;
+    leader(&nodes).await;
+    let mut stores = PlacementClient::new(nodes[0].channel.clone());
+    let mut admin = AdminClient::new(nodes[0].channel.clone());
+    let mut id = 0;
+    // Three stay.
+    for (nonce, address) in [(5, "a:1"), (6, "b:1"), (7, "c:1"), (8, "d:1")] {
+        let address = address.to_owned();
+        let request = v1::JoinRequest { nonce, address: address.clone(), ..Default::default() };
+        id = stores.join(request).await.expect("it joins").into_inner().store_id;
+        let beat = stores.store_heartbeat(heartbeat(id, &address)).await.expect("it is heard");
+        assert_eq!(beat.into_inner().state(), v1::StoreState::Up);
+    }
+    let remove = v1::RemoveStoreRequest { cluster_id: CLUSTER, store_id: id, force: true };
+    let drain = v1::DrainStoreRequest { cluster_id: CLUSTER, store_id: id, ..Default::default() };
+    admin.drain_store(drain).await.expect("it is drained");
+    admin.remove_store(remove).await.expect("it is removed");
+    let beat = stores.store_heartbeat(heartbeat(id, "d:1")).await.expect("an answer");
+    assert_eq!(beat.into_inner().state(), v1::StoreState::Removed);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,7 @@ mod kv;
 mod operator;
 pub mod output;
 mod placement;
+pub(crate) mod progress;
 mod region;
 mod settings;
 pub mod status;
@@ -65,7 +66,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         }
         Command::Config(command) => settings::run(command, &global, output),
         Command::Server(args) => {
-            let effective = settings::effective(&args, &global, std::env::vars().collect())?;
+            let effective = settings::effective(&args, &global, settings::environment()?)?;
             run::run(&effective, args.exit_with_parent)
         }
         Command::Demo(args) => asynchronous(demo::run(&args, output)),

@@ -21,8 +21,8 @@ pub(crate) mod similar;
 mod value;
 
 pub use describe::{KEYS, Key};
-pub(crate) use merge::shown;
 pub use merge::{Effective, Origin, Problem, Sources};
+pub(crate) use merge::{PREFIX, shown};
 pub use sections::{
     ApiVersion, Config, Http, HttpTls, Limits, Log, LogFormat, Placement, Raft, Region, Role,
     Storage, Tls,

@@ -16,7 +16,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use self::children::Children;
-use self::plan::Plan;
+use self::plan::{Plan, is_removed};
 use crate::cli::args::DemoArgs;
 use crate::cli::connect::Target;
 use crate::cli::output::{Output, Table};
@@ -73,20 +73,30 @@ async fn live(
     output: &Output,
 ) -> Result<(), Failure> {
     let target = Target::plain(plan.nodes.iter().map(|node| node.grpc.clone()).collect());
-    let ready = status::healthy(&target, plan.nodes.len(), begun + PATIENCE);
-    let status = tokio::select! {
-        ready = Box::pin(ready) => ready.map_err(|failure| {
-            failure.next(format!("look at the logs of the nodes: {}", plan.logs()))
-        })?,
-        died = children.death() => return Err(died),
-        () = signals.next() => return Ok(()),
+    let mut nodes = plan.nodes.len();
+    let status = loop {
+        let ready = status::healthy(&target, nodes, begun + PATIENCE, output);
+        tokio::select! {
+            ready = Box::pin(ready) => break ready.map_err(|failure| {
+                failure.next(format!("look at the logs of the nodes: {}", plan.logs()))
+            })?,
+            (node, died) = children.death() => {
+                // Its store was removed while it did not run: it has just heard of that.
+                if !is_removed(&node.dir) || children.is_empty() {
+                    return Err(died);
+                }
+                output.note(&format!("node {} has left: its store was removed", node.number));
+                nodes -= 1;
+            }
+            () = signals.next() => return Ok(()),
+        }
     };
     let ready = ready_line(plan, children, &status);
     output.data(&ready, || text(plan, &ready, begun.elapsed(), output))?;
     loop {
         tokio::select! {
             () = signals.next() => return Ok(()),
-            died = children.death() => {
+            (_, died) = children.death() => {
                 if children.is_empty() {
                     return Err(died);
                 }

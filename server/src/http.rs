@@ -11,16 +11,19 @@
 //! `pd_router` is for the other port: clients of the TiKV protocol look there for the list of
 //! regions.
 //!
-//! What a node is, this does not know: it asks a [`Source`]. Nothing here changes anything.
+//! What a node is, this does not know: it asks a [`Source`], and before there is one
+//! [`Starting`]. Nothing here changes anything.
 //!
-//! Limits: connections at a time, the size of a head and of a body, and the time for each. Where
-//! the node has certificates, this port speaks TLS too, unless it is told otherwise: [`Secure`].
+//! Limits: connections at a time, the size of a head and of a body, and the time for each, as well
+//! as for taking a part of an answer. Where the node has certificates, this port speaks TLS too,
+//! unless it is told otherwise: [`Secure`].
 
 mod api;
 mod health;
 pub mod metrics;
 mod pd;
 mod serve;
+mod starting;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -33,6 +36,7 @@ pub use health::Check;
 pub use metrics::Registry;
 pub use pd::pd_router;
 pub use serve::{Secure, serve};
+pub use starting::Starting;
 
 use crate::errors::Failure;
 use crate::view::{Operator, Status, Store};

@@ -50,6 +50,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use types::ClusterId;
 
+pub(crate) use self::identity::Identity;
 use self::link::Link;
 use self::reports::News;
 pub(crate) use self::room::Room;
@@ -88,27 +89,33 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Failure> {
     // Ports first: whoever cannot listen leaves no trace.
     let http = start::listen_http(&config).await?;
     start::check_listen(&config.listen).await?;
+    let starting = http::Starting::new("a cluster has to take this node in");
+    if let Some(listener) = http {
+        let mut registry = http::metrics::registry();
+        registry.register_collector(Box::new(starting.clone()));
+        let source: http::SharedSource = Arc::new(starting.clone());
+        let router = http::router(source, Arc::new(registry), &config.http);
+        let secure = http::Secure::of(config.http.tls, certificates.clone());
+        let limits = config.http.clone();
+        tokio::spawn(http::serve(listener, router, limits, secure, shutdown.clone()));
+    }
     let tls = certificates::dialing(certificates.as_ref());
     let birth = tokio::select! {
         () = shutdown.wait() => return Ok(()),
         birth = birth::which(&config, tls) => birth?,
     };
     let (fatal, mut failed) = mpsc::channel(1);
-    let running = start::start(&config, &birth, certificates.clone(), fatal)?;
+    starting.waits_for("the data on the disk is opened");
+    // It may read a large log.
+    let running =
+        tokio::task::block_in_place(|| start::start(&config, &birth, certificates.clone(), fatal))?;
     if let Some(founders) = &birth.founders {
         birth::found(&running.parts.data.handle, founders, birth.member.store).await?;
     }
     let mut tasks = running.spawn_tasks(&config, &birth).await;
     let every = config.tls.check_interval.get();
     tasks.push(tokio::spawn(certificates::watch(certificates.clone(), hangups, every)));
-    if let Some(listener) = http {
-        let mut registry = http::metrics::registry();
-        registry.register_collector(Box::new(running.figures()));
-        let router = http::router(running.source(), Arc::new(registry), &config.http);
-        let secure = http::Secure::of(config.http.tls, certificates);
-        let limits = config.http.clone();
-        tokio::spawn(http::serve(listener, router, limits, secure, shutdown.clone()));
-    }
+    starting.is_over(running.source(), Box::new(running.figures()));
     tracing::info!(
         cluster = birth.member.cluster.get(),
         store = birth.member.store.get(),

@@ -64,7 +64,7 @@ impl Driver {
         if known.life == Life::Removed {
             tracing::warn!(store = %id, "a store that was removed speaks");
             lead.tell("store", 0, format!("store {} speaks, though it was removed", id.get()));
-            return Err(StoreError::Refused(Refused::Removed(id)));
+            return Ok(StoreState::Removed);
         }
         let mut new = Store { id: Some(id), nonce: known.nonce, life: known.life, ..store };
         // It is heard, wherever it says that it is.

@@ -22,6 +22,7 @@ use types::{ApiVersion, ClusterId, PeerId, Region, StoreId, Term};
 
 pub use command::{Bootstrap, Command, Refused, Reply, Senseless, Window};
 pub use record::BadRecord;
+pub use rules::check_location_labels;
 
 /// The first id that is handed out; lower ones are the founders'.
 pub const FIRST_ID: u64 = 1_000;

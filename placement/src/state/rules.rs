@@ -74,7 +74,7 @@ impl State {
                 self.amend(changed, |cluster| cluster.seats = seats)
             }
             Command::SetLocationLabels(keys) => {
-                check_labels(&keys).map_err(Refused::Senseless)?;
+                check_location_labels(&keys).map_err(Refused::Senseless)?;
                 self.amend(changed, |cluster| cluster.location_labels = Some(keys))
             }
             Command::SetReplicas(replicas) => {
@@ -202,7 +202,10 @@ fn one_of(count: u32, allowed: &[u32], whole: &str, parts: &str) -> Result<(), R
 }
 
 /// Whether these may be keys of labels that tell where a store is.
-fn check_labels(keys: &[String]) -> Result<(), String> {
+///
+/// # Errors
+/// Why not, in words.
+pub fn check_location_labels(keys: &[String]) -> Result<(), String> {
     if keys.len() > LOCATION_LABELS_MAX {
         return Err(format!("{} labels, {LOCATION_LABELS_MAX} is the most", keys.len()));
     }
@@ -241,7 +244,12 @@ fn check_birth(of: &Bootstrap) -> Result<(), &'static str> {
     if regions.len() > FIRST_REGIONS_MAX {
         return Err("more regions than a cluster begins with");
     }
-    if of.cluster.location_labels.as_deref().is_some_and(|keys| check_labels(keys).is_err()) {
+    if of
+        .cluster
+        .location_labels
+        .as_deref()
+        .is_some_and(|keys| check_location_labels(keys).is_err())
+    {
         return Err("labels of places that are none");
     }
     let mut stores = BTreeSet::new();

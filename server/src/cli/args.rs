@@ -40,7 +40,8 @@ pub struct Global {
     /// PEM file of its private key. [env: CRIB_KEY]
     #[arg(long = "key", global = true, value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
-    /// How long the command may take. [env: CRIB_TIMEOUT] [default: 5s; 60s where it waits]
+    /// How long each operation may take, and a whole wait. [env: CRIB_TIMEOUT] [default: 5s; what
+    /// waits says its own]
     #[arg(long, global = true, value_name = "DURATION", value_parser = Span::parse)]
     pub timeout: Option<Span>,
     /// The form of the answer. [env: CRIB_OUTPUT] [default: table]
@@ -334,7 +335,7 @@ pub enum Store {
         /// Say what would happen, and do nothing.
         #[arg(long)]
         dry_run: bool,
-        /// Wait until it is empty.
+        /// Wait until it is empty: as long as that takes, unless --timeout says otherwise.
         #[arg(long, conflicts_with = "dry_run")]
         wait: bool,
     },
@@ -363,7 +364,7 @@ pub enum Placement {
         /// How many: 1, 3 or 5.
         #[arg(value_parser = clap::value_parser!(u32).range(1..=5))]
         count: u32,
-        /// Wait until they are taken.
+        /// Wait until they are taken, a minute at most unless --timeout says otherwise.
         #[arg(long)]
         wait: bool,
     },
@@ -374,7 +375,8 @@ pub enum Placement {
         /// How many: 1, 3, 5 or 7.
         #[arg(value_parser = clap::value_parser!(u32).range(1..=7))]
         count: u32,
-        /// Wait until all regions have them, and none has more.
+        /// Wait until all regions have them, and none has more: ten minutes at most unless
+        /// --timeout says otherwise.
         #[arg(long)]
         wait: bool,
     },

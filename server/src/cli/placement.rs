@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::args::Placement as Command;
 use super::connect::Target;
 use super::output::Output;
+use super::progress::Progress;
 use crate::errors::{self, Failure};
 use crate::view::Status;
 
@@ -28,7 +29,13 @@ pub(super) async fn run(command: Command, target: &Target, output: &Output) -> R
         Command::Seats { count, wait } => {
             admin.set_seats(count).await?;
             let is_done = |status: &Status| !wait || is_seated(status, count);
-            let (status, in_time) = watched(&admin, target, SEATS_PATIENCE, is_done).await?;
+            let mut progress = Progress::new(output, "seats", Some(count.into()), "seats");
+            let look = |status: &Status| {
+                progress.at(voters(status).len() as u64, "");
+                is_done(status)
+            };
+            let (status, in_time) = watched(&admin, target, SEATS_PATIENCE, look).await?;
+            drop(progress);
             let held = voters(&status);
             if !in_time {
                 let why = format!("{} of {count} are", held.len());
@@ -47,7 +54,15 @@ pub(super) async fn run(command: Command, target: &Target, output: &Output) -> R
         Command::Replicas { count, wait } => {
             admin.set_replicas(count).await?;
             let is_done = |status: &Status| !wait || left(status, count) == 0;
-            let (status, in_time) = watched(&admin, target, REPLICAS_PATIENCE, is_done).await?;
+            let mut progress: Option<Progress<'_>> = None;
+            let look = |status: &Status| {
+                let (all, left) = (status.regions, left(status, count));
+                let new = || Progress::new(output, "regions", Some(all), "regions");
+                progress.get_or_insert_with(new).at(all.saturating_sub(left), "");
+                is_done(status)
+            };
+            let (status, in_time) = watched(&admin, target, REPLICAS_PATIENCE, look).await?;
+            drop(progress);
             let left = left(&status, count);
             if !in_time {
                 let why = format!("{left} of {} do not", status.regions);
@@ -68,7 +83,7 @@ async fn watched(
     admin: &Admin,
     target: &Target,
     patience: Duration,
-    is_done: impl Fn(&Status) -> bool,
+    mut is_done: impl FnMut(&Status) -> bool,
 ) -> Result<(Status, bool), Failure> {
     let deadline = Instant::now() + target.timeout.unwrap_or(patience);
     let mut status = Status::from(admin.status().await?);

@@ -1,9 +1,12 @@
 //! `crib region …`: regions, where they are, and what happens to them.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
-use client::Admin;
-use proto::crib::placement::v1::{ListRegionsRequest, RegionReport};
+use client::{Admin, Fate};
+use proto::crib::placement::v1::{self, ListRegionsRequest, RegionReport};
+use tokio::time::{Interval, interval};
+use tonic::Streaming;
 use types::encode_key;
 
 use super::args::{Coding, Region as Command};
@@ -14,6 +17,8 @@ use crate::view::{Event, Region};
 
 /// Regions that are asked for at a time.
 const PAGE: u32 = 1_000;
+/// How often a stream of events is asked for again.
+const WATCH_AGAIN: Duration = Duration::from_millis(200);
 /// What stands before a key of the keyspace that always exists.
 const DEFAULT_KEYSPACE: &[u8] = b"r\0\0\0";
 
@@ -141,16 +146,28 @@ pub(super) async fn find(admin: &Admin, id: u64) -> Result<Region, Failure> {
 
 async fn watch(admin: &Admin, output: &Output) -> Result<(), Failure> {
     output.note("watching; interrupt to end");
+    let mut events = admin.watch().await?;
+    let mut pauses = interval(WATCH_AGAIN);
     loop {
-        let mut events = admin.watch().await?;
         while let Ok(Some(event)) = events.message().await {
             let event = Event::from(event);
             let line = if output.is_json() { json(&event) } else { line(&event) };
             output.line(&line)?;
         }
-        // Placement is led by another now, and that one is watched.
         output.note("the stream ended; watching again");
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        events = again(admin, &mut pauses).await?;
+    }
+}
+
+/// Watches whoever leads placement now, as soon as anybody does.
+async fn again(admin: &Admin, pauses: &mut Interval) -> Result<Streaming<v1::Event>, Failure> {
+    loop {
+        pauses.tick().await;
+        match admin.watch().await {
+            Ok(events) => return Ok(events),
+            Err(error) if matches!(error.fate(), Fate::Refused) => return Err(error.into()),
+            Err(_nobody_leads) => {}
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `crib config …`, and what the flags of `crib server` set.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ pub(super) fn run(command: ConfigCommand, global: &Global, output: &Output) -> R
             output.done()
         }
         ConfigCommand::Show { origins, server } => {
-            let effective = effective(&server, global, std::env::vars().collect())?;
+            let effective = effective(&server, global, environment()?)?;
             if origins {
                 output.data(&with_origins(&effective), || output.table(&table(&effective)))
             } else {
@@ -34,6 +35,29 @@ pub(super) fn run(command: ConfigCommand, global: &Global, output: &Output) -> R
             }
         }
     }
+}
+
+/// The variables that may be settings. Others are nobody's business, whatever is in them.
+///
+/// # Errors
+/// If one of them is not text.
+pub(super) fn environment() -> Result<Vec<(String, String)>, Failure> {
+    ours(std::env::vars_os())
+}
+
+fn ours(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, Failure> {
+    let ours = variables.filter_map(|(name, value)| {
+        let name = name.to_string_lossy().into_owned();
+        name.starts_with(config::PREFIX).then_some((name, value))
+    });
+    let text = |(name, value): (String, OsString)| match value.into_string() {
+        Ok(value) => Ok((name, value)),
+        Err(value) => Err(Failure::new(&errors::CONFIG_INVALID, format!("{name} is not UTF-8"))
+            .why(format!("it is {value:?}"))),
+    };
+    ours.map(text).collect()
 }
 
 /// The settings of a node that is started so.
@@ -164,5 +188,16 @@ mod tests {
     #[test]
     fn set_without_a_value_is_refused() {
         assert_eq!(load(&["--set", "replicas"], &[]).unwrap_err().entry, &errors::USAGE);
+    }
+
+    #[test]
+    fn variables_of_others_are_not_looked_at_whatever_is_in_them() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let odd = || OsString::from_vec(vec![0xff]);
+        let foreign = [(odd(), "1".into()), ("PATH".into(), odd())];
+        assert_eq!(ours(foreign.into_iter()).unwrap(), []);
+        let failure = ours([("CRIB_DATA_DIR".into(), odd())].into_iter()).unwrap_err();
+        assert_eq!(failure.entry, &errors::CONFIG_INVALID);
+        assert!(failure.what.contains("CRIB_DATA_DIR is not UTF-8"), "{failure}");
     }
 }

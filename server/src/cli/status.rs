@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::args::StatusArgs;
 use super::connect::Target;
 use super::output::Output;
+use super::progress::Progress;
 use super::store;
 use crate::errors::{self, Failure};
 use crate::view::Status;
@@ -24,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub async fn run(args: StatusArgs, target: &Target, output: &Output) -> Result<(), Failure> {
     let status = if args.exit_when_healthy {
         let patience = target.timeout.unwrap_or(PATIENCE);
-        healthy(target, 1, Instant::now() + patience).await?
+        healthy(target, 1, Instant::now() + patience, output).await?
     } else {
         Status::from(target.admin().await?.status().await?)
     };
@@ -36,7 +37,13 @@ pub async fn run(args: StatusArgs, target: &Target, output: &Output) -> Result<(
 ///
 /// # Errors
 /// If it is not when time is up: with what was wrong at last.
-pub async fn healthy(target: &Target, stores: usize, deadline: Instant) -> Result<Status, Failure> {
+pub(crate) async fn healthy(
+    target: &Target,
+    stores: usize,
+    deadline: Instant,
+    output: &Output,
+) -> Result<Status, Failure> {
+    let mut progress = Progress::new(output, "waiting", None, "");
     let quick = target.within(Duration::from_secs(2));
     let mut admin: Option<Admin> = None;
     loop {
@@ -49,6 +56,10 @@ pub async fn healthy(target: &Target, stores: usize, deadline: Instant) -> Resul
         };
         let last = match asked.map(Status::from) {
             Ok(status) if status.healthy && status.stores.len() >= stores => return Ok(status),
+            Ok(status) if status.healthy => Failure::new(
+                &errors::UNHEALTHY,
+                format!("{} of {stores} stores have joined", status.stores.len()),
+            ),
             Ok(status) => unhealthy(&status),
             // Certificates do not get better by waiting.
             Err(failure) if failure.exit() == errors::Exit::Denied => return Err(failure),
@@ -58,6 +69,7 @@ pub async fn healthy(target: &Target, stores: usize, deadline: Instant) -> Resul
                 failure.why.iter().fold(none.why(failure.what), Failure::why)
             }
         };
+        progress.at(0, last.why.first().unwrap_or(&last.what));
         if Instant::now() + POLL >= deadline {
             return Err(last);
         }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use client::Admin;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use proto::crib::placement::v1;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -11,13 +10,14 @@ use tokio::time::{Instant, sleep};
 use super::args::Store as Command;
 use super::connect::Target;
 use super::output::{Output, Table, bytes, seconds};
+use super::progress::Progress;
 use crate::errors::{self, Failure};
 use crate::view::{Store, Unreached};
 
+/// After so many seconds without a word, what a store last said of itself does not count.
+const SILENT: u64 = 10;
 /// How often a store that is waited for is looked at.
 const POLL: Duration = Duration::from_millis(500);
-/// How often a line is written about it where there is no terminal.
-const TELL: Duration = Duration::from_secs(5);
 
 /// Does what a command says.
 ///
@@ -109,7 +109,18 @@ fn drain_text(id: u64, dry_run: bool, plan: &v1::DrainStoreResponse) -> String {
     }
 }
 
-/// Waits until nothing is left on a store; a bar on a terminal, a line now and then elsewhere.
+/// What is left on a store that is emptied. Of one that does not speak, placement knows better.
+fn left(store: &Store) -> u64 {
+    let regions = match store.silent_seconds >= SILENT {
+        true => 0,
+        false => store.regions,
+    };
+    // A seat of placement moves as replicas do.
+    let seat = u64::from(store.placement != "none");
+    store.regions_left.unwrap_or(0).max(regions) + seat
+}
+
+/// Waits until nothing is left on a store.
 async fn until_empty(
     admin: &Admin,
     id: u64,
@@ -117,46 +128,26 @@ async fn until_empty(
     output: &Output,
 ) -> Result<(), Failure> {
     let begun = Instant::now();
-    // A seat of placement moves as replicas do.
-    let left = |store: &Store| {
-        let seat = u64::from(store.placement != "none");
-        store.regions_left.unwrap_or(0).max(store.regions) + seat
-    };
-    let first = find(admin, id).await?;
-    let whole = left(&first);
-    let drawn =
-        if output.is_quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let bar = ProgressBar::with_draw_target(Some(whole), drawn);
-    if let Ok(style) = ProgressStyle::with_template("[{bar:24}] {pos}/{len} replicas  {msg}") {
-        bar.set_style(style.progress_chars("##-"));
-    }
-    let mut told = begun;
+    let whole = left(&find(admin, id).await?);
+    let mut progress = Progress::new(output, format!("store {id}"), Some(whole), "replicas");
     loop {
         let store = find(admin, id).await?;
         let rest = left(&store);
         if rest == 0 {
-            bar.finish_and_clear();
+            drop(progress);
             output.note(&format!("store {id} holds nothing; it may be removed and stopped"));
             return Ok(());
         }
         if store.state != "draining" {
-            bar.abandon();
             let what = format!("store {id} is not draining any more, but {}", store.state);
             return Err(Failure::new(&errors::REFUSED, what)
                 .next(format!("see why with crib explain store {id}")));
         }
         let about = store.seconds_left.map(|left| format!("about {} left", seconds(left)));
-        bar.set_position(whole.saturating_sub(rest));
-        bar.set_message(about.clone().unwrap_or_default());
-        if bar.is_hidden() && told.elapsed() >= TELL {
-            told = Instant::now();
-            let about = about.map(|about| format!(", {about}")).unwrap_or_default();
-            output.note(&format!("store {id}: {rest} replicas left{about}"));
-        }
+        progress.at(whole.saturating_sub(rest), &about.unwrap_or_default());
         if target.timeout.is_some_and(|timeout| begun.elapsed() + POLL > timeout) {
-            bar.abandon();
             let what = format!("store {id} is not empty yet: {rest} replicas are left");
-            return Err(Failure::new(&errors::TIMED_OUT, what)
+            return Err(Failure::new(&errors::UNHEALTHY, what)
                 .next(format!("it goes on; wait again with crib store drain {id} --wait")));
         }
         sleep(POLL).await;

@@ -9,6 +9,10 @@ use super::value::{Size, Span};
 const MARGIN: u64 = 64 << 10;
 /// Names in labels and tokens stay short: they are in heartbeats and tables.
 const NAME_BYTES_MAX: usize = 128;
+/// Labels of a store, as placement keeps them.
+const LABELS_MAX: usize = 32;
+/// Connections of a port: far more than a process may have files open.
+const CONNECTIONS_MAX: usize = 1 << 20;
 /// What a request's head needs at least: the library below keeps a buffer of this size.
 const HEAD_BYTES_MIN: u64 = 8 << 10;
 
@@ -72,6 +76,9 @@ impl Config {
             wrong(problems, "roles", "\"placement\", \"store\" or both");
         } else if !self.roles.contains(&Role::Store) {
             wrong(problems, "roles", "with \"store\": a node without regions is not supported yet");
+        }
+        if self.labels.len() > LABELS_MAX {
+            wrong(problems, "labels", "at most 32");
         }
         for (name, value) in &self.labels {
             let is_good = |text: &str| {
@@ -137,7 +144,11 @@ impl Config {
                 region.target_size.get() > 0 && region.target_size <= region.split_size,
             ),
             ("region.split-keys", "at least 2", region.split_keys >= 2),
-            ("limits.connections-max", "more than zero", limits.connections_max > 0),
+            (
+                "limits.connections-max",
+                "from 1 to 1048576",
+                (1..=CONNECTIONS_MAX).contains(&limits.connections_max),
+            ),
             ("limits.streams-max", "more than zero", limits.streams_max > 0),
             ("limits.network-threads", "at most 1024", limits.network_threads <= 1_024),
             ("limits.requests-max", "more than zero", limits.requests_max > 0),
@@ -162,7 +173,11 @@ impl Config {
                 limits.peer_message_size_max.get() >= with_margin(command)
                     && limits.peer_message_size_max.get() < 2 << 30,
             ),
-            ("http.connections-max", "more than zero", self.http.connections_max > 0),
+            (
+                "http.connections-max",
+                "from 1 to 1048576",
+                (1..=CONNECTIONS_MAX).contains(&self.http.connections_max),
+            ),
             (
                 "http.header-size-max",
                 "at least 8KiB and at most 1MiB",
@@ -259,6 +274,10 @@ impl Config {
         }
         if placement.down_after <= placement.disconnected_after {
             wrong(problems, "placement.down-after", "more than placement.disconnected-after");
+        }
+        if let Err(why) = placement::state::check_location_labels(&placement.location_labels) {
+            let must = format!("at most eight names, each of them once, not {why}");
+            wrong(problems, "placement.location-labels", &must);
         }
         if !(1..=100).contains(&placement.full_percent) {
             wrong(problems, "placement.full-percent", "from 1 to 100");

@@ -14,7 +14,7 @@ use super::similar;
 use crate::errors::{self, Failure};
 
 /// Variables of the environment that begin so are settings.
-const PREFIX: &str = "CRIB_";
+pub(crate) const PREFIX: &str = "CRIB_";
 
 /// Those of commands that ask a cluster, which a node may find in its environment.
 const OF_CLIENTS: &[&str] =
@@ -114,6 +114,14 @@ pub(crate) fn leaves(config: &Config) -> BTreeMap<String, Value> {
     found
 }
 
+/// Whether this variable is one of those that Kubernetes sets in each container, behind the name of
+/// a service: here of one that is called `crib`. No setting begins so.
+fn is_of_service(rest: &str) -> bool {
+    ["PORT", "SERVICE_HOST", "SERVICE_PORT"].iter().any(|begin| {
+        rest.strip_prefix(begin).is_some_and(|end| end.is_empty() || end.starts_with('_'))
+    })
+}
+
 struct Merge {
     known: BTreeMap<String, Value>,
     sections: BTreeSet<String>,
@@ -156,7 +164,7 @@ impl Merge {
     fn env(&mut self, env: &[(String, String)]) {
         for (name, value) in env {
             let Some(rest) = name.strip_prefix(PREFIX) else { continue };
-            if OF_CLIENTS.contains(&rest) {
+            if OF_CLIENTS.contains(&rest) || is_of_service(rest) {
                 continue;
             }
             let key = rest.replace("__", ".").replace('_', "-").to_ascii_lowercase();

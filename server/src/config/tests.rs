@@ -126,6 +126,45 @@ fn file_with_a_number_for_a_size_or_a_misspelt_section_is_refused() {
 }
 
 #[test]
+fn what_placement_would_refuse_is_refused_before_a_cluster_waits_for_its_birth() {
+    let many: Vec<String> = (0..33).map(|n| format!("l{n}=x")).collect();
+    let nine: Vec<String> = (0..9).map(|n| format!("l{n}")).collect();
+    for (key, value, why) in [
+        ("labels", many.join(","), "must be at most 32"),
+        ("placement.location-labels", "zone,zone".to_owned(), "\"zone\" is named twice"),
+        ("placement.location-labels", nine.join(","), "9 labels, 8 is the most"),
+        ("placement.location-labels", "z".repeat(300), "a label of 300 bytes"),
+    ] {
+        let text = refused(&Sources { flags: vec![flag(key, &value)], ..Sources::default() });
+        assert!(text.contains(&format!("{key} = ")) && text.contains(why), "{text}");
+    }
+}
+
+#[test]
+fn numbers_that_nothing_can_count_to_are_refused() {
+    for key in ["http.connections-max", "limits.connections-max"] {
+        let flags = vec![flag(key, "9223372036854775807")];
+        let text = refused(&Sources { flags, ..Sources::default() });
+        assert!(text.contains(key) && text.contains("from 1 to 1048576"), "{text}");
+    }
+}
+
+#[test]
+fn variables_that_kubernetes_sets_for_a_service_are_no_settings() {
+    let of_service = [
+        ("CRIB_SERVICE_HOST", "10.0.0.1"),
+        ("CRIB_SERVICE_PORT", "6710"),
+        ("CRIB_SERVICE_PORT_GRPC", "6710"),
+        ("CRIB_PORT", "tcp://10.0.0.1:6710"),
+        ("CRIB_PORT_6710_TCP_ADDR", "10.0.0.1"),
+    ];
+    let variables = of_service.map(|(name, value)| env(name, value)).to_vec();
+    Effective::load(&Sources { env: variables, ..Sources::default() }).expect("no settings");
+    let text = refused(&Sources { env: vec![env("CRIB_PORTS", "1")], ..Sources::default() });
+    assert!(text.contains("there is no such key"), "{text}");
+}
+
+#[test]
 fn keys_longer_than_any_region_takes_cannot_be_allowed() {
     let sources =
         Sources { flags: vec![flag("limits.key-size-max", "15KiB")], ..Sources::default() };

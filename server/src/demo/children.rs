@@ -63,7 +63,7 @@ impl Children {
     }
 
     /// Waits until one ends, and tells of it. May be dropped and called again.
-    pub(super) async fn death(&mut self) -> Failure {
+    pub(super) async fn death(&mut self) -> (Node, Failure) {
         if self.running.is_empty() {
             return std::future::pending().await;
         }
@@ -74,7 +74,8 @@ impl Children {
         let what = format!("node {} ended: {how}", node.number);
         let failure = Failure::new(&errors::CHILD_DIED, what);
         let failure = tail(&node.log).into_iter().fold(failure, Failure::why);
-        failure.next(format!("read its log as a whole: {}", node.log.display()))
+        let failure = failure.next(format!("read its log as a whole: {}", node.log.display()));
+        (node, failure)
     }
 
     /// Stops all: in peace, or at once if there is another signal or it takes too long.

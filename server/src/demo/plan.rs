@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::args::DemoArgs;
 use crate::config::ApiVersion;
 use crate::errors::{self, Failure};
+use crate::node::Identity;
 use crate::view;
 
 /// Name of the file.
@@ -60,42 +61,33 @@ impl Plan {
     /// # Errors
     /// If it does not.
     pub(super) fn new(args: &DemoArgs) -> Result<Plan, Failure> {
-        let ports = [(args.port_base, "--port-base"), (args.http_base, "--http-base")];
-        for (base, flag) in ports {
-            if base == 0 || base.checked_add(args.nodes).is_none() {
-                let what = format!("{flag} {base} leaves no port for node {}", args.nodes);
-                return Err(Failure::new(&errors::USAGE, what));
-            }
-        }
-        if args.port_base.abs_diff(args.http_base) < args.nodes {
-            let what = format!("the ports of {} nodes overlap", args.nodes);
-            return Err(Failure::new(&errors::USAGE, what).why(format!(
-                "gRPC from {}, HTTP from {}",
-                args.port_base + 1,
-                args.http_base + 1
-            )));
-        }
         // What the nodes are told holds wherever they look from.
         let dir = std::path::absolute(&args.data_dir).unwrap_or_else(|_| args.data_dir.clone());
-        let saved = match read(&dir)? {
+        let before = read(&dir)?;
+        let numbers = 1..=before.as_ref().map_or(0, |saved| saved.nodes);
+        let removed: Vec<u16> =
+            numbers.filter(|&number| is_removed(&node_dir(&dir, number))).collect();
+        let saved = match before {
             None => first(args)?,
-            Some(saved) => again(args, saved, &dir)?,
+            Some(saved) => again(args, saved, removed.len(), &dir)?,
         };
+        check_numbers(args, saved.nodes)?;
         let node = |number: u16| Node {
             number,
-            grpc: format!("{HOST}:{}", args.port_base + number),
+            grpc: saved.grpc(number),
             http: format!("{HOST}:{}", args.http_base + number),
-            dir: dir.join(format!("node{number}")),
+            dir: node_dir(&dir, number),
             log: dir.join(format!("node{number}.log")),
         };
-        let nodes = (1..=args.nodes).map(node).collect();
+        let there = (1..=saved.nodes).filter(|number| !removed.contains(number));
+        let nodes = there.map(node).collect();
         Ok(Plan { dir, nodes, saved, set: args.set.clone() })
     }
 
-    /// The addresses of those that the cluster is born with.
+    /// The addresses of those that the cluster was born with, also of those that have left.
     pub(super) fn founders(&self) -> String {
-        let founders = self.nodes.iter().take(usize::from(self.saved.founders));
-        founders.map(|node| node.grpc.clone()).collect::<Vec<String>>().join(",")
+        let founders = (1..=self.saved.founders).map(|number| self.saved.grpc(number));
+        founders.collect::<Vec<String>>().join(",")
     }
 
     /// Looks whether all ports are free.
@@ -150,6 +142,40 @@ pub(crate) fn founders_of(nodes: u16) -> u16 {
     }
 }
 
+impl Saved {
+    /// Where a node listens.
+    fn grpc(&self, number: u16) -> String {
+        format!("{HOST}:{}", self.port_base + number)
+    }
+}
+
+/// Whether the store of a node was removed from the cluster: it is none of it any more.
+pub(super) fn is_removed(dir: &Path) -> bool {
+    Identity::read(dir).is_ok_and(|found| found.is_some_and(|identity| identity.is_removed))
+}
+
+fn node_dir(dir: &Path, number: u16) -> PathBuf {
+    dir.join(format!("node{number}"))
+}
+
+/// Whether so many nodes have ports.
+fn check_numbers(args: &DemoArgs, last: u16) -> Result<(), Failure> {
+    let ports = [(args.port_base, "--port-base"), (args.http_base, "--http-base")];
+    for (base, flag) in ports {
+        if base == 0 || base.checked_add(last).is_none() {
+            let what = format!("{flag} {base} leaves no port for node {last}");
+            return Err(Failure::new(&errors::USAGE, what));
+        }
+    }
+    if args.port_base.abs_diff(args.http_base) < last {
+        let what = format!("the ports of {last} nodes overlap");
+        let (grpc, http) = (args.port_base + 1, args.http_base + 1);
+        let why = format!("gRPC from {grpc}, HTTP from {http}");
+        return Err(Failure::new(&errors::USAGE, what).why(why));
+    }
+    Ok(())
+}
+
 /// A cluster that is to be born.
 fn first(args: &DemoArgs) -> Result<Saved, Failure> {
     Ok(Saved {
@@ -163,16 +189,17 @@ fn first(args: &DemoArgs) -> Result<Saved, Failure> {
     })
 }
 
-/// A cluster that was there before. It may get more nodes, and is otherwise as it was.
-fn again(args: &DemoArgs, saved: Saved, dir: &Path) -> Result<Saved, Failure> {
+/// A cluster that was there before. It may get more nodes, and is otherwise as it was. Nodes whose
+/// stores were removed do not count; others never get their numbers.
+fn again(args: &DemoArgs, saved: Saved, removed: usize, dir: &Path) -> Result<Saved, Failure> {
+    let left = saved.nodes - u16::try_from(removed).unwrap_or(saved.nodes);
     let has_same_ports = (saved.port_base, saved.http_base) == (args.port_base, args.http_base);
     let is_same = has_same_ports && saved.api_version == args.api_version;
-    if is_same && args.nodes >= saved.nodes {
-        return Ok(Saved { nodes: args.nodes, ..saved });
+    if is_same && args.nodes >= left {
+        return Ok(Saved { nodes: saved.nodes + (args.nodes - left), ..saved });
     }
     let made = format!(
-        "--nodes {} --port-base {} --http-base {} --api-version {}",
-        saved.nodes,
+        "--nodes {left} --port-base {} --http-base {} --api-version {}",
         saved.port_base,
         saved.http_base,
         saved.api_version.name()
@@ -273,6 +300,24 @@ mod tests {
             assert_eq!(failure.entry, &errors::DIR_FOREIGN);
             assert!(failure.why[0].contains("--nodes 3 --port-base 6710"), "{failure}");
         }
+    }
+
+    #[test]
+    fn node_whose_store_was_removed_is_not_started_again_nor_its_number_given_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        plan(dir.path(), "--nodes 4").unwrap().save().unwrap();
+        let gone = dir.path().join("node2");
+        fs::create_dir(&gone).unwrap();
+        let identity = Identity::open(&gone, 7).unwrap();
+        Identity { is_removed: true, ..identity }.save(&gone).unwrap();
+        let numbers = |words: &str| -> Vec<u16> {
+            plan(dir.path(), words).unwrap().nodes.iter().map(|node| node.number).collect()
+        };
+        assert_eq!(numbers("--nodes 3"), [1, 3, 4]);
+        assert_eq!(numbers("--nodes 5"), [1, 3, 4, 5, 6]);
+        let of = plan(dir.path(), "--nodes 3").unwrap();
+        assert_eq!(of.founders(), "127.0.0.1:6711,127.0.0.1:6712,127.0.0.1:6713");
+        assert!(plan(dir.path(), "--nodes 2").is_err());
     }
 
     #[test]

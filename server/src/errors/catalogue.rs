@@ -73,6 +73,7 @@ pub static CATALOGUE: &[&Entry] = &[
     &VERSION,
     &STORE_STOPPED,
     &NO_ROOM,
+    &STORE_REMOVED,
     &CONFIG_INVALID,
     &CONFIG_UNREADABLE,
     &USAGE,
@@ -421,6 +422,16 @@ pub static NO_ROOM: Entry = Entry {
             and moves go on. Nothing was written.",
     next: "make room on that disk, delete what is not needed, or add a store",
     exit: Exit::Unreachable,
+};
+
+/// The cluster has removed this store.
+pub static STORE_REMOVED: Entry = Entry {
+    number: 4018,
+    title: "this store was removed from the cluster",
+    cause: "Somebody removed the store, for good: the cluster has given up what it holds, and\n\
+            takes nothing from it any more. Its data directory was left as it is.",
+    next: "delete the data directory, or start with an empty one and --join to be a new store",
+    exit: Exit::DataDir,
 };
 
 /// Settings make no sense.

@@ -10,6 +10,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutWriter;
 use tracing::debug;
 use transport::{Certificates, Port};
 
@@ -110,7 +111,10 @@ async fn connection(
         .max_buf_size(limits.header_size_max.as_usize())
         .max_headers(HEADERS_MAX);
     let service = TowerToHyperService::new(router);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    // Whoever does not read keeps a slot from others.
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(limits.request_timeout.get()));
+    let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service);
     tokio::pin!(connection);
     let mut is_stopping = false;
     loop {

@@ -165,3 +165,50 @@ async fn slow_and_large_heads_are_cut_off_and_shutdown_ends_idle_connections() {
     stopper.stop();
     tokio::time::timeout(Duration::from_secs(10), served).await.expect("it ends").unwrap();
 }
+
+#[tokio::test]
+async fn whoever_does_not_read_its_answers_loses_its_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = router(Arc::new(Node { is_led: true }), Arc::new(metrics::registry()), &limits());
+    let (stopper, shutdown) = run::shutdown();
+    let one = Http { connections_max: 1, ..limits() };
+    let served = tokio::spawn(serve(listener, router, one, None, shutdown));
+    let question = b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n";
+
+    // It asks until nothing more is taken, for no answer fits between the two any more.
+    let mut deaf = TcpStream::connect(address).await.unwrap();
+    let ask = async { while deaf.write_all(question).await.is_ok() {} };
+    let cut = tokio::time::timeout(Duration::from_secs(60), ask).await;
+    assert!(cut.is_ok(), "nobody ends a connection that is not read");
+
+    let mut other = TcpStream::connect(address).await.unwrap();
+    other.write_all(question).await.unwrap();
+    let mut first = [0; 12];
+    let heard = tokio::time::timeout(Duration::from_secs(60), other.read_exact(&mut first)).await;
+    heard.expect("the place is free again").unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    stopper.stop();
+    tokio::time::timeout(Duration::from_secs(10), served).await.expect("it ends").unwrap();
+}
+
+#[tokio::test]
+async fn node_that_starts_lives_and_says_what_it_waits_for() {
+    let starting = Starting::new("a cluster has to take this node in");
+    let mut registry = metrics::registry();
+    registry.register_collector(Box::new(starting.clone()));
+    let router = router(Arc::new(starting.clone()), Arc::new(registry), &limits());
+    assert_eq!(ask(router.clone(), "/livez").await.0, StatusCode::OK);
+    let (status, text) = ask(router.clone(), "/readyz").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(text.contains("started failed: a cluster has to take this node in"), "{text}");
+    starting.waits_for("the data on the disk is opened");
+    let (status, text) = ask(router.clone(), "/v1/status").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(text.contains("the data on the disk is opened"), "{text}");
+    assert_eq!(ask(router.clone(), "/metrics").await.0, StatusCode::OK);
+
+    let figures = Box::new(Starting::new("nothing"));
+    starting.is_over(Arc::new(Node { is_led: true }), figures);
+    assert_eq!(ask(router, "/readyz").await, (StatusCode::OK, "ok\n".to_owned()));
+}

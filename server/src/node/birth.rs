@@ -62,6 +62,20 @@ impl Birth {
     }
 }
 
+/// Notes that the cluster has removed this store, and says that it ends.
+pub(super) fn removed(dir: &Path, store: StoreId) -> Failure {
+    let noted = Identity::read(dir).and_then(|found| match found {
+        Some(identity) => Identity { is_removed: true, ..identity }.save(dir),
+        None => Ok(()),
+    });
+    if let Err(why) = noted {
+        // The next start hears it from placement again.
+        tracing::warn!(%why, "that the store was removed is not noted");
+    }
+    let what = format!("the cluster has removed store {}: it ends", store.get());
+    Failure::new(&errors::STORE_REMOVED, what)
+}
+
 pub(super) fn labels(config: &Config) -> Vec<Label> {
     let labels: &BTreeMap<String, String> = &config.labels;
     let label = |(key, value): (&String, &String)| Label { key: key.clone(), value: value.clone() };
@@ -75,6 +89,10 @@ pub(super) fn labels(config: &Config) -> Vec<Label> {
 pub(super) async fn which(config: &Config, tls: Option<Tls>) -> Result<Birth, Failure> {
     let dir = &config.data_dir;
     let mut identity = Identity::open(dir, fresh_nonce()).map_err(|why| unusable(dir, &why))?;
+    if identity.is_removed {
+        let what = format!("{} is of a store that the cluster has removed", dir.display());
+        return Err(Failure::new(&errors::STORE_REMOVED, what));
+    }
     let nonce = identity.nonce;
     let listed = config.founders();
     let founders = if listed.is_empty() {

@@ -9,6 +9,7 @@
 //! store 4
 //! api-version v2
 //! begun yes            its engine has been made: without one, everything is lost
+//! removed yes          the cluster has removed the store: it never takes part again
 //! ```
 //!
 //! Invariant: what stands in it never changes, lines are only added. It is replaced as a whole, so
@@ -35,6 +36,8 @@ pub struct Identity {
     pub member: Option<Member>,
     /// Whether its engine was made.
     pub is_begun: bool,
+    /// Whether the cluster has removed the store.
+    pub is_removed: bool,
 }
 
 /// A store of a cluster.
@@ -65,14 +68,23 @@ impl Identity {
     /// # Errors
     /// If there is a file that cannot be read, or says something else.
     pub fn open(dir: &Path, nonce: u64) -> Result<Identity, IdentityError> {
+        if let Some(found) = Identity::read(dir)? {
+            return Ok(found);
+        }
+        let new = Identity { nonce, member: None, is_begun: false, is_removed: false };
+        new.save(dir)?;
+        Ok(new)
+    }
+
+    /// Reads the identity of a directory, if it has one.
+    ///
+    /// # Errors
+    /// If there is a file that cannot be read, or says something else.
+    pub fn read(dir: &Path) -> Result<Option<Identity>, IdentityError> {
         let path = dir.join(NAME);
         match fs::read_to_string(&path) {
-            Ok(text) => parse(&text, &path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let identity = Identity { nonce, member: None, is_begun: false };
-                identity.save(dir)?;
-                Ok(identity)
-            }
+            Ok(text) => parse(&text, &path).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(IdentityError::Io(path, error)),
         }
     }
@@ -95,6 +107,9 @@ impl Identity {
         if self.is_begun {
             text += "begun yes\n";
         }
+        if self.is_removed {
+            text += "removed yes\n";
+        }
         text
     }
 }
@@ -103,7 +118,7 @@ fn parse(text: &str, path: &Path) -> Result<Identity, IdentityError> {
     let bad = |why: String| IdentityError::Bad(path.to_owned(), why);
     let mut format = None;
     let mut nonce = None;
-    let mut is_begun = false;
+    let (mut is_begun, mut is_removed) = (false, false);
     let (mut cluster, mut store, mut api_version) = (None, None, None);
     for line in text.lines().filter(|line| !line.is_empty()) {
         let (key, value) = line.split_once(' ').ok_or_else(|| bad(format!("line `{line}`")))?;
@@ -117,6 +132,7 @@ fn parse(text: &str, path: &Path) -> Result<Identity, IdentityError> {
             "cluster" => cluster = ClusterId::new(number()?),
             "store" => store = StoreId::new(number()?),
             "begun" if value == "yes" => is_begun = true,
+            "removed" if value == "yes" => is_removed = true,
             "api-version" => api_version = Some(value.to_owned()),
             _ => return Err(bad(format!("`{key}` is not known"))),
         }
@@ -134,7 +150,7 @@ fn parse(text: &str, path: &Path) -> Result<Identity, IdentityError> {
         (None, None, None) => None,
         _ => return Err(bad("cluster, store and api-version come together".to_owned())),
     };
-    Ok(Identity { nonce, member, is_begun })
+    Ok(Identity { nonce, member, is_begun, is_removed })
 }
 
 impl std::fmt::Display for IdentityError {
@@ -161,7 +177,8 @@ mod tests {
     fn what_was_saved_is_read_and_a_new_directory_gets_a_nonce() {
         let dir = tempfile::tempdir().expect("a directory");
         let mut identity = Identity::open(dir.path(), 7).expect("new");
-        assert_eq!(identity, Identity { nonce: 7, member: None, is_begun: false });
+        let new = Identity { nonce: 7, member: None, is_begun: false, is_removed: false };
+        assert_eq!(identity, new);
         identity.member = Some(Member {
             cluster: ClusterId::new(3).expect("not zero"),
             store: StoreId::new(4).expect("not zero"),
@@ -170,6 +187,7 @@ mod tests {
         identity.save(dir.path()).expect("saved");
         assert_eq!(Identity::open(dir.path(), 8).expect("old"), identity);
         identity.is_begun = true;
+        identity.is_removed = true;
         identity.save(dir.path()).expect("saved");
         assert_eq!(Identity::open(dir.path(), 8).expect("old"), identity);
     }

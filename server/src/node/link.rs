@@ -71,6 +71,8 @@ pub(crate) struct Link {
     /// A heartbeat is to be sent now.
     hurry: Notify,
     state: Mutex<StoreState>,
+    /// Why placement refuses what this store says of itself, if it does.
+    refusal: Mutex<Option<String>>,
 }
 
 /// What placement is to know.
@@ -183,17 +185,20 @@ impl Link {
             news: Notify::new(),
             hurry: Notify::new(),
             state: Mutex::new(StoreState::Joining),
+            refusal: Mutex::default(),
         })
     }
 
-    /// Starts its tasks. Orders come through what is returned.
+    /// Starts its tasks. Orders come through what is returned. `on_removed` is called, on a thread
+    /// that may wait for a disk, if the cluster has removed this store.
     pub(crate) fn start(
         self: &Arc<Link>,
         heartbeat_every: Duration,
         look: impl Fn() -> Condition + Send + 'static,
+        on_removed: impl FnOnce() + Send + 'static,
     ) -> mpsc::Receiver<Order> {
         let (send, orders) = mpsc::channel(ORDERS_MAX);
-        tokio::spawn(heartbeat::run(Arc::clone(self), heartbeat_every, look));
+        tokio::spawn(heartbeat::run(Arc::clone(self), heartbeat_every, look, on_removed));
         tokio::spawn(reporting::run(Arc::clone(self), send));
         orders
     }
@@ -247,6 +252,11 @@ impl Link {
     /// The store that leads placement, as it was found last.
     pub(crate) fn leader(&self) -> watch::Receiver<Option<u64>> {
         self.finder.member()
+    }
+
+    /// Why placement refuses what this store says of itself, if it does.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.refusal.lock().clone()
     }
 
     /// What placement takes this store for.

@@ -42,12 +42,17 @@ impl NodeSource {
 impl Source for NodeSource {
     fn checks(&self) -> Vec<Check> {
         let state = self.parts.link.state();
-        let joined = !matches!(state, StoreState::Joining | StoreState::Unspecified);
+        let refusal = self.parts.link.refusal();
+        let is_joining = matches!(state, StoreState::Joining | StoreState::Unspecified);
+        let why_not_joined = match &refusal {
+            Some(why) => format!("placement refuses this store's heartbeats: {why}"),
+            None => "placement has not answered a heartbeat yet".to_owned(),
+        };
         let failure = self.parts.data.handle.failure();
         let health = self.parts.data.engine.health();
         let room = &self.parts.data.room;
         vec![
-            Check::new("joined", joined, "placement has not answered a heartbeat yet"),
+            Check::new("joined", refusal.is_none() && !is_joining, why_not_joined),
             Check::new(
                 "not-draining",
                 state != StoreState::Draining,

@@ -34,13 +34,11 @@ use super::{
 use crate::config::Config;
 use crate::errors::{self, Failure};
 use crate::http;
-use crate::service::{Bounds, Data, Raw, Requests, Service, gather};
+use crate::service::{Bounds, Data, Raw, Requests, Service, gather, scan_bytes_max};
 use crate::version;
 
 /// Bytes of a message beside what a client asked to store.
 const MESSAGE_MARGIN: usize = 1 << 20;
-/// Most bytes of an answer.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// How long answers that are ready may take to leave before the network ends.
 const STOP_PAUSE: Duration = Duration::from_millis(50);
 
@@ -52,6 +50,8 @@ pub(super) struct Running {
     view: Arc<StateView>,
     health: HealthReporter,
     source: Arc<NodeSource>,
+    /// Who ends the node hears from this why.
+    fatal: mpsc::Sender<Failure>,
 }
 
 /// Takes the second port.
@@ -211,10 +211,11 @@ pub(super) fn start(
     let regions = Regions::new(kv::Config { store: member.store, api });
     let view = StateView::new();
     let standings = Arc::new(Standings::default());
+    let fails = fatal.clone();
     let on_fatal: OnFatal = Arc::new(move |why| {
         let failure = Failure::new(&errors::STORE_STOPPED, "the store cannot go on").why(why);
         // One reason is enough.
-        let _ = fatal.try_send(failure);
+        let _ = fails.try_send(failure);
     });
     let store = Store::open(multiraft::Parts {
         config: config.multiraft(),
@@ -251,7 +252,7 @@ pub(super) fn start(
     let source = Arc::new(NodeSource { parts: Arc::clone(&parts) });
     let (health, routes) = routes(config, &parts, &source)?;
     network.serve_with(store.inbox(), routes).map_err(|why| network_failure(&why))?;
-    Ok(Running { parts, store, network, view, health, source })
+    Ok(Running { parts, store, network, view, health, source, fatal })
 }
 
 fn link(
@@ -317,10 +318,12 @@ fn routes(
             + config.limits.key_size_max.as_usize()
             + MESSAGE_MARGIN,
     );
-    let raw = Arc::new(Raw::new(Arc::clone(&parts.data), parts.edge));
+    let scan_bytes_max = scan_bytes_max(config.region.split_size.get());
+    let raw = Arc::new(Raw::new(Arc::clone(&parts.data), parts.edge, scan_bytes_max));
     let tikv = TikvServer::new(Service::new(raw))
         .max_decoding_message_size(message_max)
-        .max_encoding_message_size(ANSWER_BYTES_MAX);
+        // Each pair has a few bytes more than its key and value.
+        .max_encoding_message_size(2 * scan_bytes_max);
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -347,7 +350,14 @@ impl Running {
         let parts = &self.parts;
         let (of, traffic) = (Arc::clone(parts), self.network.traffic());
         let look = move || Condition::of(&of, &traffic);
-        let mut orders = parts.link.start(config.placement.heartbeat_interval.get(), look);
+        let (dir, store) = (config.data_dir.clone(), birth.member.store);
+        let fatal = self.fatal.clone();
+        let on_removed = move || {
+            // One reason is enough.
+            let _ = fatal.try_send(birth::removed(&dir, store));
+        };
+        let every = config.placement.heartbeat_interval.get();
+        let mut orders = parts.link.start(every, look, on_removed);
         let taker = Arc::clone(parts);
         let carried = tokio::spawn(async move {
             while let Some(order) = orders.recv().await {

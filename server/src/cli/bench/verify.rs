@@ -181,7 +181,7 @@ async fn own(
 ) -> Result<(), Failure> {
     let target = Target::plain(local.endpoints());
     let count = usize::from(args.nodes);
-    status::healthy(&target, count, Instant::now() + START_MAX).await?;
+    status::healthy(&target, count, Instant::now() + START_MAX, output).await?;
     let settings = args.settings(&target, seed).await?;
     let nodes: Arc<dyn Nodes> = Arc::clone(local) as Arc<dyn Nodes>;
     let outcome = load(&settings, Some(nodes), output).await?;

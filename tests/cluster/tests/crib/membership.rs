@@ -87,12 +87,18 @@ async fn store_is_emptied_and_removed_under_load() {
     assert_eq!(store_of(&client, &joined.address).await.state(), StoreState::Removed);
     let left = client.admin().list_stores(false).await.expect("a list");
     assert!(left.iter().all(|store| store.id != id), "{left:?}");
+    // It hears that, ends, and does not come back as if nothing had been.
+    let ended = joined.ended().await;
+    let words = joined.last_words();
+    assert!(ended.code() == Some(11) && words.contains("CRIB-E4018"), "{ended:?}: {words}");
+    joined.start();
+    let ended = joined.ended().await;
+    let words = joined.last_words();
+    assert!(ended.code() == Some(11) && words.contains("has removed"), "{ended:?}: {words}");
+    cluster.retire(&joined);
     load.more(200).await;
     let counts = load.finish(&cluster).await;
     assert_eq!(counts.unknown, 0, "nobody died: {counts:?}");
-    if joined.runs() {
-        joined.stop().await;
-    }
     cluster.wait_healthy().await;
 }
 
