@@ -363,8 +363,8 @@ impl Leader {
     /// snapshot either, so it is beaten first.
     fn want_snapshot(&mut self, ctx: &Ctx<'_>, now: Time, slot: usize, out: &mut Outbox) -> bool {
         let peer = &mut self.progress[slot];
-        let silent_from = Time(peer.acked.0).after(ctx.config.election_timeout);
-        if peer.acked == Stamp(0) || now >= silent_from {
+        let silent_from = Time(peer.heard.0).after(ctx.config.election_timeout);
+        if peer.heard == Stamp(0) || now >= silent_from {
             return false;
         }
         peer.mode = Mode::Snapshot;

@@ -42,8 +42,10 @@ pub struct Progress {
     pub next: Index,
     /// Agreed and durable there.
     pub matched: Index,
-    /// Newest stamp it echoed; 0 until it answers for the first time.
+    /// Newest stamp that it echoed with something durable; 0 until it does for the first time.
     pub acked: Stamp,
+    /// Newest stamp it echoed at all.
+    pub heard: Stamp,
     /// What came with that.
     pub pledge: Pledge,
     /// Stamp of the last append, snapshot or hand-over sent to it.
@@ -66,6 +68,7 @@ impl Progress {
             next,
             matched: Index(0),
             acked: Stamp(0),
+            heard: Stamp(0),
             pledge: Pledge(0),
             sent: Stamp(0),
             commit_sent: Index(0),
@@ -79,6 +82,7 @@ impl Progress {
     /// The peer agrees up to `verified`, durably up to `matched`, and has seen `stamp`.
     pub(crate) fn on_ack(&mut self, matched: Index, verified: Index, stamp: Stamp, log: &Log) {
         self.acked = self.acked.max(stamp);
+        self.heard = self.heard.max(stamp);
         self.matched = self.matched.max(matched);
         let answers_later = stamp > self.sent;
         if answers_later {
@@ -114,13 +118,17 @@ impl Progress {
     }
 
     /// The peer does not have the entry at `at`; it can agree at `hint` at best.
+    ///
+    /// No lease rests on that: it comes from a peer that may have nothing on its disk yet, and has
+    /// forgotten whom it heard when it is started again.
     pub(crate) fn on_nack(&mut self, at: Index, hint: EntryId, stamp: Stamp, log: &Log) {
         let is_answer = match self.mode {
-            Mode::Probe => stamp == self.sent,
-            Mode::Replicate => at > self.matched && stamp >= self.acked,
+            // Where an append had to be read back, it came later than another was asked for.
+            Mode::Probe => stamp == self.sent || at.next() == self.next,
+            Mode::Replicate => at > self.matched && stamp >= self.heard,
             Mode::Snapshot => false,
         };
-        self.acked = self.acked.max(stamp);
+        self.heard = self.heard.max(stamp);
         if !is_answer {
             return;
         }

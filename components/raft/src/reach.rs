@@ -25,7 +25,7 @@ impl Leader {
     /// Whether the member in this place was heard within an election timeout, or is vouched for.
     fn hears(&self, ctx: &Ctx<'_>, now: Time, slot: usize) -> bool {
         let progress = &self.progress[slot];
-        progress.supported || now < Time(progress.acked.0).after(ctx.config.election_timeout)
+        progress.supported || now < Time(progress.heard.0).after(ctx.config.election_timeout)
     }
 }
 

@@ -116,6 +116,8 @@ struct Queued {
 pub struct Disk {
     /// What is durable.
     pub image: Image,
+    /// Whether anything of the peer is: a host that joined may stop before.
+    pub is_used: bool,
     queue: VecDeque<Queued>,
 }
 
@@ -125,7 +127,9 @@ impl Disk {
     pub fn new(app: App, term: Term) -> Disk {
         let log = Entries::new(app.applied, app.membership.clone());
         let commit = app.applied.index;
-        Disk { image: Image { term, vote: None, commit, log, app }, queue: VecDeque::new() }
+        let is_used = !app.membership.1.is_empty();
+        let image = Image { term, vote: None, commit, log, app };
+        Disk { image, is_used, queue: VecDeque::new() }
     }
 
     /// Writes that are not durable yet.
@@ -142,6 +146,7 @@ impl Disk {
     /// The oldest write becomes durable.
     pub(crate) fn complete(&mut self) -> Option<Receipt> {
         let Queued { write, entries, app } = self.queue.pop_front()?;
+        self.is_used = true;
         let image = &mut self.image;
         image.term = write.receipt.term;
         image.vote = write.receipt.vote;

@@ -86,7 +86,7 @@ impl Node {
         let boot = Boot {
             id: self.id,
             seed: self.seed.wrapping_add(self.incarnation),
-            restarted: self.incarnation > 1,
+            restarted: self.incarnation > 1 && self.disk.is_used,
             term: image.term,
             vote: image.vote,
             commit: image.commit.max(image.app.applied.index),
