@@ -128,7 +128,11 @@ impl EventListener for Listener {
 /// Whether an error means that there is no room, and that nothing of the write counts. A sync that
 /// finds no room is another matter: by then the write may be half on the disk.
 pub(super) fn is_full(error: &str) -> bool {
-    error.contains("No space left on device") && !error.to_ascii_lowercase().contains("sync")
+    // What was being done stands before the file, whose name may be anything.
+    let doing = error
+        .split_once("While ")
+        .map_or(error, |(_, rest)| rest.split_once(':').map_or(rest, |(doing, _file)| doing));
+    error.contains("No space left on device") && !doing.to_ascii_lowercase().contains("sync")
 }
 
 fn reason_name(reason: DBBackgroundErrorReason) -> &'static str {
@@ -153,6 +157,8 @@ mod tests {
     fn no_room_is_told_from_a_failed_sync() {
         let append = "IO error: No space left on device: While appending to file: 000004.log";
         assert!(is_full(append));
+        let elsewhere = "IO error: No space left on device: While appending to file: /sync/4.log";
+        assert!(is_full(elsewhere));
         assert!(!is_full("IO error: No space left on device: While fdatasync: 000004.log"));
         assert!(!is_full("IO error: Input/output error: While appending to file: 000004.log"));
     }
