@@ -145,8 +145,9 @@ impl Regions {
     /// Makes the record of a region that begins with the cluster, durably, and keeps its keys for
     /// it. Afterwards the group is created; if that is refused, the region is to be withdrawn.
     ///
-    /// Returns false if the group must not be created, since its keys are another region's here:
-    /// the others have split it already, and this store gets its parts from them.
+    /// Returns false if the group must not be created: its keys are another region's here, as the
+    /// others have split it already and this store gets its parts from them; or it has a record,
+    /// since it was set aside when the store was opened.
     ///
     /// # Errors
     /// If the engine fails.
@@ -161,11 +162,13 @@ impl Regions {
             }
         }
         let key = record_key(region.id);
-        if engine.get(Cf::Meta, &key)?.is_none() {
-            let mut batch = Batch::new();
-            batch.put(Cf::Meta, &key, &encode_record(region));
-            engine.write(&batch, Durability::Synced)?;
+        if engine.get(Cf::Meta, &key)?.is_some() {
+            self.shared.index_mut().dismiss(region.id, Reason::Prepared);
+            return Ok(false);
         }
+        let mut batch = Batch::new();
+        batch.put(Cf::Meta, &key, &encode_record(region));
+        engine.write(&batch, Durability::Synced)?;
         Ok(true)
     }
 

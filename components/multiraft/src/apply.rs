@@ -307,7 +307,10 @@ impl Applier {
                 return Ok(None);
             }
             Work::Destroy => {
-                self.groups.remove(&group);
+                if self.groups.remove(&group).is_none() {
+                    // It was not opened, or could not be. If it can, it knows what else it has.
+                    let _left_as_it_is = self.open(group);
+                }
                 disk::bury(&mut self.batch, group, peer);
                 self.machines.destroy(group, &mut self.batch);
                 self.gone.push(group);

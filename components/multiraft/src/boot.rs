@@ -17,16 +17,16 @@ use raft::Run;
 use storage::{Batch, Cf, Direction, Durability, Engine, View};
 use types::{ClusterId, EntryId, GroupId, Index, PeerId, StoreId, Term, Time};
 
-use crate::apply::{AppliedRoster, Applier, ApplyOutput, ApplyTask, Work};
+use crate::apply::{AppliedRoster, Applier, ApplyError, ApplyOutput, ApplyTask, Work};
 use crate::config::Config;
 use crate::disk::{self, ReadError, decode};
 use crate::entry::Payload;
 use crate::keys::{self, Meta, RaftKey};
 use crate::message::SnapshotOffer;
 use crate::pledges::Pledges;
-use crate::shard::Shard;
 use crate::shard::life::Stored;
 use crate::shard::liveness::Remembered;
+use crate::shard::{NAMELESS, Shard};
 use crate::state_machine::Machines;
 use crate::wire;
 use life::Begun;
@@ -120,9 +120,33 @@ pub fn open(
         stores: Vec::new(),
         pledges,
     };
-    for (group, mut record) in found.groups {
-        let at = shard_of(group, config.workers);
-        let shard = &mut opened.shards[at];
+    let mut burials = Vec::new();
+    for (group, record) in found.groups {
+        burials.extend(opened.take_up((group, record), store, (config, engine, machines), now)?);
+    }
+    // Behind all that was installed above: what comes of these the shards are to hear.
+    for (group, peer) in burials {
+        let applier = &mut opened.appliers[shard_of(group, config.appliers)];
+        applier.push(ApplyTask { group, peer, work: Work::Destroy });
+        opened.shards[shard_of(group, config.workers)].remember_burial(group);
+    }
+    opened.stores.sort_unstable();
+    opened.stores.dedup();
+    opened.stores.retain(|&other| other != store);
+    Ok(opened)
+}
+
+impl Opened {
+    /// Brings a group to life, or sets it aside. Returns the peer of one that has a tombstone, and
+    /// of which something is left that is to be removed.
+    fn take_up(
+        &mut self,
+        (group, mut record): (GroupId, Record),
+        store: StoreId,
+        (config, engine, machines): (&Config, &Arc<dyn Engine>, &Arc<dyn Machines>),
+        now: Time,
+    ) -> Result<Option<(GroupId, PeerId)>, OpenError> {
+        let shard = &mut self.shards[shard_of(group, config.workers)];
         if let Some(peer) = record.nameless(store) {
             let mut batch = Batch::new();
             disk::put_live(&mut batch, group, peer, None);
@@ -130,42 +154,36 @@ pub fn open(
             record.peer = Some(peer);
         }
         let Some(peer) = record.peer else {
-            if let Some(why) = record.failed {
-                // Which peer it was is not known, so none may come in its place: it has promised.
-                opened.damaged.push((group, why));
-                shard.remember_tombstone(group, PeerId::new(u64::MAX).expect("not zero"));
-            }
-            continue;
-        };
-        let applier = &mut opened.appliers[shard_of(group, config.appliers)];
-        if record.is_tombstone {
-            shard.remember_tombstone(group, peer);
-            if record.roster.is_some() {
-                // A command brought the group into being beside its tombstone.
-                applier.push(ApplyTask { group, peer, work: Work::Destroy });
-                shard.remember_burial(group);
-            }
-            continue;
-        }
-        match record.start(group, peer, engine, machines, applier) {
-            Ok(stored) => {
-                opened.stores.extend(stored.roster.roster.iter().map(|(_, store)| store));
-                if let Err(why) = shard.restore(now, &stored) {
-                    opened.damaged.push((group, why.to_string()));
-                    shard.remember_tombstone(group, peer);
+            if let Some(why) = record.failed.take() {
+                self.damaged.push((group, why));
+                match record.seat_on(store) {
+                    Some(peer) => shard.remember_aside(group, peer),
+                    // Who it was is not known, so none may come in its place: it has promised.
+                    None => shard.remember_tombstone(group, NAMELESS),
                 }
             }
-            Err(why) => {
-                // Nobody is answered in its name, and no message makes it anew.
-                opened.damaged.push((group, why));
-                shard.remember_tombstone(group, peer);
-            }
+            return Ok(None);
+        };
+        if record.is_tombstone {
+            shard.remember_tombstone(group, peer);
+            // A command may have brought the group into being beside its tombstone.
+            return Ok(record.roster.is_some().then_some((group, peer)));
         }
+        let applier = &mut self.appliers[shard_of(group, config.appliers)];
+        let started = match record.start(group, peer, engine, machines, applier) {
+            Ok(stored) => {
+                self.stores.extend(stored.roster.roster.iter().map(|(_, store)| store));
+                shard.restore(now, &stored).map_err(|why| why.to_string())
+            }
+            Err(NoStart::Engine(why)) => return Err(OpenError::Engine(why)),
+            Err(NoStart::Damaged(why)) => Err(why),
+        };
+        if let Err(why) = started {
+            self.damaged.push((group, why));
+            shard.remember_aside(group, peer);
+        }
+        Ok(None)
     }
-    opened.stores.sort_unstable();
-    opened.stores.dedup();
-    opened.stores.retain(|&other| other != store);
-    Ok(opened)
 }
 
 fn scan(
@@ -256,6 +274,11 @@ impl Record {
         if self.peer.is_some() || self.failed.is_some() || self.base.index == Index(0) {
             return None;
         }
+        self.seat_on(store)
+    }
+
+    /// Who lives here by the membership that was applied last.
+    fn seat_on(&self, store: StoreId) -> Option<PeerId> {
         let roster = &self.roster.as_ref()?.roster;
         roster.iter().find(|(_, home)| *home == store).map(|(member, _)| member.id)
     }
@@ -339,11 +362,12 @@ impl Record {
         engine: &Arc<dyn Engine>,
         machines: &Arc<dyn Machines>,
         applier: &mut Applier,
-    ) -> Result<Stored, String> {
+    ) -> Result<Stored, NoStart> {
         if let Some(why) = self.failed {
-            return Err(why);
+            return Err(NoStart::Damaged(why));
         }
-        let machine = machines.open(group, engine).map_err(|why| why.0)?;
+        let opened = machines.open(group, engine);
+        let machine = opened.map_err(|why| NoStart::Damaged(why.0))?;
         let mut base = self.base;
         let mut roster = self.roster.unwrap_or_else(AppliedRoster::unknown);
         let applied = if let Some(offer) = self.installing {
@@ -352,7 +376,7 @@ impl Record {
             applier.push(ApplyTask { group, peer, work });
             let mut out = ApplyOutput::default();
             while !applier.is_idle() {
-                applier.run(1, &mut out).map_err(|why| why.to_string())?;
+                applier.run(1, &mut out)?;
             }
             base = offer.covers;
             roster = AppliedRoster {
@@ -365,7 +389,8 @@ impl Record {
             let index = machine.applied(self.applied.index);
             let last = self.last.unwrap_or(base.index);
             if index > last {
-                return Err(format!("its machine says {index} is applied, the log ends at {last}"));
+                let why = format!("its machine says {index} is applied, the log ends at {last}");
+                return Err(NoStart::Damaged(why));
             }
             // The machine was persisted, and the note of it lost: rosters up to there are applied.
             for (at, changed) in self.rosters.iter().filter(|(at, _)| *at <= index) {
@@ -393,6 +418,24 @@ impl Record {
             rosters: self.rosters,
             bytes: self.bytes,
         })
+    }
+}
+
+/// Why a group does not start.
+enum NoStart {
+    /// The engine failed, which is nothing that is wrong with the group.
+    Engine(storage::Error),
+    /// What is on the disk of it makes no sense.
+    Damaged(String),
+}
+
+impl From<ApplyError> for NoStart {
+    fn from(why: ApplyError) -> NoStart {
+        match why {
+            ApplyError::Engine(storage::Error::Corrupt(why)) => NoStart::Damaged(why),
+            ApplyError::Engine(why) => NoStart::Engine(why),
+            why @ ApplyError::Group(..) => NoStart::Damaged(why.to_string()),
+        }
     }
 }
 

@@ -42,7 +42,7 @@ use send::Sending;
 /// Chunks under way per session.
 const WINDOW: u64 = 4;
 /// Snapshots that wait to be sent. Each keeps a view of the engine alive.
-const WAITING_MAX: usize = 16;
+pub(crate) const WAITING_MAX: usize = 16;
 /// After this part of its patience without news, a sender repeats its offer.
 const REPEAT_PART: u32 = 5;
 

@@ -87,21 +87,23 @@
 //!   the state of this store; it survives whatever leaves a majority of disks.
 //! - A command is applied at most once for each time it was proposed, in one order everywhere.
 //!   [`Outcome::Refused`] says that it never will be. [`Outcome::Undetermined`] says that nobody
-//!   knows; every request ends in one of them, and none waits for ever: a leader that lost its
-//!   place gives up after [`Config::undetermined_after`].
+//!   knows; every request ends in one of them. A leader that lost its place gives up after
+//!   [`Config::undetermined_after`]. A disk without room is waited for as long as that lasts, if
+//!   nobody else can lead: who does not want to waits with [`Pending::wait_for`].
 //! - A read that was granted ([`Outcome::Readable`]) sees everything that was answered before; so
 //!   does one that found a [`Lease`], which asks no thread.
 //! - A failed sync stops the store. A full disk makes it wait, and give up what it leads. A disk
 //!   that stands still costs it leadership after [`Config::disk_stall_after`].
 //! - What arrives from other stores is checked; what is nonsense is refused and counted.
-//! - Everything that grows has a limit in [`Config`], or in the core's.
+//! - What grows with what is asked and sent has a limit in [`Config`], or in the core's.
 //!
 //! # What a user owes
 //!
 //! 1. *Ids.* [`PeerId`](types::PeerId)s of a group rise and are never reused; a store's id belongs
 //!    to one disk for ever. A store without its disk is another store.
-//! 2. *The engine.* The families `raft` and `meta` are the store's. Keys of state machines tell
-//!    their groups apart.
+//! 2. *The engine.* The family `raft` is the store's, and so are the keys of `meta` that begin with
+//!    a small letter: a state machine's own there begin with a capital. Its keys tell its groups
+//!    apart.
 //! 3. *State machines* are deterministic and keep [`StateMachine`]'s contract.
 //! 4. *Membership.* At most one peer of a group on a store. Newcomers as learners first.
 //! 5. *Times.* Stores whose groups meet have the same election timeout, and leases all or none of

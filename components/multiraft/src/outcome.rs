@@ -102,7 +102,7 @@ pub struct GroupStatus {
     pub matched: Vec<(PeerId, Index)>,
     /// Members that the leader does not hear now, or whose stores say that they have no replica.
     pub unheard: Vec<PeerId>,
-    /// When it wants to be called next; `None` while nothing is timed.
+    /// Whether any of its timers run.
     pub is_timed: bool,
 }
 

@@ -100,7 +100,7 @@ pub trait StateMachine: Send {
 
     /// Makes everything that was applied survive a crash, up to the slot `applied`, with what it
     /// writes into `batch` or by itself. Called before log entries are dropped, so not often.
-    /// Returns the slot up to which it holds; entries behind it are kept.
+    /// Returns the slot up to which it holds; entries behind it are kept, those up to it may go.
     fn persist(&mut self, applied: Index, batch: &mut Batch) -> Index {
         let _ = batch;
         applied
@@ -111,17 +111,21 @@ pub trait StateMachine: Send {
     fn snapshot(&mut self, view: Box<dyn View>) -> Box<dyn SnapshotReader>;
 
     /// Forgets everything, also what is in the engine, since a snapshot follows: its chunks in
-    /// order, and then [`StateMachine::restored`]. After a crash in between, it all begins anew.
+    /// order, and then [`StateMachine::restored`]. After a crash in between, it all begins anew:
+    /// the machine is opened over what was taken over until then, and is to clear it.
     fn clear(&mut self, batch: &mut Batch);
 
     /// Takes over a chunk of a snapshot, as its reader gave it out on another replica.
     ///
     /// # Errors
-    /// If it makes no sense. The group is set aside: its snapshot passed its checksum, so the
-    /// sender wrote what this machine does not understand.
+    /// If it makes no sense: its snapshot passed its checksum, so the sender wrote what this
+    /// machine does not understand. The store stops, and sets the group aside when it is opened
+    /// again.
     fn restore(&mut self, chunk: &[u8], batch: &mut Batch) -> Result<(), Corrupt>;
 
-    /// All chunks were taken over: the state is that of the slot `applied`.
+    /// All chunks were taken over: the state is that of the slot `applied`. The log up to there is
+    /// dropped with this batch, and [`StateMachine::persist`] is not asked before: a machine that
+    /// keeps its state elsewhere makes it durable here.
     ///
     /// # Errors
     /// If something is missing.
@@ -150,8 +154,12 @@ pub trait SnapshotReader: Send {
 pub trait Machines: Send + Sync {
     /// The state machine of a group: new, or with what it has in the engine.
     ///
+    /// Also called for what was set aside, or left by a crash, before it is destroyed, so that it
+    /// is known what there is.
+    ///
     /// # Errors
-    /// If what is there cannot be read. The group is set aside, the store runs on.
+    /// If what is there cannot be read. When the store is opened, the group is set aside and the
+    /// others run ([`Store::damaged`](crate::Store::damaged)). Later the store stops.
     fn open(
         &self,
         group: GroupId,

@@ -3,6 +3,8 @@
 
 #[path = "scenarios/admission.rs"]
 mod admission;
+#[path = "scenarios/aside.rs"]
+mod aside;
 #[path = "scenarios/durability.rs"]
 mod durability;
 #[path = "scenarios/identity.rs"]

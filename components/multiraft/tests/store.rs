@@ -311,6 +311,52 @@ fn appends_beyond_the_bytes_of_the_inbox_are_lost_and_come_again() {
 }
 
 #[test]
+fn entries_that_wait_for_room_on_the_disk_are_bounded_over_all_groups() {
+    let mut cluster = Cluster::start_with(3, |config| {
+        config.command_bytes_max = 4 << 10;
+        config.inbox_bytes_max = 16 << 10;
+    });
+    cluster.create_groups(1);
+    cluster.write(1, "before");
+    let leader = cluster.leader(1);
+    let follower = leader % 3 + 1;
+    cluster.set_room(follower, Some(0));
+    let before = cluster.handle(follower).counts().dropped;
+    let handle = cluster.handle(leader);
+    let command = |nth: u64| bytes::Bytes::from(format!("{nth:03}{}", "x".repeat(1_000)));
+    // With one of three the others go on. What it cannot write it does not take.
+    let mut nth = 0;
+    while cluster.handle(follower).counts().dropped == before {
+        assert!(nth < 1_000, "a megabyte waits for a disk without room");
+        let outcome = handle.propose(group(1), command(nth)).wait();
+        assert!(matches!(outcome, Outcome::Applied { .. }), "{outcome:?}");
+        nth += 1;
+    }
+    cluster.set_room(follower, None);
+    let entries = usize::try_from(nth).expect("few") + 1;
+    cluster.wait_equal(1, &[1, 2, 3], entries);
+}
+
+#[test]
+fn beats_that_wait_for_room_on_the_disk_are_so_many_at_most() {
+    let mut cluster = Cluster::start(3);
+    cluster.create_groups(1);
+    cluster.write(1, "before");
+    cluster.set_room(3, Some(0));
+    cluster.wait_full(3);
+    let before = cluster.handle(3).counts().dropped;
+    let beat = || Parcel::Liveness(multiraft::Liveness::default());
+    let lost = (0..1_000_000).find(|_| {
+        cluster.handle(3).deliver(store(2), beat());
+        cluster.handle(3).counts().dropped > before
+    });
+    assert!(lost.is_some(), "a million wait");
+    cluster.set_room(3, None);
+    cluster.write(1, "after");
+    cluster.wait_equal(1, &[1, 2, 3], 2);
+}
+
+#[test]
 fn store_that_stops_while_writes_arrive_answers_all_and_keeps_what_it_acknowledged() {
     let mut cluster = Cluster::start(1);
     assert_eq!(cluster.create(1, &[(11, 1)]), Outcome::Done);

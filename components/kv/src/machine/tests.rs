@@ -269,3 +269,18 @@ fn records_that_make_no_sense_are_refused() {
     // Those that were set aside keep their records.
     assert_eq!(host.regions.sweep(&*host.engine, &[group(1), group(2), group(5)]), Ok(vec![]));
 }
+
+#[test]
+fn record_of_a_region_that_was_set_aside_is_not_taken_for_that_of_its_birth() {
+    let host = Host::new();
+    let mut batch = Batch::new();
+    let record = encode_record(&region(1, "", "m"));
+    batch.put(Cf::Meta, &record_key(group(1)), &record);
+    host.write(&batch);
+    // Its machine was not opened. The node would create the region as when the cluster was born.
+    assert_eq!(host.regions.sweep(&*host.engine, &[group(1)]), Ok(vec![]));
+    assert_eq!(host.regions.prepare(&*host.engine, &region(1, "", "")), Ok(false));
+    assert_eq!(host.engine.get(Cf::Meta, &record_key(group(1))), Ok(Some(record)));
+    // Nothing is kept for it either.
+    assert_eq!(host.regions.prepare(&*host.engine, &region(2, "", "")), Ok(true));
+}

@@ -1,8 +1,8 @@
 //! States as a whole: installed, read out, and what of the log is not needed beside them.
 
 use raft::SnapshotWanted;
-use storage::Durability;
-use types::{EntryId, GroupId, PeerId, StoreId};
+use storage::{Durability, Engine};
+use types::{EntryId, GroupId, Index, PeerId, StoreId};
 
 use super::{AppliedRoster, Applier, ApplyError, Done, Machine, SnapshotBegun, write};
 use crate::disk;
@@ -62,15 +62,22 @@ impl Applier {
         Ok(machine.roster.clone())
     }
 
-    /// Returns where the log begins afterwards: where it did, if the machine's state is not durable
-    /// as far as that.
+    /// Returns where the log begins afterwards: no further than the machine's state is durable.
     pub(super) fn compact(&mut self, group: GroupId, upto: EntryId) -> Result<EntryId, ApplyError> {
         let Applier { groups, batch, engine, .. } = self;
         let base = disk::base(&**engine, group).map_err(ApplyError::Engine)?.unwrap_or_default();
         let Some(machine) = groups.get_mut(&group) else { return Ok(base) };
         let applied = machine.applied.index;
         let durable = machine.machine.persist(applied, batch);
-        if upto.index > durable.min(applied) || upto.index <= base.index {
+        let durable = durable.min(applied);
+        let upto = if upto.index <= durable {
+            upto
+        } else if durable <= base.index {
+            return Ok(base);
+        } else {
+            entry_id(&**engine, group, durable)?
+        };
+        if upto.index <= base.index {
             return Ok(base);
         }
         disk::drop_entries(batch, group, upto);
@@ -98,5 +105,19 @@ impl Applier {
             header: reader.header(),
         };
         Ok(SnapshotBegun { group, peer, to: wanted.to, store, offer, reader })
+    }
+}
+
+/// What is in a slot of the log, which is there.
+fn entry_id(engine: &dyn Engine, group: GroupId, at: Index) -> Result<EntryId, ApplyError> {
+    let read = disk::read_entries(&*engine.view(), group, &(at..at.next()), 0);
+    let missing = || format!("entry {at} is missing");
+    match read {
+        Ok(entries) => match entries.first() {
+            Some(entry) => Ok(entry.id),
+            None => Err(ApplyError::Group(group, missing())),
+        },
+        Err(disk::ReadError::Engine(why)) => Err(ApplyError::Engine(why)),
+        Err(disk::ReadError::Damaged(why)) => Err(ApplyError::Group(group, why)),
     }
 }

@@ -9,7 +9,7 @@ use types::{GroupId, Index, PeerId, StoreId};
 
 use super::carrier::Cargo;
 use super::pending::refused;
-use super::pulse::Beat;
+use super::pulse::{BEATS_MAX, Beat};
 use super::{Counts, Mail, Pending, Shared, clock};
 use crate::lease::Lease;
 use crate::message::{Body, Envelope, Parcel, SnapshotBody};
@@ -194,7 +194,9 @@ impl Handle {
                 _ => 0,
             };
             let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-            let waiting = shared.inbox_bytes.load(Ordering::Relaxed);
+            // What a disk that stands still has not taken is in memory as well.
+            let waiting = shared.inbox_bytes.load(Ordering::Relaxed)
+                + shared.writing_bytes.load(Ordering::Relaxed);
             // One that is too large for the inbox would be lost again and again: it goes in alone.
             let is_much = waiting.saturating_add(bytes) > shared.config.inbox_bytes_max;
             if bytes > 0 && waiting > 0 && is_much {
@@ -221,7 +223,12 @@ impl Inbox for Handle {
         match parcel {
             Parcel::Groups(envelopes) => self.take_in(from, envelopes),
             Parcel::Liveness(message) => {
-                let _ = shared.pulse.send(Beat::Message(from, message));
+                // While a disk has no room nobody takes them: the later ones are as good.
+                if shared.pulse.len() >= BEATS_MAX {
+                    shared.counters.dropped.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    let _ = shared.pulse.send(Beat::Message(from, message, clock::now()));
+                }
             }
             Parcel::Snapshot(mut frame) => match frame.body {
                 SnapshotBody::Offer(offer) => {

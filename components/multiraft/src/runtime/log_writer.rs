@@ -30,10 +30,11 @@ pub(crate) fn run(shared: &Shared, submitted: &Receiver<Submitted>) {
     let engine = super::patient::Patient::new(shared);
     while let Ok(first) = submitted.recv() {
         batch.clear();
-        let (mut next, mut gathered) = (Some(first), 0);
+        let (mut next, mut gathered, mut bytes) = (Some(first), 0, 0);
         while let Some(message) = next {
             let Submitted::Write(worker, write) = message else { return };
             batch.append(&write.batch);
+            bytes += write.batch.bytes();
             newest[worker] = Some(write.number);
             gathered += 1;
             next = (batch.bytes() < GATHER_BYTES).then(|| submitted.try_recv().ok()).flatten();
@@ -46,6 +47,7 @@ pub(crate) fn run(shared: &Shared, submitted: &Receiver<Submitted>) {
             }
             return;
         }
+        shared.writing_bytes.fetch_sub(bytes, Ordering::Relaxed);
         shared.counters.sync_times.record(began.elapsed());
         shared.counters.syncs.fetch_add(1, Ordering::Relaxed);
         shared.counters.log_writes.fetch_add(gathered, Ordering::Relaxed);

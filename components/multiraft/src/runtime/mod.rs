@@ -15,7 +15,8 @@
 //!
 //! Queues between the threads have no length of their own. What bounds them is what goes in:
 //! [`Config::proposed_bytes_max`] for callers, [`Config::inbox_bytes_max`] for messages that carry
-//! entries, windows of the core for what is committed.
+//! entries and for what the disk has not taken, windows of the core for what is committed, a number
+//! for beats. Other messages are small, and their senders wait for answers.
 //!
 //! When the engine fails (not when it is full), the store stops: [`OnFatal`] is told why, nobody is
 //! acknowledged any more, and whoever waits hears that nobody knows. A full disk is waited for.
@@ -68,7 +69,8 @@ pub struct Parts {
     pub config: Config,
     /// Cluster and store. They are noted on a new disk and compared with what an old one says.
     pub identity: (ClusterId, StoreId),
-    /// Its engine. Nobody else writes to the families `raft` and `meta`.
+    /// Its engine. Nobody else writes to the family `raft`; in `meta`, state machines have the keys
+    /// that begin with a capital letter.
     pub engine: Arc<dyn Engine>,
     /// Its state machines.
     pub machines: Arc<dyn Machines>,
@@ -117,6 +119,8 @@ pub(crate) struct Shared {
     carrier: Sender<Cargo>,
     pulse: Sender<Beat>,
     inbox_bytes: AtomicUsize,
+    /// Bytes of log that were given to the log writer and are not written.
+    writing_bytes: AtomicUsize,
     /// Threads that wait for room on the disk now, whoever found some meanwhile.
     full_waits: AtomicUsize,
     /// When one of them found some last: until then no write could end, so none of them hangs.
@@ -153,7 +157,7 @@ pub struct Counts {
     pub log_writes: usize,
     /// Bytes of those writes.
     pub log_bytes: usize,
-    /// Parcels that arrived and were dropped, as too much waited.
+    /// Messages that arrived and were dropped, as too much waited.
     pub dropped: usize,
     /// Messages of groups that were sent.
     pub envelopes: usize,
@@ -214,6 +218,7 @@ impl Store {
             carrier,
             pulse,
             inbox_bytes: AtomicUsize::new(0),
+            writing_bytes: AtomicUsize::new(0),
             full_waits: AtomicUsize::new(0),
             room_since: AtomicU64::new(0),
             fate: Fate::new(on_fatal),
@@ -248,7 +253,9 @@ impl Store {
     }
 
     /// Groups that were set aside when the store was opened, since what is stored of them
-    /// contradicts itself.
+    /// contradicts itself, and why. Nobody answers in their names, and what they have stays until
+    /// they are destroyed ([`Handle::destroy`]), their peer is removed, or a later peer comes. To
+    /// mend such a replica: remove its peer from the group, and add one with another id.
     #[must_use]
     pub fn damaged(&self) -> &[(GroupId, String)] {
         &self.damaged

@@ -17,13 +17,16 @@ use crate::shard::liveness::{Detector, LivenessEffects, Remembered};
 
 /// What reaches the pulse.
 pub(crate) enum Beat {
-    /// A message arrived.
-    Message(StoreId, Liveness),
+    /// A message arrived, then.
+    Message(StoreId, Liveness, Time),
     /// A store is of interest.
     Watch(StoreId),
     /// The store stops.
     Stop,
 }
+
+/// Messages that wait for the pulse.
+pub(super) const BEATS_MAX: usize = 4_096;
 
 pub(crate) fn run(
     shared: &Shared,
@@ -42,7 +45,9 @@ pub(crate) fn run(
         let got = beats.recv_timeout(clock::until(detector.deadline()));
         let now = clock::now();
         match got {
-            Ok(Beat::Message(from, message)) => {
+            // One that waited for a disk says nothing of who lives now.
+            Ok(Beat::Message(_, _, arrived)) if arrived.after(config.support_span) <= now => {}
+            Ok(Beat::Message(from, message, _)) => {
                 detector.on_message(now, from, &message, &mut out);
             }
             Ok(Beat::Watch(store)) => detector.watch(store),

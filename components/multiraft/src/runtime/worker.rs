@@ -157,6 +157,7 @@ impl Worker<'_> {
         if let Some(write) = effects.write.take() {
             self.newest = write.number;
             self.oldest = self.oldest.or(Some((write.number, now)));
+            shared.writing_bytes.fetch_add(write.batch.bytes(), Ordering::Relaxed);
             let _ = shared.log.send(Submitted::Write(self.nth, write));
         }
         if !effects.apply.is_empty() {

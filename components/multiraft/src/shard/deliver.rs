@@ -6,7 +6,7 @@ use types::{GroupId, PeerId, StoreId, Time};
 use super::drain::{answer, place};
 use super::event::SnapshotEffect;
 use super::group::Installing;
-use super::{Owed, Shard};
+use super::{NAMELESS, Owed, Shard};
 use crate::disk;
 use crate::entry::{Entry, memberships, runs};
 use crate::message::{Body, Envelope, SnapshotBody, SnapshotFrame, SnapshotOffer, SnapshotRefusal};
@@ -66,6 +66,10 @@ impl Shard {
             return if to >= own { Receiver::Replaced } else { Receiver::Absent };
         }
         let is_buried = self.tombstones.get(&id).is_some_and(|&buried| buried >= to);
+        if !is_buried && creates {
+            // Ids rise: what was set aside was removed.
+            self.bury_aside(id, None, None);
+        }
         if !is_buried && self.burying.contains_key(&id) {
             return Receiver::Replaced;
         }
@@ -147,6 +151,12 @@ impl Shard {
             }
             // Its tombstone would not outlast the removal. The sender repeats itself.
             None if self.burying.contains_key(&id) => false,
+            None if self.tombstones.get(&id) == Some(&NAMELESS) => false,
+            None if self.aside.contains(&id) => {
+                // Acknowledged when it is gone, as others.
+                self.bury_aside(id, Some(to), None);
+                false
+            }
             None => {
                 // It may never have been here; late messages must not bring it about.
                 let buried = self.tombstones.get(&id).map_or(to, |&buried| buried.max(to));

@@ -45,6 +45,7 @@ impl Shard {
         }
         dirty.clear();
         self.dirty = dirty;
+        self.depart();
         self.take_pending(effects);
         if !batch.is_empty() || !owed.is_empty() {
             let number = self.next_write;
@@ -125,7 +126,7 @@ impl Shard {
     ) {
         self.flush_sends(id);
         self.flush_reads(id);
-        let Shard { groups, out, pending, .. } = self;
+        let Shard { groups, out, pending, departures, .. } = self;
         let group = groups.get_mut(&id).expect("looked up by the caller");
         let peer = group.peer();
         if let Some(write) = out.write.take() {
@@ -136,10 +137,7 @@ impl Shard {
         let mut nowhere = Vec::new();
         for wanted in out.snapshots.drain(..) {
             match group.home(wanted.to) {
-                Some(store) => {
-                    let work = Work::Snapshot(wanted, store);
-                    pending.apply.push(ApplyTask { group: id, peer, work });
-                }
+                Some(store) => departures.want((id, peer), wanted, store),
                 None => nowhere.push(wanted.to),
             }
         }
@@ -203,7 +201,10 @@ impl Shard {
             tracing::debug!(group = %id, term = %term, leader = ?leader, "leader");
             // While it leads, what is in its log will be committed; what is not may wait for ever.
             let waits = !group.displaced.is_empty() || !leads && !group.proposals.is_empty();
-            group.give_up_at = waits.then(|| now.after(self.config.undetermined_after));
+            // Those that wait already are not to wait anew with each leader.
+            let give_up_at = group.give_up_at.take();
+            let later = || now.after(self.config.undetermined_after);
+            group.give_up_at = waits.then(|| give_up_at.unwrap_or_else(later));
         }
         let members: Vec<PeerId> = if leads {
             status.membership.1.iter().map(|member| member.id).filter(|&peer| peer != own).collect()
@@ -341,7 +342,10 @@ impl Shard {
         let group = groups.get_mut(&id).expect("looked up by the caller");
         for (token, result) in out.reads.drain(..) {
             let token = super::Token(token.0);
-            group.asked.remove(&token);
+            if !group.asked.remove(&token) {
+                // It was answered when the store began to stop.
+                continue;
+            }
             match result {
                 Ok(index) if index <= group.applied => {
                     pending.replies.push((token, Outcome::Readable(index)));

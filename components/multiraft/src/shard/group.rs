@@ -17,6 +17,9 @@ use crate::message::SnapshotOffer;
 use crate::outcome::{GroupStatus, Outcome, Refusal};
 use crate::pledges::Pledges;
 
+/// Peers of which it is remembered where they live: strangers among them are forgotten beyond that.
+const HOMES_MAX: usize = raft::MEMBERS_MAX * 2;
+
 /// A group hosted by this store.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -297,12 +300,23 @@ impl Group {
             Ok(at) => self.homes[at].1 = store,
             Err(at) => {
                 self.homes.insert(at, (peer, store));
-                if self.homes.len() > raft::MEMBERS_MAX * 2 {
-                    let membership = self.core.status().membership.1.clone();
-                    self.homes.retain(|&(id, _)| membership.get(id).is_some() || id == peer);
+                if self.homes.len() > HOMES_MAX {
+                    self.forget_strangers(Some(peer));
                 }
             }
         }
+    }
+
+    /// Makes room for so many newcomers, of whom none is forgotten then.
+    pub(crate) fn expect_newcomers(&mut self, count: usize) {
+        if self.homes.len() + count > HOMES_MAX {
+            self.forget_strangers(None);
+        }
+    }
+
+    fn forget_strangers(&mut self, but: Option<PeerId>) {
+        let membership = self.core.status().membership.1.clone();
+        self.homes.retain(|&(id, _)| membership.get(id).is_some() || Some(id) == but);
     }
 
     pub(crate) fn learn_homes(&mut self, roster: &Roster) {

@@ -94,6 +94,9 @@ impl Shard {
 
     pub(super) fn create(&mut self, now: Time, id: GroupId, token: Token, beginning: &Beginning) {
         let Beginning { peer, at, roster } = beginning;
+        if self.tombstones.get(&id).is_some_and(|&buried| buried < *peer) {
+            self.bury_aside(id, None, None);
+        }
         if let Some(why) = self.cannot_create(id, beginning) {
             return self.refuse(token, why);
         }
@@ -206,8 +209,10 @@ impl Shard {
         match self.groups.get(&id) {
             Some(group) if group.is_live() => self.end(id, Some(token)),
             Some(_) => self.refuse(token, Refusal::Busy("the group is being destroyed")),
+            None if self.aside.contains(&id) => self.bury_aside(id, None, Some(token)),
+            // Its tombstone may be on its way to the disk.
             None if self.tombstones.contains_key(&id) => {
-                self.pending.replies.push((token, Outcome::Done));
+                self.done_when_written.push(Owed::Done(token));
             }
             None => self.refuse(token, Refusal::NoGroup(id)),
         }

@@ -22,7 +22,9 @@
 //! stores are alive (`liveness`, one per store, beside the shards).
 
 mod appends;
+mod aside;
 mod deliver;
+mod departures;
 mod drain;
 pub mod event;
 pub(crate) mod group;
@@ -49,8 +51,15 @@ use crate::group_map::GroupMap;
 use crate::message::Envelope;
 use crate::outcome::{Outcome, Refusal};
 use crate::pledges::Pledges;
+use departures::Departures;
 use group::{Group, Installing, Life};
 use wheel::Wheel;
+
+/// Who a group was here of which not even that can be read. None comes behind it.
+pub(crate) const NAMELESS: PeerId = match PeerId::new(u64::MAX) {
+    Some(peer) => peer,
+    None => unreachable!(),
+};
 
 /// Many groups of one store.
 #[derive(Debug)]
@@ -68,6 +77,11 @@ pub struct Shard {
     tombstones: BTreeMap<GroupId, PeerId>,
     /// Tombstones beside which something was left: how often that is removed in the apply lane.
     burying: BTreeMap<GroupId, u32>,
+    /// Tombstones in memory alone: groups that were set aside when the store was opened.
+    aside: BTreeSet<GroupId>,
+    /// Who waits until what was left of a group is removed.
+    told_when_buried: Vec<(GroupId, Token)>,
+    departures: Departures,
     dirty: Vec<GroupId>,
     wheel: Wheel,
     /// Stores that liveness vouches for.
@@ -124,6 +138,9 @@ impl Shard {
             groups: GroupMap::new(),
             tombstones: BTreeMap::new(),
             burying: BTreeMap::new(),
+            aside: BTreeSet::new(),
+            told_when_buried: Vec::new(),
+            departures: Departures::default(),
             dirty: Vec::new(),
             wheel: Wheel::new(now),
             vouched: BTreeSet::new(),
@@ -182,6 +199,7 @@ impl Shard {
             Event::Offered { from, frame, offer } => self.offered(now, from, frame, offer),
             Event::Staged { from, frame, offer } => self.staged(now, from, &frame, offer),
             Event::SnapshotEnded { group, peer, to } => {
+                self.departed(group, to);
                 self.step_live(now, group, peer, Input::SnapshotEnded(to));
             }
             Event::Lost(store) => self.lost(now, store),
@@ -264,7 +282,9 @@ impl Shard {
 
     /// The store stops: everyone who waits is answered in the next drain.
     pub fn stop(&mut self) {
-        let Shard { groups, pending, writes, .. } = self;
+        let Shard { groups, pending, writes, told_when_buried, .. } = self;
+        let told = told_when_buried.drain(..);
+        pending.replies.extend(told.map(|(_, token)| (token, Outcome::Undetermined)));
         for (_, group) in groups.iter_mut() {
             group.abandon(&mut pending.replies);
             let (Life::Ending(token) | Life::Buried(token)) = group.life else { continue };

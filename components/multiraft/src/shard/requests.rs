@@ -85,6 +85,7 @@ impl Shard {
         if group.leads() && since.is_some_and(|since| since != in_force) {
             return self.refuse(token, Refusal::Changed(in_force));
         }
+        group.expect_newcomers(changes.len());
         for &(change, store) in changes {
             let Change::Set(peer, _) = change else { continue };
             if group.seated.removed().iter().any(|gone| gone.peer == peer) {

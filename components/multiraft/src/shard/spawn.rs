@@ -21,6 +21,7 @@ use super::group::{Group, Life};
 use super::{Owed, Shard};
 use crate::apply::{ApplyTask, Work};
 use crate::disk;
+use crate::outcome::Outcome;
 
 impl Shard {
     pub(super) fn spawned(&mut self, now: Time, id: GroupId, beginning: Box<Beginning>) {
@@ -95,6 +96,7 @@ impl Shard {
     /// What was written of the group's beginning goes the way of what was here before. No later
     /// peer comes until it has: its record would go with it.
     fn bury_again(&mut self, id: GroupId) {
+        self.aside.remove(&id);
         let buried = self.groups.get(&id).map(|group| group.peer());
         let peer = buried.or_else(|| self.tombstones.get(&id).copied());
         let peer = peer.expect("the group was here, or is");
@@ -106,9 +108,12 @@ impl Shard {
     pub(super) fn on_buried_again(&mut self, id: GroupId) {
         if let Entry::Occupied(mut left) = self.burying.entry(id) {
             *left.get_mut() -= 1;
-            if *left.get() == 0 {
-                left.remove();
+            if *left.get() > 0 {
+                return;
             }
+            left.remove();
+            let told = self.told_when_buried.extract_if(.., |(of, _)| *of == id);
+            self.pending.replies.extend(told.map(|(_, token)| (token, Outcome::Done)));
         }
     }
 

@@ -226,3 +226,61 @@ fn lane_that_is_behind_is_given_little_from_memory_and_reads_the_rest_back() {
     world.run(200);
     assert!(world.attached(2) - before > given);
 }
+
+#[test]
+fn log_is_cut_as_far_as_a_machine_that_is_always_late_is_durable() {
+    let mut world = World::led();
+    for id in 1..=3 {
+        world.ways(id).persists_late = 3;
+    }
+    for nth in 0..100 {
+        world.propose(1, &format!("a command of some length, number {nth}"));
+        world.run(20);
+    }
+    world.run(1_000);
+    let slots: Vec<usize> = (1..=3).map(|id| slots(&world, id, GROUP)).collect();
+    assert!(slots.iter().all(|&slots| (3..60).contains(&slots)), "{slots:?}");
+    // What is kept is all that is needed.
+    world.crash(2, 0);
+    world.start(2);
+    world.run(1_000);
+    assert_eq!(world.state(2).len(), 100);
+}
+
+#[test]
+fn snapshots_that_have_no_place_yet_wait_for_it_and_are_not_begun_again_and_again() {
+    let mut world = World::led();
+    let others = 2..=24;
+    for of in others.clone() {
+        world.create(of, &[(10 * of + 1, 1), (10 * of + 2, 2), (10 * of + 3, 3)]);
+    }
+    world.run(50);
+    for of in others.clone() {
+        world.ask_of(1, of, |group, token| multiraft::shard::Event::Campaign { group, token });
+    }
+    world.run(1_000);
+    world.isolate(3);
+    for of in others.clone() {
+        assert!(world.leads_of(1, of), "{of}");
+        for nth in 0..30 {
+            world.propose_to(1, of, &format!("a command of some length, number {nth}"));
+        }
+        world.run(100);
+    }
+    let begun = |world: &World| {
+        let calls = &world.ways(1).calls;
+        calls.iter().filter(|call| call.starts_with("read out ")).count()
+    };
+    // What is sent does not arrive: there are fewer places than groups, and beats go on.
+    world.loses_frames = true;
+    world.reconfigure(1, |config| config.snapshots_sent_max = 1);
+    world.heal();
+    world.run(1_000);
+    let first = begun(&world);
+    assert!((1..=17).contains(&first), "{first}");
+    world.loses_frames = false;
+    world.run(30_000);
+    for of in others {
+        assert_eq!(world.state_of(3, of).len(), 30, "group {of}");
+    }
+}

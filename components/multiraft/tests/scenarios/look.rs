@@ -48,6 +48,21 @@ impl World {
         token
     }
 
+    /// As [`World::ask`] of any group, and in the same moment the store begins to stop.
+    pub(crate) fn ask_and_stop(
+        &mut self,
+        (id, of): (u64, u64),
+        event: impl FnOnce(GroupId, Token) -> Event,
+    ) -> Token {
+        let token = self.token();
+        let now = self.now;
+        let up = self.node(id).up.as_mut().expect("the store runs");
+        up.shard.handle(now, event(group(of), token));
+        up.shard.stop();
+        self.turn(id);
+        token
+    }
+
     pub(crate) fn propose(&mut self, id: u64, command: &str) -> Token {
         self.propose_to(id, GROUP, command)
     }

@@ -1,10 +1,10 @@
 //! Every request ends once, whatever happens to messages and leaders.
 
 use multiraft::shard::Event;
-use multiraft::{Change, Outcome, Refusal, Seat};
-use types::PeerId;
+use multiraft::{Body, Change, Envelope, Outcome, Parcel, Refusal, Seat};
+use types::{EntryId, Index, PeerId, Term};
 
-use crate::world::{GROUP, World, peer, store};
+use crate::world::{GROUP, World, group, peer, store};
 
 #[test]
 fn requests_of_a_leader_that_was_cut_off_end_once() {
@@ -249,4 +249,49 @@ fn leader_says_which_members_it_does_not_hear_and_which_have_no_replica() {
     world.propose(1, "b");
     world.run(2_000);
     assert_eq!(unheard(&mut world), [peer(13)]);
+}
+
+#[test]
+fn read_that_may_be_answered_when_the_store_stops_is_answered_once() {
+    let mut world = World::led();
+    world.create(3, &[(31, 1)]);
+    world.set_raft(|raft| raft.lease = raft::Lease::Off);
+    world.crash(1, 0);
+    world.start(1);
+    world.run(2_000);
+    assert!(world.leads_of(1, 3));
+    // Alone, the leader needs nobody to be asked: it could answer in the same drain.
+    let token = world.ask_and_stop((1, 3), |group, token| Event::Read { group, token });
+    assert_eq!(world.answers(token).len(), 1, "{:?}", world.answers(token));
+}
+
+/// A peer that the leader of the second group does not know asks it for its vote.
+fn knock(from: u64) -> Parcel {
+    let body = raft::Body::PreVote { last: EntryId::new(Term(1), Index(1)) };
+    let body = Body::Raft(raft::Message { term: Term(1), body }, Vec::new());
+    let (from, to) = (peer(from), peer(21));
+    Parcel::Groups(vec![Envelope { group: group(2), from, to, body }])
+}
+
+#[test]
+fn newcomers_of_one_change_have_room_among_strangers() {
+    let mut world = World::led();
+    world.create(2, &[(21, 1), (22, 2)]);
+    world.run(50);
+    world.ask_of(1, 2, |group, token| Event::Campaign { group, token });
+    world.run(200);
+    assert!(world.leads_of(1, 2));
+    // So many that there is room for one more.
+    for stranger in 0..raft::MEMBERS_MAX as u64 * 2 - 3 {
+        world.deliver(4, 1, knock(1_000 + stranger));
+    }
+    let changes = vec![
+        (Change::Set(peer(23), Seat::Learner), Some(store(3))),
+        (Change::Set(peer(24), Seat::Learner), Some(store(4))),
+    ];
+    let token =
+        world.ask_of(1, 2, |group, token| Event::Change { group, token, since: None, changes });
+    world.run(1_000);
+    assert_eq!(world.answers(token), [Outcome::Done]);
+    assert!(world.hosts_of(3, 2) && world.hosts_of(4, 2));
 }
