@@ -1,5 +1,8 @@
 //! Many runs, on two threads.
 
+use std::cell::Cell;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -57,12 +60,26 @@ pub(crate) fn run<W: Simulated>(
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// One run in a hundred is done twice.
+/// One run in a hundred is done twice, and is the same in all that is counted and told of it.
 fn checked<W: Simulated>(run: &Run<'_, W::Bug>) -> Result<Counts<W::Counted>, Failure> {
-    let counts = W::run(run)?;
-    if run.seed.is_multiple_of(100) {
-        let again = W::run(run)?;
-        assert_eq!(counts.trace, again.trace, "seed {} gave two different runs", run.seed);
+    if !run.seed.is_multiple_of(100) {
+        return W::run(run);
     }
+    let (counts, story) = with_story::<W>(run)?;
+    let (again, same) = with_story::<W>(run)?;
+    let (first, second) = (counts.to_string(), again.to_string());
+    assert_eq!((first, story), (second, same), "seed {} gave two different runs", run.seed);
     Ok(counts)
+}
+
+/// A run, and a hash over the story of it.
+fn with_story<W: Simulated>(run: &Run<'_, W::Bug>) -> Result<(Counts<W::Counted>, u64), Failure> {
+    let story = Cell::new(DefaultHasher::new());
+    let tell = |line: String| {
+        let mut hasher = story.take();
+        line.hash(&mut hasher);
+        story.set(hasher);
+    };
+    let counts = W::run(&Run { tell: Some(&tell), ..run.clone() })?;
+    Ok((counts, story.into_inner().finish()))
 }

@@ -37,7 +37,7 @@ impl History {
     /// Checks all of it, and what the keys have in the end.
     pub(crate) fn check(&self, last: &BTreeMap<Vec<u8>, u64>) -> Result<(), Violation> {
         let empty = BTreeMap::new();
-        let by_value = self.by_value();
+        let by_value = self.by_value()?;
         let deeds = self.deeds(&by_value)?;
         let mut names: Vec<&Vec<u8>> = deeds.keys().copied().collect();
         names.extend(self.log.keys().filter(|name| !deeds.contains_key(name)));
@@ -54,10 +54,18 @@ impl History {
         Ok(())
     }
 
-    /// Where every value was written, or refused.
-    fn by_value(&self) -> BTreeMap<u64, At> {
-        let all = self.log.values().flat_map(|places| places.iter());
-        all.filter_map(|(&at, effect)| Some((effect.named?, at))).collect()
+    /// Where every value was written, or compared in vain. What was told as refused is asked again
+    /// with the same value: it must not have been done already.
+    fn by_value(&self) -> Result<BTreeMap<u64, At>, Violation> {
+        let mut found = BTreeMap::new();
+        for (&at, effect) in self.log.values().flat_map(|places| places.iter()) {
+            let Some(value) = effect.named else { continue };
+            if let Some(before) = found.insert(value, at) {
+                let what = format!("value {value} is applied at {before:?} and at {at:?}");
+                return broken(REFUSED, what);
+            }
+        }
+        Ok(found)
     }
 
     fn deeds<'a>(
@@ -108,8 +116,15 @@ impl History {
         Ok(deeds)
     }
 
-    /// The answer to comparing and setting is that of its slot.
+    /// The answer is that of its slot.
     fn matches(&self, op: &Op, at: At) -> Result<(), Violation> {
+        if let Did::Delete { key } = &op.did {
+            let effect = self.log.get(key).and_then(|places| places.get(&at));
+            return match effect.map(|effect| effect.set) {
+                Some(Set::To(None)) => Ok(()),
+                other => broken(LOST, format!("{op:?} was applied as {other:?}")),
+            };
+        }
         let (Did::Cas { key, .. }, Some((_, End::Cas { succeeded, previous, .. }))) =
             (&op.did, &op.end)
         else {
@@ -200,4 +215,77 @@ impl Key<'_> {
 
 fn told(key: &[u8]) -> String {
     String::from_utf8_lossy(key).trim_matches('\0').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use kv::Reply;
+    use kv::command::{Action, Mutation};
+    use kv::value::Stored;
+    use storage::Cf;
+    use types::GroupId;
+
+    use super::*;
+
+    const KEY: &[u8] = b"k";
+
+    fn group() -> GroupId {
+        GroupId::new(1).expect("not zero")
+    }
+
+    fn applied(history: &mut History, slot: u64, value: Option<u64>) {
+        let mutation = match value {
+            Some(value) => {
+                let value = value.to_be_bytes();
+                let stored = Stored { expires: None, value: &value };
+                Mutation::put(Cf::Default, KEY.to_vec(), stored)
+            }
+            None => {
+                Mutation { family: Cf::Default, key: Bytes::from_static(KEY), stored: Bytes::new() }
+            }
+        };
+        let action = Action::Write(vec![mutation]);
+        history.applied((group(), 1, Index(slot)), &action, &Reply::Done, None);
+    }
+
+    fn put(history: &mut History, value: u64, slots: &[u64]) {
+        let op = history.begin(1, Did::Put { key: KEY.to_vec(), value });
+        slots.iter().for_each(|&slot| applied(history, slot, Some(value)));
+        let last = *slots.last().expect("somewhere");
+        history.end(op, End::Done(group(), Index(last)));
+    }
+
+    fn last(value: u64) -> BTreeMap<Vec<u8>, u64> {
+        BTreeMap::from([(KEY.to_vec(), value)])
+    }
+
+    #[test]
+    fn write_that_was_told_as_refused_and_done_is_not_done_again_unseen() {
+        let mut history = History::default();
+        put(&mut history, 5, &[10]);
+        put(&mut history, 7, &[11]);
+        assert!(history.check(&last(7)).is_ok());
+        let mut history = History::default();
+        put(&mut history, 5, &[10, 12]);
+        put(&mut history, 7, &[11]);
+        let found = history.check(&last(5)).expect_err("it was done twice");
+        assert_eq!(found.check, REFUSED);
+    }
+
+    #[test]
+    fn delete_that_is_acknowledged_is_in_its_slot() {
+        let mut history = History::default();
+        put(&mut history, 5, &[10]);
+        let op = history.begin(1, Did::Delete { key: KEY.to_vec() });
+        applied(&mut history, 11, None);
+        history.end(op, End::Done(group(), Index(11)));
+        assert!(history.check(&BTreeMap::new()).is_ok());
+        let mut history = History::default();
+        put(&mut history, 5, &[10]);
+        let op = history.begin(1, Did::Delete { key: KEY.to_vec() });
+        history.end(op, End::Done(group(), Index(10)));
+        let found = history.check(&last(5)).expect_err("it was applied nowhere");
+        assert_eq!(found.check, LOST);
+    }
 }
