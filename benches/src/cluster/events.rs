@@ -167,17 +167,24 @@ pub fn kill(settings: &Settings, runtime: &Handle, show: &mut dyn FnMut(Row)) ->
         let hit: Vec<usize> = (0..routes.len()).filter(is_hit).collect();
         let at = Instant::now();
         crib.nodes[victim].kill();
-        for region in &hit {
-            while !watch.has_success_since(*region, at + ON_ITS_WAY) {
-                if at.elapsed() > LOST_AFTER {
-                    return Err(format!("a region is lost after kill {nth}"));
+        let until_led = |since: Instant| -> Result<()> {
+            for region in &hit {
+                while !watch.has_success_since(*region, since) {
+                    if at.elapsed() > LOST_AFTER {
+                        return Err(format!("a region is lost after kill {nth}"));
+                    }
+                    std::thread::sleep(POLL);
                 }
-                std::thread::sleep(POLL);
             }
-        }
+            Ok(())
+        };
+        until_led(at + ON_ITS_WAY)?;
+        let first = Instant::now();
+        std::thread::sleep(CALM);
+        // What was taken for a first success may have been a last one, heard late.
+        until_led(first)?;
         let gaps = hit.iter().map(|region| ms(watch.gap(*region, at)));
         gaps_ms.extend(gaps);
-        std::thread::sleep(CALM);
         crib.nodes[victim].again()?;
         crib.wait_well()?;
     }

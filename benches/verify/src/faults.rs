@@ -59,6 +59,9 @@ pub trait Nodes: Send + Sync {
     /// # Errors
     /// If it does not run.
     fn resume(&self, at: usize) -> Result<(), String>;
+    /// Those that have ended otherwise than they were asked to since this was asked last, in words.
+    /// They may be started again.
+    fn deaths(&self) -> Vec<String>;
 }
 
 /// What was done.
@@ -167,7 +170,7 @@ impl<'a> Nemesis<'a> {
 
     /// Does all of it, and puts right what it can; `said` hears of each as it ends.
     pub(crate) async fn run(&self, script: &[Planned], said: &(dyn Fn(&Mark) + Sync)) -> Harm {
-        let mut marks = Vec::new();
+        let (mut marks, mut wrong) = (Vec::new(), Vec::new());
         let last_ms = script.last().map_or(0, |last| last.at_ms + last.hold_ms);
         for planned in script {
             let now = self.stage.now_ms();
@@ -179,8 +182,11 @@ impl<'a> Nemesis<'a> {
             let mark = self.one(planned).await;
             said(&mark);
             marks.push(mark);
+            wrong.extend(self.deaths().await);
         }
-        Harm { marks, broken: self.heal().await.err().into_iter().collect(), wrong: Vec::new() }
+        let broken = self.heal().await.err().into_iter().collect();
+        wrong.extend(self.deaths().await);
+        Harm { marks, broken, wrong }
     }
 
     async fn one(&self, planned: &Planned) -> Mark {
@@ -205,6 +211,10 @@ impl<'a> Nemesis<'a> {
             Err((target, why)) => (target, None, why),
         };
         Mark { fault: planned.fault, from_ms, to_ms, target, proof, note }
+    }
+
+    async fn deaths(&self) -> Vec<String> {
+        self.act(|nodes| Ok(nodes.deaths())).await.unwrap_or_default()
     }
 
     fn nodes(&self) -> Result<&Arc<dyn Nodes>, (String, String)> {
@@ -326,7 +336,8 @@ impl<'a> Nemesis<'a> {
             Ok(true) => {
                 let ids: Vec<String> =
                     wanted.iter().map(|(id, to)| format!("{id} to {to}")).collect();
-                Ok((target.clone(), format!("led from another store: {}", ids.join(", "))))
+                let said = format!("one of these at least is led from there: {}", ids.join(", "));
+                Ok((target.clone(), said))
             }
             Ok(false) => Err(fail(format!("none of {} moves was seen", wanted.len()))),
             Err(error) => Err(fail(error.to_string())),

@@ -120,12 +120,13 @@ impl Value {
         text
     }
 
-    /// What was stored; [`Value::FOREIGN`] if it is none of ours.
+    /// What was stored in so many bytes; [`Value::FOREIGN`] if it is none of ours, to the last byte.
     #[must_use]
-    pub fn read(stored: &[u8]) -> Value {
+    pub fn read(stored: &[u8], bytes: usize) -> Value {
         let text = stored.split(|&byte| byte == b' ').next().unwrap_or_default();
         let text = std::str::from_utf8(text).unwrap_or_default();
-        text.parse().unwrap_or(Value::FOREIGN)
+        let value: Value = text.parse().unwrap_or(Value::FOREIGN);
+        if value.stored(bytes) == stored { value } else { Value::FOREIGN }
     }
 }
 
@@ -368,11 +369,16 @@ mod tests {
 
     #[test]
     fn stored_values_are_told_from_foreign_ones() {
-        assert_eq!(Value::read(&ONE.stored(64)), ONE);
+        assert_eq!(Value::read(&ONE.stored(64), 64), ONE);
         assert_eq!((ONE.stored(64).len(), ONE.stored(0).len()), (64, 6));
         for foreign in [&b""[..], b"1.2", b"1.2.3.4", b"oak", b"\xff", b"1.2.-3"] {
-            assert_eq!(Value::read(foreign), Value::FOREIGN);
+            assert_eq!(Value::read(foreign, 0), Value::FOREIGN);
         }
+        // One that was cut off, and one of which a bit was turned where nobody looks.
+        let mut turned = ONE.stored(64);
+        assert_eq!(Value::read(&turned[..63], 64), Value::FOREIGN);
+        turned[60] ^= 1;
+        assert_eq!(Value::read(&turned, 64), Value::FOREIGN);
     }
 
     #[test]

@@ -236,18 +236,25 @@ impl Report {
     fn write_text(&self, saved: &[String], text: &mut String) {
         let end = self.durability.clone().unwrap_or_default();
         let found = &self.linearizability;
+        let (acknowledged, unknown) =
+            (grouped(self.counts.acknowledged), grouped(self.counts.unknown));
         // Writing to a string does not fail.
-        let _ = writeln!(
-            text,
-            "verify: {} acknowledged writes, {} lost, {} duplicated, {} unknown outcomes ({} \
-             applied, {} not)",
-            grouped(self.counts.acknowledged),
-            grouped(end.lost),
-            grouped(end.duplicated),
-            grouped(self.counts.unknown),
-            grouped(end.unknown_applied),
-            grouped(end.unknown_not),
-        );
+        let _ = match &self.durability {
+            Some(end) => writeln!(
+                text,
+                "verify: {acknowledged} acknowledged writes, {} lost, {} duplicated, {unknown} \
+                 unknown outcomes ({} applied, {} not)",
+                grouped(end.lost),
+                grouped(end.duplicated),
+                grouped(end.unknown_applied),
+                grouped(end.unknown_not),
+            ),
+            None => writeln!(
+                text,
+                "verify: {acknowledged} acknowledged writes, {unknown} unknown outcomes; what is \
+                 left of them was not looked at",
+            ),
+        };
         let linearizable = match found.wrong + found.second_wrong {
             0 => "linearizable",
             _ => "NOT linearizable",

@@ -231,7 +231,7 @@ async fn last_look(
     for (key, value) in pairs {
         let name = String::from_utf8_lossy(&key).into_owned();
         match name.strip_prefix(prefix).map(str::parse::<Key>) {
-            Some(Ok(key)) => end.found.push((key, Value::read(&value))),
+            Some(Ok(key)) => end.found.push((key, Value::read(&value, shared.value_bytes))),
             _ => end.foreign.push(name),
         }
     }

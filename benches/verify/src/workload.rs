@@ -87,7 +87,8 @@ impl Writer {
     /// How it swaps what it has read.
     #[must_use]
     pub(crate) fn swap(&self, found: Option<Value>) -> Asked {
-        let version = found.map_or(0, |found| found.version) + 1;
+        // One that is foreign has the last version there is.
+        let version = found.map_or(0, |found| found.version).saturating_add(1);
         let new = Value { version, client: self.client, seq: self.seq + 1 };
         Asked::Swap { expected: found, new }
     }
@@ -166,6 +167,16 @@ mod tests {
         fn recent(&self, _nth: usize) -> Option<Key> {
             None
         }
+    }
+
+    #[test]
+    fn what_is_foreign_is_swapped_in_vain_and_ends_nothing() {
+        let writer = Writer::new(1, 4, 2, &Numbers::default());
+        let Asked::Swap { expected, new } = writer.swap(Some(Value::FOREIGN)) else {
+            panic!("a swap");
+        };
+        assert_eq!(expected, Some(Value::FOREIGN));
+        assert_ne!(new, Value::FOREIGN);
     }
 
     /// Against nothing at all, where every tenth outcome is not known and every seventh is a no:

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use verify::random::Random;
 use verify::script::Fault;
 
-use crate::gear::{Layer, Word};
+use crate::gear::{Control, Layer, Word};
 use crate::scene::Scene;
 
 /// How wrong clocks may run, as nodes are told, and do run, at most.
@@ -79,6 +79,23 @@ fn moved(layer: &Layer) -> Vec<i64> {
     layer.numbers().map(|at| layer.control(at).get(Word::ClocksMoved)).collect()
 }
 
+/// The clock that a node has not read since it was set, when this time has passed.
+async fn unread_in(control: &Control, time: Duration) -> Option<&'static str> {
+    let begun = Instant::now();
+    loop {
+        let is_read = |set, seen| control.get(set) == control.get(seen);
+        let unread = match () {
+            () if !is_read(Word::Monotonic, Word::MonotonicSeen) => "leases",
+            () if !is_read(Word::Wall, Word::WallSeen) => "the day",
+            () => return None,
+        };
+        if begun.elapsed() >= time {
+            return Some(unread);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// The clocks of one node jump.
 pub(crate) async fn jump(scene: &mut Scene<'_>, layer: &Layer) {
     let at = scene.lot.below(scene.cluster.nodes().len());
@@ -93,11 +110,11 @@ pub(crate) async fn jump(scene: &mut Scene<'_>, layer: &Layer) {
         if ahead == 0 && wall == 0 { (SECOND_NS, SECOND_NS) } else { (ahead, wall) };
     control.set(Word::Wall, control.get(Word::Wall) + wall);
     control.set(Word::Monotonic, control.get(Word::Monotonic) + ahead);
-    let before = control.get(Word::ClocksMoved);
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let read = control.get(Word::ClocksMoved) - before;
-    let said = format!("{read} readings since; it led {led} regions");
-    let seen = if read > 0 { Ok(said) } else { Err(said) };
+    let unread = unread_in(control, Duration::from_millis(500)).await;
+    let seen = match unread {
+        None => Ok(format!("it has read them; it led {led} regions")),
+        Some(which) => Err(format!("it has not read the clock of {which}; it led {led} regions")),
+    };
     let (ahead, wall) = (ahead / SECOND_NS, wall / SECOND_NS);
     let target = format!("{}: {ahead} s ahead, the day {wall} s", node.address);
     scene.note(Fault::Jump, from_ms, target, seen);

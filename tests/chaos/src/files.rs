@@ -67,10 +67,15 @@ async fn deadly(scene: &mut Scene<'_>, fault: Fault, node: &Arc<Node>, control: 
 /// A fault that passes.
 async fn passing(scene: &mut Scene<'_>, fault: Fault, node: &Arc<Node>, control: &Control) {
     let hold = scene.time(3_000, 6_000);
+    let said_before = node.written();
     slow_or_unread(scene, fault, node, control, hold).await;
+    if !node.runs() || node.words_after(said_before).contains(STOPS) {
+        let said = stopped(scene, fault, (node, control), said_before).await;
+        println!("  {} after {fault}: {said:?}", node.address);
+    }
 }
 
-/// The same, for so long.
+/// The same, for so long. What comes of it is the caller's to see.
 pub(crate) async fn slow_or_unread(
     scene: &mut Scene<'_>,
     fault: Fault,
@@ -79,7 +84,6 @@ pub(crate) async fn slow_or_unread(
     hold: Duration,
 ) {
     let from_ms = scene.stage.now_ms();
-    let said_before = node.written();
     let (files, word, value, met) = match fault {
         Fault::FailRead => (TABLES, Word::ReadsLeft, i64::MAX, Word::ReadsFailed),
         _ => {
@@ -93,12 +97,11 @@ pub(crate) async fn slow_or_unread(
     tokio::time::sleep(hold).await;
     control.spare_files();
     let count = control.get(met) - before;
-    let mut seen = format!("{count} calls");
-    if !node.runs() || node.words_after(said_before).contains(STOPS) {
-        let said = stopped(scene, fault, (node, control), said_before).await;
-        seen.push_str(&format!("; then: {said:?}"));
-    }
-    let seen = if count > 0 { Ok(seen) } else { Err("no file was touched".to_owned()) };
+    let seen = if count > 0 {
+        Ok(format!("{count} calls"))
+    } else {
+        Err("no file was touched".to_owned())
+    };
     scene.note(fault, from_ms, &node.address, seen);
 }
 

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use cluster::crib::{Cluster, Node};
+use parking_lot::Mutex;
 use verify::faults::Nodes;
 
 /// Nodes, and the runtime on which their ends are awaited.
 pub(crate) struct Processes {
     nodes: Vec<Arc<Node>>,
     runtime: tokio::runtime::Handle,
+    deaths: Mutex<Vec<String>>,
 }
 
 impl Processes {
     /// All nodes of a cluster. Called within a runtime.
     pub(crate) fn of(cluster: &Cluster) -> Processes {
-        Processes { nodes: cluster.nodes(), runtime: tokio::runtime::Handle::current() }
+        let runtime = tokio::runtime::Handle::current();
+        Processes { nodes: cluster.nodes(), runtime, deaths: Mutex::default() }
     }
 
     fn running(&self, at: usize) -> Result<&Node, String> {
@@ -47,7 +50,12 @@ impl Nodes for Processes {
     fn stop(&self, at: usize) -> Result<(), String> {
         let node = self.running(at)?;
         let status = self.runtime.block_on(node.stop());
-        status.success().then_some(()).ok_or_else(|| format!("it ended otherwise: {status}"))
+        if status.success() {
+            return Ok(());
+        }
+        let why = format!("it ended otherwise than in peace: {status}");
+        self.deaths.lock().push(format!("{}: {why}", node.address));
+        Err(why)
     }
 
     fn start(&self, at: usize) -> Result<(), String> {
@@ -63,5 +71,15 @@ impl Nodes for Processes {
     fn resume(&self, at: usize) -> Result<(), String> {
         self.running(at)?.resume();
         Ok(())
+    }
+
+    fn deaths(&self) -> Vec<String> {
+        let mut deaths = std::mem::take(&mut *self.deaths.lock());
+        for node in &self.nodes {
+            if let Some(status) = node.has_ended() {
+                deaths.push(format!("{} ended by itself: {status}", node.address));
+            }
+        }
+        deaths
     }
 }

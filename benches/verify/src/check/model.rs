@@ -122,7 +122,7 @@ impl Model {
     /// A value that nothing else has, for an unequal swap, whose own is not kept.
     fn wanted(&mut self, client: usize, expected: Option<Value>) -> Value {
         self.seq += 1;
-        let version = expected.map_or(0, |value| value.version) + 1;
+        let version = expected.map_or(0, |value| value.version).saturating_add(1);
         Value { version, client: self.names[client], seq: self.seq }
     }
 
@@ -132,7 +132,7 @@ impl Model {
         match self.kind {
             Kind::Swapped if self.random.below(2) == 0 => {
                 let expected = self.seen[client];
-                let version = expected.map_or(0, |value| value.version) + 1;
+                let version = expected.map_or(0, |value| value.version).saturating_add(1);
                 let new = Value { version, client: name, seq };
                 Some(Act::Swap { expected, new, found: None })
             }
@@ -241,7 +241,7 @@ fn succeed(history: &KeyHistory, random: &mut Random) -> KeyHistory {
     }
     let op = &mut spoilt.ops[all[random.below(all.len())]];
     if let Act::Unequal { expected, .. } = op.act {
-        let version = expected.map_or(0, |value| value.version) + 1;
+        let version = expected.map_or(0, |value| value.version).saturating_add(1);
         let seq = u32::try_from(random.below(1 << 30)).unwrap();
         let new = Value { version, client: 9_999, seq };
         op.act = Act::Swap { expected, new, found: Some(expected) };

@@ -120,7 +120,8 @@ fn rules(history: &KeyHistory, writes: &[Write<'_>]) -> Result<(), Wrong> {
         }
         match write.op.act {
             Act::Swap { expected, new, .. } => {
-                if new.version != expected.map_or(0, |expected| expected.version) + 1 {
+                if new.version != expected.map_or(0, |expected| expected.version).saturating_add(1)
+                {
                     return malformed("a swap does not raise its version by one", new);
                 }
             }

@@ -87,6 +87,8 @@ fn what_is_wrong_makes_it_bad() {
     let (bad, reasons) = verdict(&good(), Some(&end(&[1])));
     assert_eq!((bad, reasons), (Verdict::Bad, vec!["1 acknowledged writes are lost".to_owned()]));
     assert_eq!(verdict(&good(), None).0, Verdict::Bad);
+    let unseen = report(&good(), None, &[], Vec::new()).text(&[]);
+    assert!(unseen.contains("not looked at") && !unseen.contains("0 lost"), "{unseen}");
     assert_eq!(verdict(&good(), Some(&End { is_calm: false, ..end(&[2]) })).0, Verdict::Bad);
     let foreign = End { foreign: vec!["verify/what".to_owned()], ..end(&[2]) };
     assert_eq!(verdict(&good(), Some(&foreign)).0, Verdict::Bad);

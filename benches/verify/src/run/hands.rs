@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(super) struct Shared {
     begun: Instant,
     prefix: String,
-    value_bytes: usize,
+    pub(super) value_bytes: usize,
     is_over: AtomicBool,
     clients: AtomicU32,
     owned: AtomicU32,
@@ -179,7 +179,9 @@ impl Hand {
         let bytes = self.shared.value_bytes;
         let call = self.shared.now();
         let answer = match asked {
-            Asked::Read => self.client.get(&name).await.map(|found| Told::Found(read(found))),
+            Asked::Read => {
+                self.client.get(&name).await.map(|found| Told::Found(read(found, bytes)))
+            }
             Asked::Put(value) => {
                 self.client.put(&name, value.stored(bytes)).await.map(|()| Told::Done)
             }
@@ -187,8 +189,8 @@ impl Hand {
                 let expected = expected.map(|expected| expected.stored(bytes).into());
                 let swap = self.client.compare_and_swap(&name, expected, new.stored(bytes)).await;
                 swap.map(|swap| match swap.is_swapped {
-                    true => Told::Swapped(read(swap.previous)),
-                    false => Told::Unequal(read(swap.previous)),
+                    true => Told::Swapped(read(swap.previous, bytes)),
+                    false => Told::Unequal(read(swap.previous, bytes)),
                 })
             }
         };
@@ -217,6 +219,6 @@ impl Hand {
     }
 }
 
-fn read(found: Option<bytes::Bytes>) -> Option<Value> {
-    found.map(|found| Value::read(&found))
+fn read(found: Option<bytes::Bytes>, bytes: usize) -> Option<Value> {
+    found.map(|found| Value::read(&found, bytes))
 }

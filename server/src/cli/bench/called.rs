@@ -116,7 +116,8 @@ async fn etcd(target: &Target) -> Result<Called, Failure> {
         nodes: about.members,
         replicas: about.members,
     };
-    let servers = processes::listening_at(etcd.endpoints()).unwrap_or_default();
+    let listening = processes::listening_at(etcd.endpoints()).unwrap_or_default();
+    let servers = all_or_none(listening, about.members);
     let asked = etcd.clone();
     let ask = move || -> load::Wellness {
         let etcd = asked.clone();
@@ -124,6 +125,12 @@ async fn etcd(target: &Target) -> Result<Called, Failure> {
     };
     let watch = Watch { wellness: Some(Arc::new(ask)), servers };
     Ok(Called { target: load::Target::Etcd(etcd), cluster, watch, problem: None })
+}
+
+/// The processes of which CPU is measured: those of all members, or of none. What some of them spend
+/// is no figure of the cluster.
+fn all_or_none<T>(processes: Vec<T>, members: usize) -> Vec<T> {
+    if processes.len() == members { processes } else { Vec::new() }
 }
 
 /// What went wrong with etcd before anything was measured.
@@ -142,6 +149,12 @@ fn told(failed: &Failed) -> Failure {
 mod tests {
     use super::*;
     use crate::view::tests as fake;
+
+    #[test]
+    fn cpu_of_some_members_is_not_that_of_the_cluster() {
+        assert_eq!(all_or_none(vec![1, 2, 3], 3), [1, 2, 3]);
+        assert!(all_or_none(vec![1], 3).is_empty() && all_or_none(vec![1, 2], 1).is_empty());
+    }
 
     #[test]
     fn store_that_was_started_again_is_found() {

@@ -29,6 +29,8 @@ const NODES_MAX: u8 = 250;
 pub(super) struct Local {
     dir: PathBuf,
     nodes: Vec<Node>,
+    /// How nodes ended that nobody ended, in words, until somebody asks.
+    deaths: Mutex<Vec<String>>,
 }
 
 struct Node {
@@ -71,7 +73,8 @@ impl Local {
             };
             Node { spec, log: dir.join(format!("node{number}.log")), child: Mutex::new(None) }
         };
-        let local = Local { nodes: hosts.iter().enumerate().map(node).collect(), dir: dir.clone() };
+        let nodes = hosts.iter().enumerate().map(node).collect();
+        let local = Local { nodes, dir, deaths: Mutex::default() };
         for at in 0..local.nodes.len() {
             Nodes::start(&local, at).map_err(|why| {
                 Failure::new(&errors::CHILD_DIED, format!("cannot start node {}", at + 1)).why(why)
@@ -93,6 +96,10 @@ impl Local {
     /// Ends all at once: nobody needs them any more.
     pub(super) fn end(&self) {
         self.nodes.iter().for_each(Node::end);
+    }
+
+    fn died(&self, at: usize, how: &str) {
+        self.deaths.lock().push(format!("{}: {how}", self.nodes[at].spec.grpc));
     }
 
     /// Removes what they wrote.
@@ -169,7 +176,9 @@ impl Nodes for Local {
     fn kill(&self, at: usize) -> Result<(), String> {
         let mut child = self.nodes[at].child.lock().take().ok_or("it does not run")?;
         if let Ok(Some(status)) = child.try_wait() {
-            return Err(format!("it had ended by itself: {status}"));
+            let why = format!("it had ended by itself: {status}");
+            self.died(at, &why);
+            return Err(why);
         }
         child.kill().and_then(|()| child.wait()).map_err(|error| error.to_string())?;
         Ok(())
@@ -178,7 +187,12 @@ impl Nodes for Local {
     fn stop(&self, at: usize) -> Result<(), String> {
         self.nodes[at].signal(Signal::TERM)?;
         let status = self.nodes[at].ended()?;
-        status.success().then_some(()).ok_or_else(|| format!("it ended otherwise: {status}"))
+        if status.success() {
+            return Ok(());
+        }
+        let why = format!("it ended otherwise than in peace: {status}");
+        self.died(at, &why);
+        Err(why)
     }
 
     fn start(&self, at: usize) -> Result<(), String> {
@@ -191,6 +205,17 @@ impl Nodes for Local {
 
     fn resume(&self, at: usize) -> Result<(), String> {
         self.nodes[at].signal(Signal::CONT)
+    }
+
+    fn deaths(&self) -> Vec<String> {
+        for (at, node) in self.nodes.iter().enumerate() {
+            let mut child = node.child.lock();
+            if let Some(Ok(Some(status))) = child.as_mut().map(Child::try_wait) {
+                child.take();
+                self.died(at, &format!("it ended by itself: {status}"));
+            }
+        }
+        std::mem::take(&mut self.deaths.lock())
     }
 }
 

@@ -28,6 +28,8 @@ use crate::run::Signals;
 
 /// How long a cluster of our own may take to be well.
 const START_MAX: Duration = Duration::from_secs(60);
+/// How long a cluster of somebody else may take to be well.
+const AGAINST_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a value: enough that it is not free, small enough that processors are the limit.
 const VALUE_BYTES: usize = 100;
 /// What is done to a cluster of our own, and to another.
@@ -147,6 +149,8 @@ pub(super) async fn run(
     if !args.against.is_empty() {
         let mut target = Target::new(global, |name| std::env::var(name).ok())?;
         target.endpoints = args.against.clone();
+        // What is not well before is not the fault of the load.
+        status::healthy(&target, 1, Instant::now() + AGAINST_MAX, output).await?;
         let settings = args.settings(&target, seed).await?;
         let outcome = load(&settings, None, output).await?;
         return judge(args, &outcome, None, output);

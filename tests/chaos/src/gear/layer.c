@@ -49,6 +49,8 @@ enum word {
     SYNCS_FAILED,
     SYNCS_LATE,
     CLOCKS_MOVED, /* readings of the clock of leases that were not the kernel's */
+    MONOTONIC_SEEN, /* MONOTONIC_NS as it was at the last reading of the clock of leases */
+    WALL_SEEN,      /* WALL_NS as it was at the last reading of the clock of the day */
     WORDS,
 };
 
@@ -64,6 +66,13 @@ static int64_t word(enum word which) {
 
 static void count(enum word which) {
     atomic_fetch_add_explicit(&words[which], 1, memory_order_relaxed);
+}
+
+/* That this word has been read. */
+static void see(enum word seen, enum word which) {
+    if (words) {
+        atomic_store_explicit(&words[seen], word(which), memory_order_relaxed);
+    }
 }
 
 /* One of those that are left. */
@@ -238,6 +247,11 @@ static struct timespec kernel_time(clockid_t clock, struct timespec at) {
 int clock_gettime(clockid_t clock, struct timespec *at) {
     NEXT(clock_gettime)
     int result = next(clock, at);
+    if (clock == CLOCK_BOOTTIME) {
+        see(MONOTONIC_SEEN, MONOTONIC_NS);
+    } else if (clock == CLOCK_REALTIME) {
+        see(WALL_SEEN, WALL_NS);
+    }
     if (result == 0 && is_moved(clock)) {
         *at = timespec_of(told(clock, ns_of(*at)));
         if (clock == CLOCK_BOOTTIME) {

@@ -51,6 +51,10 @@ pub(crate) enum Word {
     SyncsLate,
     /// Readings of the clock of leases that were not the kernel's.
     ClocksMoved,
+    /// [`Word::Monotonic`] as it was when the clock of leases was read last.
+    MonotonicSeen,
+    /// [`Word::Wall`] as it was when the clock of the day was read last.
+    WallSeen,
 }
 
 /// All files of the store.
@@ -60,7 +64,7 @@ pub(crate) const LOGS: i64 = 1;
 /// Its tables.
 pub(crate) const TABLES: i64 = 2;
 
-const WORDS: usize = Word::ClocksMoved as usize + 1;
+const WORDS: usize = Word::WallSeen as usize + 1;
 const SOURCE: &str = include_str!("layer.c");
 
 /// The layer of every node of a cluster.
@@ -211,7 +215,11 @@ mod tests {
         let year = |layer| said(layer, "date", &["+%Y"]).1.trim().parse::<i64>();
         let now = year(&layer).expect("a year");
         layer.control(0).set(Word::Wall, 100 * 365 * 86_400 * 1_000_000_000);
+        // That it has jumped is proven by whoever reads it, and by nothing else.
+        let is_seen = || layer.control(0).get(Word::WallSeen) == layer.control(0).get(Word::Wall);
+        assert!(!is_seen());
         let later = year(&layer).expect("a year");
+        assert!(is_seen());
         assert!((now + 99..=now + 101).contains(&later), "{now}, {later}");
     }
 }

@@ -390,7 +390,10 @@ fn value(version: u64) -> Bytes {
 fn version(value: Option<&Bytes>) -> u64 {
     let Some(value) = value else { return 0 };
     let text = std::str::from_utf8(value).expect("a value of ours");
-    text.split(' ').next().and_then(|version| version.parse().ok()).expect("a version")
+    let version = text.split(' ').next().and_then(|version| version.parse().ok());
+    let version: u64 = version.expect("a version");
+    assert_eq!(*value, self::value(version), "not all of it is as it was written");
+    version
 }
 
 fn kind(error: &client::Error) -> String {

@@ -132,10 +132,10 @@ impl Node {
     /// How it ended by itself, if it has: then it may be started again.
     ///
     /// # Panics
-    /// If it was not started.
+    /// If the system does not know.
     pub fn has_ended(&self) -> Option<ExitStatus> {
         let mut child = self.child.lock();
-        let running = child.as_mut().expect("it was started");
+        let running = child.as_mut()?;
         let status = running.try_wait().expect("it is our child");
         if status.is_some() {
             *child = None;
