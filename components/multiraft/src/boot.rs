@@ -156,11 +156,8 @@ impl Opened {
         let Some(peer) = record.peer else {
             if let Some(why) = record.failed.take() {
                 self.damaged.push((group, why));
-                match record.seat_on(store) {
-                    Some(peer) => shard.remember_aside(group, peer),
-                    // Who it was is not known, so none may come in its place: it has promised.
-                    None => shard.remember_tombstone(group, NAMELESS),
-                }
+                // If it is not known who it was, none may come in its place: it has promised.
+                shard.remember_aside(group, record.seat_on(store).unwrap_or(NAMELESS));
             }
             return Ok(None);
         };

@@ -21,9 +21,9 @@ pub struct Config {
     /// proposals are refused as busy.
     /// Default: 256 MiB. At least `command_bytes_max`.
     pub proposed_bytes_max: usize,
-    /// Bytes of messages that arrived and are not processed, and of log that is not written yet;
-    /// further appends are dropped, as a network would, but for one at a time. What is committed is
-    /// still applied.
+    /// Bytes of messages that arrived and are not processed; further appends are dropped, as a
+    /// network would, but for one at a time. What is committed is still applied. As many again may
+    /// wait to be written to the log, beside those of callers.
     /// Default: 256 MiB. At least `command_bytes_max`.
     pub inbox_bytes_max: usize,
     /// Bytes that one group applies before another's turn.

@@ -315,6 +315,7 @@ fn entries_that_wait_for_room_on_the_disk_are_bounded_over_all_groups() {
     let mut cluster = Cluster::start_with(3, |config| {
         config.command_bytes_max = 4 << 10;
         config.inbox_bytes_max = 16 << 10;
+        config.proposed_bytes_max = 8 << 10;
     });
     cluster.create_groups(1);
     cluster.write(1, "before");

@@ -194,12 +194,15 @@ impl Handle {
                 _ => 0,
             };
             let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-            // What a disk that stands still has not taken is in memory as well.
-            let waiting = shared.inbox_bytes.load(Ordering::Relaxed)
-                + shared.writing_bytes.load(Ordering::Relaxed);
+            let waiting = shared.inbox_bytes.load(Ordering::Relaxed);
             // One that is too large for the inbox would be lost again and again: it goes in alone.
             let is_much = waiting.saturating_add(bytes) > shared.config.inbox_bytes_max;
-            if bytes > 0 && waiting > 0 && is_much {
+            // What a disk that stands still has not taken is in memory as well; of that, what was
+            // proposed here has a bound of its own.
+            let unwritten = shared.writing_bytes.load(Ordering::Relaxed);
+            let is_stuck =
+                unwritten > shared.config.inbox_bytes_max + shared.config.proposed_bytes_max;
+            if bytes > 0 && (waiting > 0 && is_much || is_stuck) {
                 // As a network would lose it.
                 shared.counters.dropped.fetch_add(1, Ordering::Relaxed);
                 continue;

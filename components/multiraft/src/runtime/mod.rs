@@ -255,7 +255,8 @@ impl Store {
     /// Groups that were set aside when the store was opened, since what is stored of them
     /// contradicts itself, and why. Nobody answers in their names, and what they have stays until
     /// they are destroyed ([`Handle::destroy`]), their peer is removed, or a later peer comes. To
-    /// mend such a replica: remove its peer from the group, and add one with another id.
+    /// mend such a replica: remove its peer from the group, and add one with another id. A group of
+    /// which not even its peer can be read never comes back to this store.
     #[must_use]
     pub fn damaged(&self) -> &[(GroupId, String)] {
         &self.damaged

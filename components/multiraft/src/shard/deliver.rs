@@ -151,11 +151,14 @@ impl Shard {
             }
             // Its tombstone would not outlast the removal. The sender repeats itself.
             None if self.burying.contains_key(&id) => false,
-            None if self.tombstones.get(&id) == Some(&NAMELESS) => false,
             None if self.aside.contains(&id) => {
-                // Acknowledged when it is gone, as others.
-                self.bury_aside(id, Some(to), None);
-                false
+                let aside = self.tombstones[&id];
+                if aside <= to {
+                    // Acknowledged when it is gone, as others.
+                    self.bury_aside(id, Some(to), None);
+                }
+                // It may be a later one, as above; but not if nobody can tell.
+                aside > to && aside != NAMELESS
             }
             None => {
                 // It may never have been here; late messages must not bring it about.

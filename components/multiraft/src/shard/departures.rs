@@ -49,7 +49,8 @@ impl Shard {
     /// Begins what waits and has a place.
     pub(super) fn depart(&mut self) {
         // The courier keeps as many of all shards.
-        let places = (courier::WAITING_MAX / self.config.workers).max(1);
+        let kept = courier::WAITING_MAX + self.config.snapshots_sent_max;
+        let places = kept.div_ceil(self.config.workers);
         let Shard { departures: Departures { begun, waiting }, groups, pending, .. } = self;
         while begun.len() < places {
             let Some(Waiting { group: id, peer, wanted, store }) = waiting.pop_front() else {

@@ -382,17 +382,21 @@ impl Group {
 
     /// Everyone who waits is told that nobody knows, or that nothing was done.
     pub(crate) fn abandon(&mut self, replies: &mut Vec<(Token, Outcome)>) {
-        self.give_up(replies);
+        let proposals = self.proposals.drain(..).chain(self.displaced.drain(..));
+        replies.extend(proposals.map(|(_, token)| (token, Outcome::Undetermined)));
         let reads = self.reads.drain(..).map(|(_, token)| token);
         let asked = std::mem::take(&mut self.asked);
         let refused = Outcome::Refused(Refusal::NoGroup(self.id));
         replies.extend(reads.chain(asked).map(|token| (token, refused.clone())));
     }
 
-    /// Proposals are not waited for any more.
+    /// Proposals are not waited for any more, but for what a leader has in its log and commits.
     pub(crate) fn give_up(&mut self, replies: &mut Vec<(Token, Outcome)>) {
-        let proposals = self.proposals.drain(..).chain(self.displaced.drain(..));
-        replies.extend(proposals.map(|(_, token)| (token, Outcome::Undetermined)));
+        let mut given_up = std::mem::take(&mut self.displaced);
+        if !self.leads() {
+            given_up.extend(self.proposals.drain(..));
+        }
+        replies.extend(given_up.into_iter().map(|(_, token)| (token, Outcome::Undetermined)));
     }
 
     pub(crate) fn status(&self, now: Time) -> GroupStatus {

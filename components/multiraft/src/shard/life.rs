@@ -94,7 +94,8 @@ impl Shard {
 
     pub(super) fn create(&mut self, now: Time, id: GroupId, token: Token, beginning: &Beginning) {
         let Beginning { peer, at, roster } = beginning;
-        if self.tombstones.get(&id).is_some_and(|&buried| buried < *peer) {
+        let makes_sense = roster.store_of(*peer) == Some(self.store) && at.index > Index(0);
+        if makes_sense && self.tombstones.get(&id).is_some_and(|&buried| buried < *peer) {
             self.bury_aside(id, None, None);
         }
         if let Some(why) = self.cannot_create(id, beginning) {
@@ -210,6 +211,7 @@ impl Shard {
             Some(group) if group.is_live() => self.end(id, Some(token)),
             Some(_) => self.refuse(token, Refusal::Busy("the group is being destroyed")),
             None if self.aside.contains(&id) => self.bury_aside(id, None, Some(token)),
+            None if self.burying.contains_key(&id) => self.told_when_buried.push((id, token)),
             // Its tombstone may be on its way to the disk.
             None if self.tombstones.contains_key(&id) => {
                 self.done_when_written.push(Owed::Done(token));

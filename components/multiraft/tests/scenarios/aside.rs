@@ -1,14 +1,15 @@
 //! Groups that were set aside when the store was opened, and what becomes of what they have.
 
 use multiraft::shard::Event;
-use multiraft::{Outcome, Refusal};
+use multiraft::{Beginning, Body, Envelope, Outcome, Parcel, Refusal, Roster};
 use prost::Message as _;
 use proto::crib::raft::v1 as raft_v1;
 use proto::crib::store::v1;
 use raft::{Change, Seat};
 use storage::{Batch, Cf, Durability};
+use types::{EntryId, Index, Term};
 
-use crate::world::{GROUP, World, peer};
+use crate::world::{GROUP, World, group, peer, store};
 
 fn meta_key(kind: u8, of: u64) -> Vec<u8> {
     [&[kind][..], &of.to_be_bytes()].concat()
@@ -138,4 +139,65 @@ fn shard_hears_of_a_burial_also_if_another_group_is_installed_when_the_store_ope
     world.change(1, Change::Set(peer(33), Seat::Learner), Some(3));
     world.run(3_000);
     assert_eq!(world.peer_at(3, GROUP).map(|core| core.status().id), Some(peer(33)));
+}
+
+#[test]
+fn word_that_an_earlier_peer_was_removed_does_not_touch_what_is_set_aside() {
+    let mut world = with_third_aside();
+    let removed = |to: u64| {
+        let body = Body::Removed(Index(7));
+        Parcel::Groups(vec![Envelope { group: group(GROUP), from: peer(11), to: peer(to), body }])
+    };
+    world.deliver(1, 3, removed(12));
+    world.run(100);
+    world.crash(3, 9);
+    assert_eq!(world.start_with_damage(3).len(), 1, "it is still there");
+    world.deliver(1, 3, removed(13));
+    world.run(100);
+    assert_clean(&mut world);
+}
+
+#[test]
+fn destroying_twice_is_told_no_sooner_than_once() {
+    let mut world = with_third_aside();
+    world.node(3).holds_apply = true;
+    let destroy = |group, token| Event::Destroy { group, token };
+    let tokens = [world.ask(3, destroy), world.ask(3, destroy)];
+    world.run(100);
+    assert!(tokens.iter().all(|&token| world.answers(token).is_empty()), "nothing is removed yet");
+    world.node(3).holds_apply = false;
+    world.run(100);
+    assert!(tokens.iter().all(|&token| world.answers(token) == [Outcome::Done]));
+    assert_clean(&mut world);
+}
+
+#[test]
+fn beginning_that_makes_no_sense_removes_nothing() {
+    let mut world = with_third_aside();
+    let roster = Roster::of_voters(&[(peer(23), store(2))]).expect("a voter");
+    let at = EntryId::new(Term(1), Index(1));
+    let token = world.ask(3, |group, token| {
+        let beginning = Box::new(Beginning { peer: peer(23), at, roster });
+        Event::Create { group, token, beginning }
+    });
+    world.run(100);
+    assert!(matches!(world.answers(token), [Outcome::Refused(Refusal::Invalid(_))]));
+    world.crash(3, 9);
+    assert_eq!(world.start_with_damage(3).len(), 1, "it is still there");
+}
+
+#[test]
+fn group_of_which_nothing_can_be_read_can_be_destroyed() {
+    let mut world = World::led();
+    world.run(1_000);
+    put(&world, &meta_key(b'g', GROUP), b"\xff\xff\xff");
+    put(&world, &meta_key(b'r', GROUP), b"\xff\xff\xff");
+    world.crash(3, 0);
+    assert_eq!(world.start_with_damage(3).len(), 1);
+    world.change(1, Change::Remove(peer(13)), None);
+    world.run(1_000);
+    let token = world.ask(3, |group, token| Event::Destroy { group, token });
+    world.run(100);
+    assert_eq!(world.answers(token), [Outcome::Done]);
+    assert_clean(&mut world);
 }

@@ -295,3 +295,25 @@ fn newcomers_of_one_change_have_room_among_strangers() {
     assert_eq!(world.answers(token), [Outcome::Done]);
     assert!(world.hosts_of(3, 2) && world.hosts_of(4, 2));
 }
+
+#[test]
+fn proposal_of_a_leader_that_was_deposed_ends_in_time_though_leaders_go_on() {
+    let mut world = World::led();
+    world.part(1, 2);
+    world.part(1, 3);
+    let token = world.propose(1, "lost");
+    // It hears of one leader after the other, and of nothing that they have.
+    for term in 10..210 {
+        world.run(50);
+        let body = raft::Body::Beat { commit: Index(1), stamp: raft::Stamp(1) };
+        let body = Body::Raft(raft::Message { term: Term(term), body }, Vec::new());
+        let (from, to) = (peer(12), peer(11));
+        let heard = Envelope { group: group(GROUP), from, to, body };
+        world.deliver(4, 1, Parcel::Groups(vec![heard]));
+        assert_eq!(world.peer_at(1, GROUP).expect("it lives").status().term, Term(term));
+        if !world.answers(token).is_empty() {
+            break;
+        }
+    }
+    assert_eq!(world.answers(token), [Outcome::Undetermined]);
+}
