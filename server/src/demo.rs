@@ -16,7 +16,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use self::children::Children;
-use self::plan::{Plan, is_removed};
+use self::plan::{Node, Plan, is_removed};
 use crate::cli::args::DemoArgs;
 use crate::cli::connect::Target;
 use crate::cli::output::{Output, Table};
@@ -73,9 +73,9 @@ async fn live(
     output: &Output,
 ) -> Result<(), Failure> {
     let target = Target::plain(plan.nodes.iter().map(|node| node.grpc.clone()).collect());
-    let mut nodes = plan.nodes.len();
+    let mut there = plan.nodes.clone();
     let status = loop {
-        let ready = status::healthy(&target, nodes, begun + PATIENCE, output);
+        let ready = status::healthy(&target, there.len(), begun + PATIENCE, output);
         tokio::select! {
             ready = Box::pin(ready) => break ready.map_err(|failure| {
                 failure.next(format!("look at the logs of the nodes: {}", plan.logs()))
@@ -86,12 +86,12 @@ async fn live(
                     return Err(died);
                 }
                 output.note(&format!("node {} has left: its store was removed", node.number));
-                nodes -= 1;
+                there.retain(|other| *other != node);
             }
             () = signals.next() => return Ok(()),
         }
     };
-    let ready = ready_line(plan, children, &status);
+    let ready = ready_line(&there, children, &status);
     output.data(&ready, || text(plan, &ready, begun.elapsed(), output))?;
     loop {
         tokio::select! {
@@ -107,8 +107,8 @@ async fn live(
     }
 }
 
-fn ready_line(plan: &Plan, children: &Children, status: &Status) -> Ready {
-    let nodes = plan.nodes.iter().map(|node| {
+fn ready_line(there: &[Node], children: &Children, status: &Status) -> Ready {
+    let nodes = there.iter().map(|node| {
         let store = status.stores.iter().find(|store| store.address == node.grpc);
         ReadyNode {
             id: store.map_or(u64::from(node.number), |store| store.id),
@@ -134,7 +134,10 @@ fn text(plan: &Plan, ready: &Ready, took: Duration, output: &Output) -> String {
     }
     let endpoints = match plan.is_found_by_default() {
         true => String::new(),
-        false => format!(" --endpoints {}", plan.nodes[0].grpc),
+        false => {
+            let first = ready.nodes.first().map_or("", |node| &node.grpc);
+            format!(" --endpoints {first}")
+        }
     };
     format!(
         "\n{}\ncluster {} is ready in {:.1} s; Ctrl-C stops it, and the data is kept\n\

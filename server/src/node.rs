@@ -99,6 +99,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Failure> {
         let limits = config.http.clone();
         tokio::spawn(http::serve(listener, router, limits, secure, shutdown.clone()));
     }
+    let every = config.tls.check_interval.get();
+    let watch = tokio::spawn(certificates::watch(certificates.clone(), hangups, every));
     let tls = certificates::dialing(certificates.as_ref());
     let birth = tokio::select! {
         () = shutdown.wait() => return Ok(()),
@@ -113,8 +115,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Failure> {
         birth::found(&running.parts.data.handle, founders, birth.member.store).await?;
     }
     let mut tasks = running.spawn_tasks(&config, &birth).await;
-    let every = config.tls.check_interval.get();
-    tasks.push(tokio::spawn(certificates::watch(certificates.clone(), hangups, every)));
+    tasks.push(watch);
     starting.is_over(running.source(), Box::new(running.figures()));
     tracing::info!(
         cluster = birth.member.cluster.get(),

@@ -120,7 +120,7 @@ impl Value {
         text
     }
 
-    /// What was stored in so many bytes; [`Value::FOREIGN`] if it is none of ours, to the last byte.
+    /// What was stored in so many bytes; [`Value::FOREIGN`] if it is not ours to the last byte.
     #[must_use]
     pub fn read(stored: &[u8], bytes: usize) -> Value {
         let text = stored.split(|&byte| byte == b' ').next().unwrap_or_default();

@@ -29,8 +29,11 @@ use crate::router::Router;
 const PAGE_BYTES: usize = 1 << 20;
 /// How a store begins to say that what was asked for does not fit into an answer.
 const TOO_LONG: &str = "CRIB-E2005";
-/// Keys that a page may have: more are refused by stores.
+/// Keys that a page may have: stores give no more in one answer.
 const PAGE_KEYS_MAX: usize = 10_240;
+
+/// Keys of the first page: how large values are is known only behind it.
+const FIRST_PAGE_KEYS: usize = 64;
 
 /// How to scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +47,7 @@ pub struct ScanOptions {
     /// Without the values, which stay empty.
     /// Default: off.
     pub is_keys_only: bool,
-    /// Keys in one answer, at most; fewer if the values are large.
+    /// Keys in one answer, at most; fewer in the first, and if the values are large.
     /// Default: 1,024. Not zero, at most 10,240.
     pub page_keys: usize,
 }
@@ -93,7 +96,8 @@ impl Client {
     pub fn scan(&self, range: &KeyRange, options: ScanOptions) -> Scan {
         let left = self.router.keys.request_range(range);
         let wanted = options.limit.unwrap_or(usize::MAX);
-        let page_keys = options.page_keys.clamp(1, PAGE_KEYS_MAX);
+        let most = options.page_keys.clamp(1, PAGE_KEYS_MAX);
+        let page_keys = if options.is_keys_only { most } else { most.min(FIRST_PAGE_KEYS) };
         let is_empty = range.is_empty() || left.is_empty() || wanted == 0;
         let router = Arc::clone(&self.router);
         let cursor = Cursor { router, left, options, wanted, page_keys };

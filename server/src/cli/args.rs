@@ -209,7 +209,7 @@ pub struct ServerArgs {
 #[group(multiple = false)]
 pub struct Coding {
     /// Keys and values are typed with `\xNN` for any byte and `\\` for a backslash: as they are
-    /// printed. Without this they are taken as they are typed, and printed so.
+    /// printed. Without this they are taken as they are typed, and printed the same.
     #[arg(long)]
     pub escaped: bool,
     /// Keys and values are typed and printed in hex.

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 
 use bytes::Bytes;
-use client::{Client, Lifetime, ScanOptions};
+use client::{Client, Fate, Lifetime, ScanOptions};
 use serde_json::json;
 use types::KeyRange;
 
@@ -124,13 +124,16 @@ async fn del(
 
 /// What went wrong when some keys had been deleted: then it is not so that nothing happened.
 fn partly_deleted(deleted: usize, keys: usize, error: client::Error) -> Failure {
+    let is_known = error.fate() != Fate::Unknown;
     let failure = Failure::from(error);
     if deleted == 0 {
         return failure;
     }
-    let what = match deleted == keys {
-        true => "the keys were deleted, and not what has the prefix".to_owned(),
-        false => format!("{deleted} of {keys} keys were deleted, and then no more"),
+    let what = match (deleted == keys, is_known) {
+        (true, true) => "the keys were deleted, and nothing of what has the prefix".to_owned(),
+        (true, false) => "the keys were deleted, and perhaps a part of what has the prefix".into(),
+        (false, true) => format!("{deleted} of {keys} keys were deleted, and then no more"),
+        (false, false) => format!("{deleted} of {keys} keys were deleted, perhaps one more"),
     };
     let partly = Failure::new(&errors::OUTCOME_UNKNOWN, what).why(failure.what);
     failure.why.into_iter().fold(partly, Failure::why)
@@ -291,7 +294,10 @@ mod tests {
         assert!(partly.what.starts_with("1 of 2 keys were deleted"), "{partly}");
         assert!(partly.why.iter().any(|why| why.contains("no leader")), "{partly}");
         let prefix = partly_deleted(2, 2, timeout());
-        assert!(prefix.what.contains("not what has the prefix"), "{prefix}");
+        assert!(prefix.what.contains("nothing of what has the prefix"), "{prefix}");
+        let lost = || client::Error::Undetermined("no answer".to_owned());
+        assert!(partly_deleted(1, 2, lost()).what.contains("perhaps one more"));
+        assert!(partly_deleted(2, 2, lost()).what.contains("perhaps a part"));
     }
 
     #[test]

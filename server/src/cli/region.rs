@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use client::{Admin, Fate};
 use proto::crib::placement::v1::{self, ListRegionsRequest, RegionReport};
-use tokio::time::{Interval, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tonic::Streaming;
 use types::encode_key;
 
@@ -148,6 +148,7 @@ async fn watch(admin: &Admin, output: &Output) -> Result<(), Failure> {
     output.note("watching; interrupt to end");
     let mut events = admin.watch().await?;
     let mut pauses = interval(WATCH_AGAIN);
+    pauses.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         while let Ok(Some(event)) = events.message().await {
             let event = Event::from(event);

@@ -72,10 +72,9 @@ impl Config {
                 wrong(problems, key, "an address that others can dial; every interface is none");
             }
         }
-        if self.roles.is_empty() {
-            wrong(problems, "roles", "\"placement\", \"store\" or both");
-        } else if !self.roles.contains(&Role::Store) {
-            wrong(problems, "roles", "with \"store\": a node without regions is not supported yet");
+        if ![Role::Placement, Role::Store].iter().all(|role| self.roles.contains(role)) {
+            let must = "\"placement\" and \"store\": a node of one alone is not supported yet";
+            wrong(problems, "roles", must);
         }
         if self.labels.len() > LABELS_MAX {
             wrong(problems, "labels", "at most 32");

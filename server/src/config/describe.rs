@@ -21,7 +21,7 @@ pub const KEYS: &[Key] = &[
     key("data-dir", "Where everything is kept. One process at a time may use it."),
     key("listen", "Where gRPC listens: clients, other stores and placement, on one port."),
     key("advertise", "Where others reach that port, host:port. Empty: the same as `listen`."),
-    key("roles", "What this node is: \"placement\", \"store\" or both."),
+    key("roles", "What this node is. For later: a node of one role alone is not supported yet."),
     key(
         "founders",
         "The addresses of the 1, 3 or 5 stores that the cluster is born with, the same list on\n\
@@ -139,8 +139,11 @@ pub const KEYS: &[Key] = &[
     key("limits.peer-message-size-max", "Largest message between stores."),
     key("limits.key-size-max", "Largest key. At most 14KiB."),
     key("limits.value-size-max", "Largest value."),
-    key("limits.requests-max", "Requests under way, all together. Then: busy."),
-    key("limits.request-timeout", "How long a request may take."),
+    key(
+        "limits.requests-max",
+        "Writes under way, and reads that ask a majority, all together. Then: busy.",
+    ),
+    key("limits.request-timeout", "How long each of them may take."),
     key("limits.handshake-timeout", "How long the beginning of a connection may take."),
     key("limits.keepalive-interval", "A connection that is silent for so long is asked."),
     key("limits.keepalive-timeout", "How long its answer may take. Then it is closed."),

@@ -114,12 +114,18 @@ pub(crate) fn leaves(config: &Config) -> BTreeMap<String, Value> {
     found
 }
 
-/// Whether this variable is one of those that Kubernetes sets in each container, behind the name of
-/// a service: here of one that is called `crib`. No setting begins so.
-fn is_of_service(rest: &str) -> bool {
-    ["PORT", "SERVICE_HOST", "SERVICE_PORT"].iter().any(|begin| {
-        rest.strip_prefix(begin).is_some_and(|end| end.is_empty() || end.starts_with('_'))
-    })
+/// Whether this variable is one of those that Kubernetes sets in each container, behind the names
+/// of services: here of one that is called `crib`, or begins so. No setting has such a name.
+fn is_of_service(rest: &str, value: &str) -> bool {
+    let rest = format!("_{rest}");
+    let is_url = ["tcp://", "udp://", "sctp://"].iter().any(|begin| value.starts_with(begin));
+    let is_of_port = ["_TCP", "_UDP", "_SCTP"].iter().any(|protocol| {
+        rest.split_once("_PORT_").is_some_and(|(_, behind)| behind.contains(protocol))
+    });
+    rest.ends_with("_SERVICE_HOST")
+        || rest.contains("_SERVICE_PORT")
+        || rest.ends_with("_PORT") && is_url
+        || is_of_port
 }
 
 struct Merge {
@@ -164,7 +170,7 @@ impl Merge {
     fn env(&mut self, env: &[(String, String)]) {
         for (name, value) in env {
             let Some(rest) = name.strip_prefix(PREFIX) else { continue };
-            if OF_CLIENTS.contains(&rest) || is_of_service(rest) {
+            if OF_CLIENTS.contains(&rest) || is_of_service(rest, value) {
                 continue;
             }
             let key = rest.replace("__", ".").replace('_', "-").to_ascii_lowercase();

@@ -157,10 +157,14 @@ fn variables_that_kubernetes_sets_for_a_service_are_no_settings() {
         ("CRIB_SERVICE_PORT_GRPC", "6710"),
         ("CRIB_PORT", "tcp://10.0.0.1:6710"),
         ("CRIB_PORT_6710_TCP_ADDR", "10.0.0.1"),
+        ("CRIB_PORT_6710_TCP", "tcp://10.0.0.1:6710"),
+        ("CRIB_HTTP_SERVICE_HOST", "10.0.0.2"),
+        ("CRIB_HTTP_PORT", "tcp://10.0.0.2:6780"),
+        ("CRIB_HTTP_PORT_6780_TCP_PROTO", "tcp"),
     ];
     let variables = of_service.map(|(name, value)| env(name, value)).to_vec();
     Effective::load(&Sources { env: variables, ..Sources::default() }).expect("no settings");
-    let text = refused(&Sources { env: vec![env("CRIB_PORTS", "1")], ..Sources::default() });
+    let text = refused(&Sources { env: vec![env("CRIB_PORT", "1")], ..Sources::default() });
     assert!(text.contains("there is no such key"), "{text}");
 }
 

@@ -180,9 +180,11 @@ pub static TOO_MANY: Entry = Entry {
 /// A page of a scan that is too large.
 pub static PAGE_TOO_LARGE: Entry = Entry {
     number: 2005,
-    title: "a page of a scan is too large",
-    cause: "More keys were asked for in one answer than a store gives .",
-    next: "ask for smaller pages, and go on behind the last key of each",
+    title: "an answer is too large",
+    cause: "What was asked for has more bytes than a store gives in one answer: of a scan about\n\
+            twice what a region has, of a batch of keys or ranges 32 MiB. Nothing is answered, so\n\
+            that nobody takes a part for all of it.",
+    next: "ask for fewer keys at a time, and go on behind the last one",
     exit: Exit::Failed,
 };
 

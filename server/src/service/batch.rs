@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
 use super::Raw;
+use super::raw::Way;
 use super::requests::Method;
 use super::transactions::not_here;
 
@@ -236,7 +237,7 @@ async fn answer(raw: Arc<Raw>, id: u64, ask: Option<Ask>) -> Answered {
             raw.timed(Method::RawBatchDelete, pin!(raw.batch_delete(request))).await.0,
         ),
         Some(Ask::RawScan(request)) => {
-            Say::RawScan(raw.timed(Method::RawScan, pin!(raw.scan(request))).await.0)
+            Say::RawScan(raw.timed(Method::RawScan, pin!(raw.scan(request, Way::Batched))).await.0)
         }
         Some(Ask::RawBatchScan(request)) => Say::RawBatchScan(
             raw.timed(Method::RawBatchScan, pin!(raw.batch_scan(request))).await.0,

@@ -28,18 +28,17 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 /// How long to wait between two tries, at first; it doubles.
 const TRY_AGAIN: Duration = Duration::from_millis(4);
 
-/// Places for reads whose answers may be large: each stands for [`LOOK_BYTES`] of an answer, of
-/// which there are three, as it is read, as an answer and as bytes. Others wait.
+/// Reads at a time whose answers may be large. Each has some 100 MiB at most, as it is read, as an
+/// answer and as bytes; others wait.
 const LOOKS_MAX: usize = 32;
-/// Bytes of an answer for which a place stands.
-pub(super) const LOOK_BYTES: usize = 32 << 20;
-/// Places that one read may take.
-pub(super) const LOOKS_AT_ONCE: u32 = 16;
+/// Reads at a time whose answers may be as large as a region.
+const WIDE_LOOKS_MAX: usize = 2;
 
 /// How much clients may have under way, and for how long.
 pub(crate) struct Bounds {
     places: Semaphore,
     looks: Arc<Semaphore>,
+    wide_looks: Arc<Semaphore>,
     timeout: Duration,
 }
 
@@ -47,18 +46,18 @@ impl Bounds {
     /// So many requests at a time, none of them for longer than `timeout`.
     pub(crate) fn new(requests_max: usize, timeout: Duration) -> Bounds {
         let places = Semaphore::new(requests_max.min(Semaphore::MAX_PERMITS));
-        Bounds { places, looks: Arc::new(Semaphore::new(LOOKS_MAX)), timeout }
+        let (looks, wide_looks) = (Semaphore::new(LOOKS_MAX), Semaphore::new(WIDE_LOOKS_MAX));
+        Bounds { places, looks: Arc::new(looks), wide_looks: Arc::new(wide_looks), timeout }
     }
 
-    /// Places for a read whose answer has up to so many bytes, for as long as it is put together:
-    /// whoever does that holds them.
+    /// A place for a read whose answer may be large, for as long as it is put together: whoever
+    /// does that holds it. There are fewer for answers as large as a region, which are `wide`.
     ///
     /// # Errors
-    /// There were none in time.
-    pub(super) async fn look(&self, bytes: usize) -> Result<OwnedSemaphorePermit, RegionError> {
-        let places = u32::try_from(bytes.div_ceil(LOOK_BYTES)).unwrap_or(LOOKS_AT_ONCE);
-        let places = places.clamp(1, LOOKS_AT_ONCE);
-        let place = Arc::clone(&self.looks).acquire_many_owned(places);
+    /// There was none in time.
+    pub(super) async fn look(&self, wide: bool) -> Result<OwnedSemaphorePermit, RegionError> {
+        let places = if wide { &self.wide_looks } else { &self.looks };
+        let place = Arc::clone(places).acquire_owned();
         match timeout(PATIENCE.min(self.timeout), place).await {
             Ok(Ok(place)) => Ok(place),
             _ => Err(RegionError::Busy("large reads are under way")),

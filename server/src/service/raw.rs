@@ -22,12 +22,14 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use types::{GroupId, Index, KeyRange, Region, StoreId};
 
-use super::data::{Data, LOOK_BYTES, LOOKS_AT_ONCE, PATIENCE, now_seconds};
+use super::data::{Data, PATIENCE, now_seconds};
 use super::errors::Denied;
 use super::requests::Method;
 
 mod checksum;
 mod ranges;
+
+pub(super) use ranges::Way;
 
 /// Keys of one batch. Clients do not cut batches of reads: a hundred thousand short keys are usual.
 const BATCH_KEYS_MAX: usize = 262_144;
@@ -35,11 +37,15 @@ const BATCH_KEYS_MAX: usize = 262_144;
 /// Bytes of keys and values in one answer, but that of a scan.
 const ANSWER_BYTES_MAX: usize = 32 << 20;
 
-/// Bytes of keys and values that one scan finds at most: twice what a region has until it splits.
-/// Some clients ask for all of a region, whatever range they are asked for.
+/// The most that [`scan_bytes_max`] says.
+const SCAN_BYTES_MAX: usize = 512 << 20;
+
+/// Bytes of keys and values that a scan finds at most which is asked for by itself: twice what a
+/// region has until it splits. Some clients ask for all of a region, whatever range they are asked
+/// for. On a stream others wait behind an answer, and it has [`ANSWER_BYTES_MAX`] like any other.
 pub(crate) fn scan_bytes_max(split_bytes: u64) -> usize {
     let twice = usize::try_from(split_bytes.saturating_mul(2)).unwrap_or(usize::MAX);
-    twice.clamp(ANSWER_BYTES_MAX, LOOK_BYTES * LOOKS_AT_ONCE as usize)
+    twice.clamp(ANSWER_BYTES_MAX, SCAN_BYTES_MAX)
 }
 
 /// Regions of which ranges are destroyed side by side.
@@ -52,6 +58,7 @@ pub(super) type Version = Option<(GroupId, Index)>;
 pub(crate) struct Raw {
     data: Arc<Data>,
     edge: Edge,
+    /// See [`scan_bytes_max`].
     scan_bytes_max: usize,
 }
 
@@ -145,7 +152,7 @@ impl Raw {
         let family = self.edge.family(&request.cf)?;
         let keys = self.engine_keys(&request.keys)?;
         let asked = keys.clone();
-        let place = self.data.bounds.look(ANSWER_BYTES_MAX).await?;
+        let place = self.data.bounds.look(false).await?;
         let look = move |view: Box<dyn View>, state: Arc<RegionState>| {
             spawn_blocking(move || {
                 let _place = place;

@@ -26,6 +26,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 use types::{GroupId, Index};
 
+use super::raw::Way;
 use super::requests::Method;
 use super::{Raw, batch, transactions};
 
@@ -151,7 +152,7 @@ impl Tikv for Service {
         let (metadata, _, message) = request.into_parts();
         Ok(versioned(
             &metadata,
-            self.raw.timed(Method::RawScan, pin!(self.raw.scan(message))).await,
+            self.raw.timed(Method::RawScan, pin!(self.raw.scan(message, Way::Alone))).await,
         ))
     }
 

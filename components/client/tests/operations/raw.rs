@@ -185,6 +185,19 @@ async fn large_values_make_small_pages() {
 }
 
 #[tokio::test]
+async fn first_page_is_small_since_nobody_knows_how_large_values_are() {
+    let world = World::v2(&[]);
+    let client = world.client().await;
+    let keys: Vec<String> = (0..200).map(|n| format!("{n:03}")).collect();
+    client.batch_put(keys.iter().map(|key| (key, "v"))).await.unwrap();
+    let options = ScanOptions::default();
+    assert_eq!(client.scan(&KeyRange::default(), options).collect().await.unwrap().len(), 200);
+    assert_eq!(world.take_seen("scan").len(), 2, "sixty-four, and the rest");
+    assert_eq!(client.count(&KeyRange::default()).await.unwrap(), 200);
+    assert_eq!(world.take_seen("scan").len(), 1, "keys are small");
+}
+
+#[tokio::test]
 async fn ranges_are_removed_across_regions() {
     everywhere(&["f", "m", "t"], async |world, client| {
         client.batch_put(pairs(&["a", "b", "f", "g", "n", "z"])).await.unwrap();

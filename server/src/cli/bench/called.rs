@@ -127,8 +127,8 @@ async fn etcd(target: &Target) -> Result<Called, Failure> {
     Ok(Called { target: load::Target::Etcd(etcd), cluster, watch, problem: None })
 }
 
-/// The processes of which CPU is measured: those of all members, or of none. What some of them spend
-/// is no figure of the cluster.
+/// The processes of which CPU is measured: those of all members, or of none. What some of them
+/// spend is no figure of the cluster.
 fn all_or_none<T>(processes: Vec<T>, members: usize) -> Vec<T> {
     if processes.len() == members { processes } else { Vec::new() }
 }

@@ -22,14 +22,29 @@ const SCAN_PAIRS_MAX: usize = 10_240;
 /// Ranges of one request.
 const RANGES_MAX: usize = 1_024;
 
+/// How a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::service) enum Way {
+    /// By itself.
+    Alone,
+    /// On a stream with others.
+    Batched,
+}
+
 impl Raw {
     pub(in crate::service) async fn scan(
         &self,
         request: RawScanRequest,
+        way: Way,
     ) -> (RawScanResponse, Version) {
         let RawScanRequest { context, start_key, end_key, limit, key_only, cf, reverse } = request;
         let wanted = Wanted { limit: limit as usize, key_only, reverse };
-        let scanned = self.try_scan(context, &cf, vec![(start_key, end_key)], wanted).await;
+        let most = match way {
+            Way::Alone => self.scan_bytes_max,
+            Way::Batched => ANSWER_BYTES_MAX,
+        };
+        let range = vec![(start_key, end_key)];
+        let scanned = self.try_scan(context, &cf, range, (wanted, most)).await;
         let (region_error, kvs, version) = paired(scanned);
         (RawScanResponse { region_error, kvs }, version)
     }
@@ -41,7 +56,7 @@ impl Raw {
         let RawBatchScanRequest { context, ranges, each_limit, key_only, cf, reverse } = request;
         let wanted = Wanted { limit: each_limit as usize, key_only, reverse };
         let ranges = ranges.into_iter().map(|range| (range.start_key, range.end_key)).collect();
-        let scanned = self.try_scan(context, &cf, ranges, wanted).await;
+        let scanned = self.try_scan(context, &cf, ranges, (wanted, ANSWER_BYTES_MAX)).await;
         let (region_error, kvs, version) = paired(scanned);
         (RawBatchScanResponse { region_error, kvs }, version)
     }
@@ -52,7 +67,7 @@ impl Raw {
         context: Option<Context>,
         cf: &str,
         ranges: Vec<(Bytes, Bytes)>,
-        wanted: Wanted,
+        (wanted, most): (Wanted, usize),
     ) -> Result<(Vec<KvPair>, Version), Denied> {
         let target = target(&self.edge, context)?;
         let family = self.edge.family(cf)?;
@@ -62,11 +77,10 @@ impl Raw {
             self.edge.range(lower, upper)
         };
         let ranges: Vec<KeyRange> = ranges.iter().map(range).collect::<Result<_, _>>()?;
-        // Few find much: only what does not fit into the first look has a larger one.
-        let whole = if ranges.len() == 1 { self.scan_bytes_max } else { ANSWER_BYTES_MAX };
+        // Few find much: only what does not fit into the first look has a wide one.
         let mut bytes_max = ANSWER_BYTES_MAX;
         loop {
-            let place = self.data.bounds.look(bytes_max).await?;
+            let place = self.data.bounds.look(bytes_max > ANSWER_BYTES_MAX).await?;
             let ranges = ranges.clone();
             let look = move |view: Box<dyn View>, state: Arc<RegionState>| {
                 spawn_blocking(move || {
@@ -79,7 +93,7 @@ impl Raw {
                 Some(found) => {
                     return Ok((self.pairs(found.into_iter()), Some((target.region, index))));
                 }
-                None if bytes_max < whole => bytes_max = whole,
+                None if bytes_max < most => bytes_max = most,
                 None => return Err(too_long("pairs", wanted.limit)),
             }
         }
@@ -120,7 +134,7 @@ impl Raw {
         let range = |range: &kvrpcpb::KeyRange| self.edge.range(&range.start_key, &range.end_key);
         let ranges: Vec<KeyRange> = request.ranges.iter().map(range).collect::<Result<_, _>>()?;
         let api = self.edge.api;
-        let place = self.data.bounds.look(1).await?;
+        let place = self.data.bounds.look(false).await?;
         let look = move |view: Box<dyn View>, state: Arc<RegionState>| {
             spawn_blocking(move || {
                 let _place = place;
