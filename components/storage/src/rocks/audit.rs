@@ -10,7 +10,8 @@
 //! 2. It must be as long as the witness and the manifest say, and its bytes up to where the witness
 //!    looked must have the checksum that the witness saw.
 //! 3. Nothing before the length that the manifest noted for a closed log may be bad.
-//! 4. Behind a bad record there must be no good one in the same file.
+//! 4. Behind a bad record there must be no good one of this log in the same file. Values may hold
+//!    whole records of logs: those are told from it by the numbers of their changes.
 //!
 //! What is bad and breaks no rule is a torn end. A closed log may be torn although a later one is
 //! there: nothing in the later one was acknowledged as synced, or rule 3 would speak; RocksDB then
@@ -30,7 +31,7 @@ use std::path::{Path, PathBuf};
 
 use super::damage::{Damage, DamageKind};
 use super::manifest::{self, Manifest};
-use super::records::{At, BLOCK, Kind, chain, find, record};
+use super::records::{At, BLOCK, Kind, Record, chain, find, record};
 use super::witness::{self, Found, Seen, Witness};
 
 /// What an audit found in logs that are good.
@@ -147,6 +148,10 @@ fn check_present(
     }
 }
 
+/// Changes that may have numbers and no place in the log, between two batches: each table that is
+/// taken in has one.
+const UNLOGGED_MAX: u64 = 1 << 16;
+
 /// What is known of a log from elsewhere.
 #[derive(Clone, Copy, Debug, Default)]
 struct Expected {
@@ -167,6 +172,8 @@ struct Walk {
     bad: Option<u64>,
     /// A good record behind it.
     good_behind: Option<u64>,
+    /// The number of the first change of the last batch that was read.
+    sequence: Option<u64>,
     /// Checksum of the bytes that the witness saw.
     crc: u32,
 }
@@ -204,16 +211,40 @@ impl Walk {
                     at += 1;
                 }
                 At::Record(found) if self.follows(found.kind) => {
+                    self.sequence = found.sequence().or(self.sequence);
                     self.take(found.kind, here);
                     at = found.end;
                 }
                 // The fragments before it, or behind it, are gone.
-                At::Record(_) => self.bad = Some(self.open.unwrap_or(here)),
+                At::Record(_) => {
+                    self.bad = Some(self.open.unwrap_or(here));
+                    self.good_behind = Some(here);
+                }
             }
         }
         if self.good_behind.is_none() {
-            let behind = find(block, at.min(block.len()), self.number);
+            let may_be = |at: usize, found: Record<'_>| self.goes_on(at, found);
+            let behind = find(block, at.min(block.len()), self.number, may_be);
             self.good_behind = behind.map(|at| self.bytes + at as u64);
+        }
+    }
+
+    /// Whether what looks like a record behind what is bad is one of this log. A value may hold
+    /// whole records of a log, so that the end of it that was torn off would look like rot.
+    ///
+    /// A batch has the number of its first change, which rises by no more than what changes lie
+    /// between, and they take room. The fragments that follow its first begin their blocks, where a
+    /// value never stands. A note says nothing that could be lost.
+    fn goes_on(&self, at: usize, found: Record<'_>) -> bool {
+        match found.kind {
+            Kind::Middle | Kind::Last => at == 0,
+            Kind::Note => false,
+            Kind::Full | Kind::First => found.sequence().is_some_and(|sequence| {
+                let between = self.bytes + at as u64 - self.bad.unwrap_or(0);
+                self.sequence.is_none_or(|last| {
+                    (last..=last.saturating_add(between + UNLOGGED_MAX)).contains(&sequence)
+                })
+            }),
         }
     }
 
@@ -262,8 +293,13 @@ mod tests {
         Walk::over(bytes, 3, 0).unwrap()
     }
 
+    /// A batch whose first change has this number.
+    fn batch(sequence: u64) -> Vec<u8> {
+        [&sequence.to_le_bytes()[..], b"\x01\0\0\0some change"].concat()
+    }
+
     fn batches(count: usize) -> Vec<u8> {
-        (0..count).flat_map(|_| encode(1, 3, b"some batch")).collect()
+        (0..count).flat_map(|nth| encode(1, 3, &batch(100 + nth as u64))).collect()
     }
 
     #[test]
@@ -295,11 +331,51 @@ mod tests {
 
     #[test]
     fn a_good_record_in_a_later_block_is_found() {
-        let mut bytes = batches(1);
-        bytes.resize(BLOCK, 0);
-        bytes.extend_from_slice(&batches(1));
-        let damage = walk(&bytes).damage(Expected::default());
-        assert_eq!(damage.unwrap().1, DamageKind::GoodBehind { next: BLOCK as u64 });
+        for behind in [encode(1, 3, &batch(101)), encode(3, 3, b"more"), encode(4, 3, b"end")] {
+            let mut bytes = batches(1);
+            bytes.resize(BLOCK, 0);
+            bytes.extend_from_slice(&behind);
+            let damage = walk(&bytes).damage(Expected::default());
+            assert_eq!(damage.unwrap().1, DamageKind::GoodBehind { next: BLOCK as u64 });
+        }
+    }
+
+    #[test]
+    fn records_in_a_value_that_was_torn_off_are_no_damage() {
+        // Somebody keeps a log as a value: of another database, of this one some time ago, and one
+        // that was cut in the middle of a batch.
+        let kept = [
+            encode(1, 3, &batch(7)),
+            encode(1, 3, &batch(99)),
+            encode(1, 3, &batch(1 << 40)),
+            encode(3, 3, b"goes on"),
+            encode(9, 3, b"a note"),
+        ]
+        .concat();
+        let whole = encode(1, 3, &[batch(101), kept].concat());
+        let first = batches(2);
+        for cut in 1..whole.len() {
+            for zeros in [0, 50, BLOCK] {
+                let mut bytes = [&first[..], &whole[..cut]].concat();
+                bytes.resize(bytes.len() + zeros, 0);
+                let walked = walk(&bytes);
+                assert_eq!(walked.bad, Some(first.len() as u64), "cut at {cut}");
+                assert_eq!(walked.damage(Expected::default()), None, "cut at {cut}, {zeros}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_behind_a_bit_that_was_turned_is_found_wherever_it_is() {
+        let mut bytes = batches(4);
+        let each = bytes.len() / 4;
+        for byte in each..2 * each {
+            bytes[byte] ^= 0x10;
+            let damage = walk(&bytes).damage(Expected::default());
+            let next = 2 * each as u64;
+            assert_eq!(damage, Some((each as u64, DamageKind::GoodBehind { next })), "{byte}");
+            bytes[byte] ^= 0x10;
+        }
     }
 
     #[test]

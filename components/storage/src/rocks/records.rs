@@ -72,8 +72,23 @@ pub(super) fn record(block: &[u8], at: usize, number: u64) -> At<'_> {
     At::Record(Record { kind: meaning, payload, end: at + end })
 }
 
-/// The first place from `from` on where a record is, whatever lies before it.
-pub(super) fn find(block: &[u8], from: usize, number: u64) -> Option<usize> {
+impl Record<'_> {
+    /// Of the beginning of a batch: the number of its first change.
+    pub(super) fn sequence(&self) -> Option<u64> {
+        let is_beginning = matches!(self.kind, Kind::Full | Kind::First);
+        let (sequence, _) = self.payload.split_first_chunk::<8>()?;
+        is_beginning.then(|| u64::from_le_bytes(*sequence))
+    }
+}
+
+/// The first place from `from` on where a record is that may be one by what else is known of it,
+/// whatever lies before it.
+pub(super) fn find(
+    block: &[u8],
+    from: usize,
+    number: u64,
+    may_be: impl Fn(usize, Record<'_>) -> bool,
+) -> Option<usize> {
     // What is torn off is mostly zeros, and comparing them is quick.
     let rest = &block[from..];
     if *rest == ZEROS[..rest.len()] {
@@ -81,7 +96,7 @@ pub(super) fn find(block: &[u8], from: usize, number: u64) -> Option<usize> {
     }
     (from..block.len()).find(|at| {
         block.get(at + HEADER - 1).is_some_and(|kind| meaning(*kind).is_some())
-            && matches!(record(block, *at, number), At::Record(_))
+            && matches!(record(block, *at, number), At::Record(found) if may_be(*at, found))
     })
 }
 
@@ -166,7 +181,18 @@ pub(super) mod tests {
         let second = bytes.len();
         bytes.extend_from_slice(&encode(1, 0, b"two"));
         bytes[4] = 0xff;
-        assert_eq!(find(&bytes, 1, 0), Some(second));
-        assert_eq!(find(&bytes[..second], 1, 0), None);
+        assert_eq!(find(&bytes, 1, 0, |_, _| true), Some(second));
+        assert_eq!(find(&bytes, 1, 0, |at, _| at < second), None);
+        assert_eq!(find(&bytes[..second], 1, 0, |_, _| true), None);
+    }
+
+    #[test]
+    fn beginnings_of_batches_have_numbers() {
+        let batch = [&77_u64.to_le_bytes()[..], b"\x01\0\0\0put"].concat();
+        for (kind, sequence) in [(1, Some(77)), (2, Some(77)), (3, None), (4, None), (9, None)] {
+            let bytes = encode(kind, 0, &batch);
+            let At::Record(record) = record(&bytes, 0, 0) else { panic!("{kind}") };
+            assert_eq!(record.sequence(), sequence, "{kind}");
+        }
     }
 }
