@@ -42,7 +42,7 @@ const PLANTED: [(Planted, Range<u64>, &str); Planted::ALL.len()] = [
     (Planted::EpochUnchecked, 0..200, "operations are linearizable"),
     (Planted::NotStill, 150..300, "operations are linearizable"),
     (Planted::LeaseKept, 0..100, "operations are linearizable"),
-    (Planted::PledgesNeverVoid, 100..200, "leases are exclusive"),
+    (Planted::PledgesNeverVoid, 250..350, "leases are exclusive"),
     (Planted::PledgesCountedLate, 0..100, "leases are exclusive"),
     (Planted::PromisesForgotten, 0..200, "leases are exclusive"),
     (Planted::ReadUngranted, 0..60, "operations are linearizable"),
