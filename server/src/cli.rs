@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use tokio::runtime::Builder;
 
-use self::args::{Cli, Command, Form, Global, Kv};
+use self::args::{Cli, Command, Explain, Form, Global, Kv};
 use self::connect::Target;
 use self::output::Output;
 use crate::errors::{self, Failure};
@@ -39,8 +39,7 @@ pub fn main() -> ExitCode {
         // Also `--help` and `--version`, which are data and end with 0.
         Err(error) => error.exit(),
     };
-    let env = |name: &str| std::env::var(name).ok();
-    let output = match Output::new(&cli.global, env) {
+    let output = match Output::new(&cli.global, variable) {
         Ok(output) => output,
         Err(failure) => return output::fail(&failure, false),
     };
@@ -48,6 +47,11 @@ pub fn main() -> ExitCode {
         Ok(()) => output::succeed(),
         Err(failure) => output.fail(&failure),
     }
+}
+
+/// A variable of the environment. One that is empty is none.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
@@ -69,6 +73,9 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
             let effective = settings::effective(&args, &global, settings::environment()?)?;
             run::run(&effective, args.exit_with_parent)
         }
+        Command::Explain(Explain::Error { code }) => {
+            operator::explain_error(code.as_deref(), output)
+        }
         Command::Demo(args) => asynchronous(demo::run(&args, output)),
         Command::Bench(command) => {
             let threads = command.threads();
@@ -83,7 +90,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
 
 /// The cluster that a command is for; tells it, and what its client does, if that is wanted.
 fn target(global: &Global, output: &Output) -> Result<Target, Failure> {
-    let target = Target::new(global, |name| std::env::var(name).ok())?;
+    let target = Target::new(global, variable)?;
     if output.verbose > 0 {
         output.note(&format!("asking {}", target.endpoints.join(", ")));
         let level = if output.verbose > 1 { "debug" } else { "info" }.to_owned();

@@ -76,11 +76,17 @@ async fn get(
         let what = format!("key not found: {}", coding.show(key));
         return Err(Failure::new(&errors::KEY_NOT_FOUND, what));
     };
-    let lives = if show_ttl { client.get_ttl(key).await? } else { None };
-    let left = lives.and_then(|lives| match lives {
-        Lifetime::Forever => None,
-        Lifetime::Left(left) => Some(left.as_secs()),
-    });
+    let left = match show_ttl {
+        false => None,
+        true => match client.get_ttl(key).await? {
+            Some(Lifetime::Forever) => None,
+            Some(Lifetime::Left(left)) => Some(left.as_secs()),
+            None => {
+                let what = format!("key not found: {}: it ended just now", coding.show(key));
+                return Err(Failure::new(&errors::KEY_NOT_FOUND, what));
+            }
+        },
+    };
     if output.form == Form::Raw {
         return output.bytes(&value);
     }

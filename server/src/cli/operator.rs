@@ -36,6 +36,7 @@ pub(super) async fn explain(
     output: &Output,
 ) -> Result<(), Failure> {
     let what = match command {
+        // Without a cluster: see who calls this.
         Explain::Error { code } => return explain_error(code.as_deref(), output),
         Explain::Region { id } => {
             region::find(&target.admin().await?, id).await?;
@@ -51,7 +52,11 @@ pub(super) async fn explain(
         .data(&json!({ "lines": lines }), || lines.iter().map(|line| format!("{line}\n")).collect())
 }
 
-fn explain_error(code: Option<&str>, output: &Output) -> Result<(), Failure> {
+/// Explains an error, which takes no cluster.
+///
+/// # Errors
+/// If there is no such code.
+pub(super) fn explain_error(code: Option<&str>, output: &Output) -> Result<(), Failure> {
     let Some(code) = code else {
         let all: Vec<_> = CATALOGUE.iter().map(|entry| object(entry)).collect();
         return output.data(&all, || {

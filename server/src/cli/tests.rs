@@ -145,3 +145,12 @@ fn completion_knows_commands() {
     let script = String::from_utf8(script).unwrap();
     assert!(script.contains("transfer-leader"));
 }
+
+#[test]
+fn errors_are_explained_whatever_is_wrong_with_the_way_to_a_cluster() {
+    let cli = parse("crib explain error E1005 --cacert /missing --quiet").unwrap();
+    let output = Output::new(&cli.global, |_| None).unwrap();
+    dispatch(cli, &output).unwrap();
+    let cli = parse("crib status --cacert /missing").unwrap();
+    assert_eq!(dispatch(cli, &output).unwrap_err().entry, &errors::TLS_FILES);
+}

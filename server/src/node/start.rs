@@ -39,6 +39,15 @@ use crate::version;
 
 /// Bytes of a message beside what a client asked to store.
 const MESSAGE_MARGIN: usize = 1 << 20;
+/// Services of which health is told: the node as a whole, and each by its name.
+const SERVICES: [&str; 6] = [
+    "",
+    "tikvpb.Tikv",
+    "pdpb.PD",
+    "keyspacepb.Keyspace",
+    "crib.placement.v1.Placement",
+    "crib.placement.v1.Admin",
+];
 /// How long answers that are ready may take to leave before the network ends.
 const STOP_PAUSE: Duration = Duration::from_millis(50);
 
@@ -384,8 +393,14 @@ impl Running {
                 data.store,
             )));
         }
-        self.health.set_service_status("", ServingStatus::Serving).await;
+        self.tell_health(ServingStatus::Serving).await;
         tasks
+    }
+
+    async fn tell_health(&self, status: ServingStatus) {
+        for service in SERVICES {
+            self.health.set_service_status(service, status).await;
+        }
     }
 
     /// Its figures, for whoever asks.
@@ -401,7 +416,7 @@ impl Running {
     pub(super) async fn leave(&self) {
         self.parts.is_stopping.store(true, Ordering::Relaxed);
         self.parts.link.beat_now();
-        self.health.set_service_status("", ServingStatus::NotServing).await;
+        self.tell_health(ServingStatus::NotServing).await;
         let left = stopping::hand_over(&self.parts).await;
         if left > 0 {
             tracing::warn!(left, "groups are led from here to the end: nobody took them over");

@@ -147,7 +147,7 @@ pub(super) async fn run(
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let seed = args.seed.unwrap_or_else(|| since.map_or(1, |since| since.as_secs()));
     if !args.against.is_empty() {
-        let mut target = Target::new(global, |name| std::env::var(name).ok())?;
+        let mut target = Target::new(global, crate::cli::variable)?;
         target.endpoints = args.against.clone();
         // What is not well before is not the fault of the load.
         status::healthy(&target, 1, Instant::now() + AGAINST_MAX, output).await?;

@@ -1,10 +1,15 @@
-//! Figures of a running node: those that the documents list, and they move.
+//! Figures of a running node: those that the documents list, and they move. And whether it is well.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::crib::{Cluster, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tonic::Code;
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::options;
 
@@ -117,4 +122,20 @@ async fn figures_are_those_that_are_listed_and_count_what_is_done() {
         assert!(one["crib_engine_memory_bytes"] > 0.0);
     }
     cluster.assert_all_run();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_is_told_of_the_node_and_of_each_service() {
+    let cluster = Cluster::start(options("health")).await;
+    let address = format!("http://{}", cluster.node(0).address);
+    let channel = Endpoint::from_shared(address).expect("an address").connect().await;
+    let mut health = HealthClient::new(channel.expect("it listens"));
+    let services = ["", "tikvpb.Tikv", "pdpb.PD", "keyspacepb.Keyspace"];
+    for service in services.into_iter().chain(["crib.placement.v1.Placement"]) {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        let answer = health.check(request).await.expect("an answer").into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving, "{service}");
+    }
+    let request = HealthCheckRequest { service: "nobody.Knows".to_owned() };
+    assert_eq!(health.check(request).await.expect_err("no service").code(), Code::NotFound);
 }
