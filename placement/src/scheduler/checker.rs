@@ -73,6 +73,15 @@ pub(super) fn check_closely(
             why: "without a quorum nothing can be changed".to_owned(),
         };
     }
+    // Whoever leads it by now says so, and then it is looked at again. Until somebody does, plans
+    // for it would take the places of others and be carried out by nobody.
+    let leader = entry.leader_store();
+    if !cluster.is_alive(leader) {
+        return Finding::Stuck {
+            reason: format!("store {}, which led it last, is not heard", leader.get()),
+            why: "nobody would carry a change out".to_owned(),
+        };
+    }
     if entry.is_joint() {
         return look.joint(overdue.joint);
     }
