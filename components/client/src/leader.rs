@@ -3,6 +3,7 @@
 //! Any member says who leads; only the leader says the rest. So a connection to it is kept, and
 //! looked for anew when a call to it failed.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -166,6 +167,8 @@ impl Finder {
         let mut failures: Vec<(String, Unreached)> = Vec::new();
         let mut last = None;
         let mut other = None;
+        // Many may name one that is dead: that is found out once.
+        let mut dead: BTreeSet<String> = BTreeSet::new();
         while let Some(joined) = asked.join_next().await {
             let Ok((endpoint, result)) = joined else { continue };
             let found = match (result, self.cluster().map(ClusterId::get)) {
@@ -187,6 +190,9 @@ impl Finder {
             last.get_or_insert_with(|| "placement has no leader now".to_owned());
             let (member, addresses) = found.leader;
             for address in addresses {
+                if dead.contains(&address) {
+                    continue;
+                }
                 match dial(&address, &self.options).await {
                     Ok(channel) => {
                         *self.members.lock() = (found.members, Instant::now());
@@ -194,6 +200,7 @@ impl Finder {
                     }
                     Err(Unreached { why, .. }) => {
                         last = Some(format!("the leader of placement, {address}: {why}"));
+                        dead.insert(address);
                     }
                 }
             }

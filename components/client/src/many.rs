@@ -18,6 +18,7 @@ use crate::client::{Client, done, seconds};
 use crate::command::{Body, Command};
 use crate::error::{Error, Result};
 use crate::region_cache::Route;
+use crate::scan::TOO_LONG;
 
 /// Keys in one request.
 const KEYS_PER_REQUEST: usize = 4_096;
@@ -132,13 +133,18 @@ impl Client {
         let left: BTreeMap<Bytes, Bytes> = items.into_iter().collect();
         let mut left: Vec<Item> = left.into_iter().collect();
         let mut found = Vec::new();
+        let mut keys_max = KEYS_PER_REQUEST;
         while !left.is_empty() {
-            let groups = self.group(std::mem::take(&mut left), budget).await?;
+            let groups = self.group(std::mem::take(&mut left), keys_max, budget).await?;
             let count = groups.len();
             let mut failed = Vec::new();
             for (items, result) in self.round(action, groups, budget).await? {
                 match result {
-                    Ok(pairs) => found.extend(pairs),
+                    Ok(Some(pairs)) => found.extend(pairs),
+                    Ok(None) => {
+                        keys_max = keys_max.min(items.len() / 2).max(1);
+                        left.extend(items);
+                    }
                     Err(setback) => {
                         left.extend(items);
                         failed.push(setback);
@@ -156,14 +162,15 @@ impl Client {
         Ok(found)
     }
 
-    /// One round: each group once. What failed for good ends it, after the others have ended: they
-    /// are not to be done behind the caller's back.
+    /// One round: each group once. Of one of which the answer does not fit into a message there is
+    /// none. What failed for good ends it, after the others have ended: they are not to be done
+    /// behind the caller's back.
     async fn round(
         &self,
         action: Action,
         groups: Vec<(Route, Vec<Item>)>,
         budget: &Budget,
-    ) -> Result<Vec<(Vec<Item>, Attempt<Vec<Item>>)>> {
+    ) -> Result<Vec<(Vec<Item>, Attempt<Option<Vec<Item>>>)>> {
         let slots = Arc::new(Semaphore::new(self.router.options.fan_out));
         let mut tasks = JoinSet::new();
         for (route, items) in groups {
@@ -190,12 +197,15 @@ impl Client {
                 continue;
             };
             match result {
-                Ok(Ok(Body::Pairs(pairs))) => results.push((items, Ok(pairs))),
+                Ok(Ok(Body::Pairs(pairs))) => results.push((items, Ok(Some(pairs)))),
                 Ok(Ok(body)) => match done(body) {
-                    Ok(()) => results.push((items, Ok(Vec::new()))),
+                    Ok(()) => results.push((items, Ok(Some(Vec::new())))),
                     Err(error) => end(&mut fatal, error),
                 },
                 Ok(Err(setback)) => results.push((items, Err(setback))),
+                Err(Error::Refused(why)) if why.starts_with(TOO_LONG) && items.len() > 1 => {
+                    results.push((items, Ok(None)));
+                }
                 Err(error) => end(&mut fatal, error),
             }
         }
@@ -214,6 +224,7 @@ impl Client {
     async fn group(
         &self,
         items: Vec<Item>,
+        keys_max: usize,
         budget: &mut Budget,
     ) -> Result<Vec<(Route, Vec<Item>)>> {
         let mut groups: Vec<(Route, Vec<Item>)> = Vec::new();
@@ -222,8 +233,8 @@ impl Client {
             let bound = self.router.keys.bound(&item.0);
             let size = item.0.len() + item.1.len();
             if let Some((route, group)) = groups.last_mut() {
-                let fits = group.len() < KEYS_PER_REQUEST
-                    && bytes + size <= self.router.options.request_bytes;
+                let fits =
+                    group.len() < keys_max && bytes + size <= self.router.options.request_bytes;
                 if fits && route.region.range.contains(&bound) {
                     bytes += size;
                     group.push(item);

@@ -28,7 +28,7 @@ use crate::router::Router;
 /// Bytes that a page is to have, about.
 const PAGE_BYTES: usize = 1 << 20;
 /// How a store begins to say that what was asked for does not fit into an answer.
-const TOO_LONG: &str = "CRIB-E2005";
+pub(crate) const TOO_LONG: &str = "CRIB-E2005";
 /// Keys that a page may have: stores give no more in one answer.
 const PAGE_KEYS_MAX: usize = 10_240;
 

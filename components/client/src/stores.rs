@@ -134,6 +134,11 @@ impl Store {
         options: &Arc<Options>,
     ) -> std::result::Result<Answer, Verdict> {
         let most = budget.attempt(options.attempt_timeout);
+        if most.is_zero() {
+            // It was not sent, and that is nobody's fault but time's.
+            let setback = Setback::harmless("no time was left for it".to_owned());
+            return Err(Verdict::Again(setback, Lesson::Nothing));
+        }
         let ride = self.lanes.ride(options);
         let answered = match command {
             Command::Shared(shared) if self.is_for_stream(&shared) => {
@@ -183,4 +188,29 @@ async fn call(
     let mut client = ride.client();
     let answer = command.call(&mut client, options.attempt_timeout).await;
     answer.map_err(|status| verdict::of_status(&status))
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::kvrpcpb::RawGetRequest;
+    use tonic::transport::Endpoint;
+
+    use super::*;
+    use crate::backoff::Kind;
+
+    #[tokio::test]
+    async fn what_has_no_time_left_is_not_sent_and_nobody_is_doubted_for_it() {
+        let options = Arc::new(Options { budget: time::Duration::ZERO, ..Options::default() });
+        let address = "127.0.0.1:1".to_owned();
+        let channel = Endpoint::from_static("http://127.0.0.1:1").connect_lazy();
+        let lanes = Lanes::new(address, channel, &options);
+        let store = Store { lanes, is_streamless: AtomicBool::new(false) };
+        let command = Command::Shared(Cmd::RawGet(RawGetRequest::default()));
+        let budget = Budget::new(&options, Kind::Once);
+        let Err(Verdict::Again(setback, lesson)) = store.send(command, &budget, &options).await
+        else {
+            panic!("nobody is there")
+        };
+        assert_eq!((setback.is_unknown, lesson), (false, Lesson::Nothing));
+    }
 }

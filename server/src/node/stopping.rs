@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use multiraft::Outcome;
+use multiraft::{GroupStatus, Outcome};
 use tokio::time::{Instant, sleep};
 use types::{GroupId, PeerId, Term};
 
@@ -57,18 +57,59 @@ pub(super) async fn hand_over(parts: &Arc<Parts>) -> usize {
     }
 }
 
-/// The voter elsewhere that has the most of a group's log; `None` if there is no other.
 async fn heir(parts: &Parts, group: GroupId) -> Option<PeerId> {
     let Outcome::Status(status) = parts.data.handle.status(group).await else { return None };
+    heir_of(&status)
+}
+
+/// The voter elsewhere that has the most of a group's log, of those that are heard: another takes
+/// nothing over, and the group no writes while it is waited for. `None` if there is none.
+fn heir_of(status: &GroupStatus) -> Option<PeerId> {
     let membership = &status.membership;
-    let voters = (status.matched.iter())
-        .filter(|(peer, _)| *peer != status.peer && membership.is_voter(*peer));
+    let may_lead = |peer: PeerId| {
+        peer != status.peer && membership.is_voter(peer) && !status.unheard.contains(&peer)
+    };
+    let voters = status.matched.iter().filter(|(peer, _)| may_lead(*peer));
     voters.max_by_key(|(_, matched)| *matched).map(|&(peer, _)| peer)
 }
 
 #[cfg(test)]
 mod tests {
+    use multiraft::Roster;
+    use types::{EntryId, Index, StoreId};
+
     use super::*;
+
+    #[test]
+    fn group_is_handed_over_to_the_voter_with_most_of_those_that_are_heard() {
+        let peer = |id| PeerId::new(id).unwrap();
+        let voters: Vec<_> = (1..=5).map(|id| (peer(id), StoreId::new(id).unwrap())).collect();
+        let roster = Roster::of_voters(&voters).unwrap();
+        let mut status = GroupStatus {
+            group: GroupId::new(7).unwrap(),
+            peer: peer(1),
+            term: Term(3),
+            leads: true,
+            leader: Some(peer(1)),
+            commit: Index(9),
+            applied: Index(9),
+            base: EntryId::new(Term(1), Index(1)),
+            last: EntryId::new(Term(3), Index(9)),
+            membership: roster.membership().clone(),
+            since: Index(1),
+            roster,
+            is_asleep: true,
+            matched: (1..=5).map(|id| (peer(id), Index(9))).collect(),
+            unheard: vec![peer(5)],
+            is_timed: false,
+        };
+        // All have the same, and the last one is dead.
+        assert_eq!(heir_of(&status), Some(peer(4)));
+        status.matched[3].1 = Index(8);
+        assert_eq!(heir_of(&status), Some(peer(3)));
+        status.unheard = (2..=5).map(peer).collect();
+        assert_eq!(heir_of(&status), None);
+    }
 
     #[test]
     fn group_is_handed_over_until_it_has_left_and_kept_when_it_comes_back() {

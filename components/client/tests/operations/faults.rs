@@ -278,3 +278,28 @@ async fn batch_of_which_one_part_is_unknown_and_another_refused_is_of_unknown_fa
     let get = client.batch_get(["a", "z"]).await.unwrap_err();
     assert!(matches!(get, Error::Refused(_)), "{get}");
 }
+
+#[tokio::test]
+async fn batch_of_which_the_answer_is_too_large_is_asked_for_in_parts() {
+    let world = World::v2(&[]);
+    let client = world.client().await;
+    let keys = ["a", "b", "c", "d", "e"];
+    client.batch_put(keys.map(|key| (key, "v"))).await.unwrap();
+    let too_long = || {
+        Fault::region(errorpb::Error {
+            message: "CRIB-E2005: the answer is too long".to_owned(),
+            raft_entry_too_large: Some(Default::default()),
+            ..of()
+        })
+    };
+    world.fault("batch_get", too_long());
+    assert_eq!(client.batch_get(keys).await.unwrap().len(), 5);
+    // All, and then no more than half of them at a time.
+    let mut asked: Vec<usize> = world.take_seen("batch_get").iter().map(|of| of.keys).collect();
+    asked.sort_unstable();
+    assert_eq!(asked, [1, 2, 2, 5]);
+    // A single one that does not fit is told.
+    world.fault("batch_get", too_long());
+    let error = client.batch_get(["a"]).await.unwrap_err();
+    assert!(matches!(&error, Error::Refused(why) if why.contains("E2005")), "{error}");
+}
