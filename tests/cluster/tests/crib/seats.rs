@@ -17,8 +17,8 @@ async fn seats(client: &Client) -> (Vec<u64>, u64) {
     (status.placement_stores, status.placement_leader)
 }
 
-/// Empties a store, waits until it holds neither regions nor a seat, and removes it.
-async fn drain_and_remove(client: &Client, node: &Node) {
+/// Empties a store, and waits until it holds neither regions nor a seat.
+async fn drain(client: &Client, node: &Node) {
     let id = store_of(client, &node.address).await.id;
     until("a drain that is begun", async || client.admin().drain_store(id, false).await.ok()).await;
     until("a store without regions and without seat", async || {
@@ -27,8 +27,14 @@ async fn drain_and_remove(client: &Client, node: &Node) {
         (is_empty && store.placement() == PlacementSeat::None).then_some(())
     })
     .await;
+}
+
+/// Removes an empty store. Its node ends.
+async fn remove(client: &Client, node: &Node) {
+    let id = store_of(client, &node.address).await.id;
     until("its removal", async || client.admin().remove_store(id).await.ok()).await;
     assert_eq!(store_of(client, &node.address).await.state(), StoreState::Removed);
+    assert_eq!(node.ended().await.code(), Some(11), "{}", node.last_words());
 }
 
 /// A client that is told of this node alone comes to placement's leader all the same.
@@ -59,7 +65,7 @@ async fn leader_of_placement_is_drained_and_removed_and_then_another_member_dies
     let old = founders.remove(at);
     let load = Load::start(&cluster).await;
     load.more(200).await;
-    drain_and_remove(&client, &old).await;
+    drain(&client, &old).await;
     let (members, now) = seats(&client).await;
     let newcomer = store_of(&client, &joined.address).await;
     assert!(members.len() == 3 && !members.contains(&leader), "{members:?}");
@@ -71,9 +77,9 @@ async fn leader_of_placement_is_drained_and_removed_and_then_another_member_dies
     old.kill();
     old.start();
     sends_on(&cluster, &old).await;
-    assert_eq!(store_of(&client, &old.address).await.state(), StoreState::Removed);
     assert_eq!(seats(&client).await.0, members);
-    old.kill();
+    remove(&client, &old).await;
+    cluster.retire(&old);
     cluster.wait_healthy().await;
 
     // Two of three are left, one of which was not there at first.
@@ -122,15 +128,13 @@ async fn cluster_starts_again_when_all_founders_have_left() {
     joined.iter().for_each(|node| node.start());
     cluster.wait_healthy().await;
     for founder in &founders {
-        drain_and_remove(&client, founder).await;
+        drain(&client, founder).await;
+        remove(&client, founder).await;
     }
     let (members, _) = seats(&client).await;
     for node in &joined {
         let store = store_of(&client, &node.address).await;
         assert!(members.contains(&store.id), "{members:?}");
-    }
-    for founder in &founders {
-        founder.stop().await;
     }
     cluster.wait_healthy().await;
 
