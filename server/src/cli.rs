@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use tokio::runtime::Builder;
 
-use self::args::{Cli, Command, Explain, Form, Global, Kv};
+use self::args::{Cli, Command, Form, Global, Kv};
 use self::connect::Target;
 use self::output::Output;
 use crate::errors::{self, Failure};
@@ -73,8 +73,8 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
             let effective = settings::effective(&args, &global, settings::environment()?)?;
             run::run(&effective, args.exit_with_parent)
         }
-        Command::Explain(Explain::Error { code }) => {
-            operator::explain_error(code.as_deref(), output)
+        Command::Explain(command) => {
+            asynchronous(operator::explain(command, || target(&global, output), output))
         }
         Command::Demo(args) => asynchronous(demo::run(&args, output)),
         Command::Bench(command) => {
@@ -107,11 +107,11 @@ async fn ask(command: Command, target: &Target, output: &Output) -> Result<(), F
         Command::Region(command) => region::run(command, target, output).await,
         Command::Operator(command) => operator::run(command, target, output).await,
         Command::Placement(command) => placement::run(command, target, output).await,
-        Command::Explain(command) => operator::explain(command, target, output).await,
         Command::Bench(_)
         | Command::Demo(_)
         | Command::Server(_)
         | Command::Config(_)
+        | Command::Explain(_)
         | Command::Version
         | Command::Completion { .. } => Ok(()),
     }

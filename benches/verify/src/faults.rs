@@ -6,6 +6,7 @@
 //!
 //! Invariant: when the script has ended, however it ended, every process runs.
 
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,15 @@ pub trait Nodes: Send + Sync {
     /// Those that have ended otherwise than they were asked to since this was asked last, in words.
     /// They may be started again.
     fn deaths(&self) -> Vec<String>;
+}
+
+/// Whether a process that was asked to stop did so in peace.
+///
+/// # Errors
+/// How it ended otherwise.
+pub fn in_peace(status: ExitStatus) -> Result<(), String> {
+    let otherwise = || format!("it ended otherwise than in peace: {status}");
+    status.success().then_some(()).ok_or_else(otherwise)
 }
 
 /// What was done.

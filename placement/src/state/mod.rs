@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use types::{ApiVersion, ClusterId, PeerId, Region, StoreId, Term};
 
 pub use command::{Bootstrap, Command, Refused, Reply, Senseless, Window};
-pub use record::BadRecord;
+pub use record::{BadRecord, LABELS_MAX};
 pub use rules::check_location_labels;
 
 /// The first id that is handed out; lower ones are the founders'.

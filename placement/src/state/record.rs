@@ -13,7 +13,7 @@ use super::{Cluster, Life, Member, State, Store};
 /// Longest address or version, in bytes.
 const TEXT_BYTES_MAX: usize = 256;
 /// Most labels of a store.
-const LABELS_MAX: usize = 32;
+pub const LABELS_MAX: usize = 32;
 
 /// A record that makes no sense, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -34,7 +34,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// As the flags say, or else the environment.
+    /// As the flags say, or else the environment, in which what is empty is not there.
     ///
     /// # Errors
     /// If that makes no sense, or a file cannot be read.
@@ -61,7 +61,7 @@ impl Target {
             return Err(Failure::new(&errors::USAGE, "--timeout must be more than zero"));
         }
         let file = |flag: &Option<PathBuf>, name: &str| {
-            flag.clone().or_else(|| env(name).filter(|path| !path.is_empty()).map(PathBuf::from))
+            flag.clone().or_else(|| env(name).map(PathBuf::from))
         };
         let tls = tls(
             file(&global.cacert, "CRIB_CACERT").as_deref(),

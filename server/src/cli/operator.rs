@@ -26,37 +26,31 @@ pub(super) async fn run(command: Command, target: &Target, output: &Output) -> R
     output.data(&operators, || output.table(&table(&operators)))
 }
 
-/// Explains something.
+/// Explains something. An error takes no cluster, and so it is not looked for.
 ///
 /// # Errors
 /// If there is no such thing, or the cluster cannot be asked.
 pub(super) async fn explain(
     command: Explain,
-    target: &Target,
+    target: impl FnOnce() -> Result<Target, Failure>,
     output: &Output,
 ) -> Result<(), Failure> {
     let what = match command {
-        // Without a cluster: see who calls this.
         Explain::Error { code } => return explain_error(code.as_deref(), output),
-        Explain::Region { id } => {
-            region::find(&target.admin().await?, id).await?;
-            What::RegionId(id)
-        }
-        Explain::Store { id } => {
-            store::find(&target.admin().await?, id).await?;
-            What::StoreId(id)
-        }
+        Explain::Region { id } => What::RegionId(id),
+        Explain::Store { id } => What::StoreId(id),
     };
-    let lines = target.admin().await?.explain(what).await?;
+    let admin = target()?.admin().await?;
+    match what {
+        What::RegionId(id) => region::find(&admin, id).await.map(drop)?,
+        What::StoreId(id) => store::find(&admin, id).await.map(drop)?,
+    }
+    let lines = admin.explain(what).await?;
     output
         .data(&json!({ "lines": lines }), || lines.iter().map(|line| format!("{line}\n")).collect())
 }
 
-/// Explains an error, which takes no cluster.
-///
-/// # Errors
-/// If there is no such code.
-pub(super) fn explain_error(code: Option<&str>, output: &Output) -> Result<(), Failure> {
+fn explain_error(code: Option<&str>, output: &Output) -> Result<(), Failure> {
     let Some(code) = code else {
         let all: Vec<_> = CATALOGUE.iter().map(|entry| object(entry)).collect();
         return output.data(&all, || {

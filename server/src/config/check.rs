@@ -9,8 +9,6 @@ use super::value::{Size, Span};
 const MARGIN: u64 = 64 << 10;
 /// Names in labels and tokens stay short: they are in heartbeats and tables.
 const NAME_BYTES_MAX: usize = 128;
-/// Labels of a store, as placement keeps them.
-const LABELS_MAX: usize = 32;
 /// Connections of a port: far more than a process may have files open.
 const CONNECTIONS_MAX: usize = 1 << 20;
 /// What a request's head needs at least: the library below keeps a buffer of this size.
@@ -76,8 +74,9 @@ impl Config {
             let must = "\"placement\" and \"store\": a node of one alone is not supported yet";
             wrong(problems, "roles", must);
         }
-        if self.labels.len() > LABELS_MAX {
-            wrong(problems, "labels", "at most 32");
+        if self.labels.len() > placement::state::LABELS_MAX {
+            let must = format!("at most {}", placement::state::LABELS_MAX);
+            wrong(problems, "labels", &must);
         }
         for (name, value) in &self.labels {
             let is_good = |text: &str| {

@@ -1,5 +1,6 @@
 //! Tests of the second port.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -7,6 +8,7 @@ use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
 use super::*;
@@ -54,6 +56,32 @@ impl Source for Node {
 
 fn limits() -> Http {
     Http { request_timeout: Span::millis(200), body_size_max: Size::bytes(8), ..Http::default() }
+}
+
+/// The port of a node, on a socket.
+struct Port {
+    address: SocketAddr,
+    stopper: run::Stopper,
+    served: JoinHandle<()>,
+}
+
+impl Port {
+    async fn open(limits: Http) -> Port {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let node = Arc::new(Node { is_led: true });
+        let router = router(node, Arc::new(metrics::registry()), &limits);
+        let (stopper, shutdown) = run::shutdown();
+        let served = tokio::spawn(serve(listener, router, limits, None, shutdown));
+        Port { address, stopper, served }
+    }
+
+    /// Stops it, and waits until it has.
+    async fn close(self) {
+        self.stopper.stop();
+        let served = tokio::time::timeout(Duration::from_secs(10), self.served);
+        served.await.expect("it ends").unwrap();
+    }
 }
 
 async fn ask(router: axum::Router, path: &str) -> (StatusCode, String) {
@@ -136,11 +164,8 @@ async fn clients_of_the_other_protocol_find_a_count_that_is_a_number() {
 
 #[tokio::test]
 async fn slow_and_large_heads_are_cut_off_and_shutdown_ends_idle_connections() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = router(Arc::new(Node { is_led: true }), Arc::new(metrics::registry()), &limits());
-    let (stopper, shutdown) = run::shutdown();
-    let served = tokio::spawn(serve(listener, router, limits(), None, shutdown));
+    let port = Port::open(limits()).await;
+    let address = port.address;
 
     // A head that never ends.
     let mut slow = TcpStream::connect(address).await.unwrap();
@@ -162,18 +187,13 @@ async fn slow_and_large_heads_are_cut_off_and_shutdown_ends_idle_connections() {
     let mut first = [0; 12];
     idle.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"HTTP/1.1 200");
-    stopper.stop();
-    tokio::time::timeout(Duration::from_secs(10), served).await.expect("it ends").unwrap();
+    port.close().await;
 }
 
 #[tokio::test]
 async fn whoever_does_not_read_its_answers_loses_its_connection() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = router(Arc::new(Node { is_led: true }), Arc::new(metrics::registry()), &limits());
-    let (stopper, shutdown) = run::shutdown();
-    let one = Http { connections_max: 1, ..limits() };
-    let served = tokio::spawn(serve(listener, router, one, None, shutdown));
+    let port = Port::open(Http { connections_max: 1, ..limits() }).await;
+    let address = port.address;
     let question = b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n";
 
     // It asks until nothing more is taken, for no answer fits between the two any more.
@@ -188,8 +208,7 @@ async fn whoever_does_not_read_its_answers_loses_its_connection() {
     let heard = tokio::time::timeout(Duration::from_secs(60), other.read_exact(&mut first)).await;
     heard.expect("the place is free again").unwrap();
     assert_eq!(&first, b"HTTP/1.1 200");
-    stopper.stop();
-    tokio::time::timeout(Duration::from_secs(10), served).await.expect("it ends").unwrap();
+    port.close().await;
 }
 
 #[tokio::test]

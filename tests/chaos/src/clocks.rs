@@ -10,7 +10,7 @@ use verify::random::Random;
 use verify::script::Fault;
 
 use crate::gear::{Control, Layer, Word};
-use crate::scene::Scene;
+use crate::scene::{Scene, comes};
 
 /// How wrong clocks may run, as nodes are told, and do run, at most.
 pub(crate) const DRIFT_PPM: i64 = 5_000;
@@ -79,20 +79,13 @@ fn moved(layer: &Layer) -> Vec<i64> {
     layer.numbers().map(|at| layer.control(at).get(Word::ClocksMoved)).collect()
 }
 
-/// The clock that a node has not read since it was set, when this time has passed.
-async fn unread_in(control: &Control, time: Duration) -> Option<&'static str> {
-    let begun = Instant::now();
-    loop {
-        let is_read = |set, seen| control.get(set) == control.get(seen);
-        let unread = match () {
-            () if !is_read(Word::Monotonic, Word::MonotonicSeen) => "leases",
-            () if !is_read(Word::Wall, Word::WallSeen) => "the day",
-            () => return None,
-        };
-        if begun.elapsed() >= time {
-            return Some(unread);
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+/// The clock that a node has not read since it was set.
+fn unread(control: &Control) -> Option<&'static str> {
+    let is_read = |set, seen| control.get(set) == control.get(seen);
+    match () {
+        () if !is_read(Word::Monotonic, Word::MonotonicSeen) => Some("leases"),
+        () if !is_read(Word::Wall, Word::WallSeen) => Some("the day"),
+        () => None,
     }
 }
 
@@ -110,8 +103,8 @@ pub(crate) async fn jump(scene: &mut Scene<'_>, layer: &Layer) {
         if ahead == 0 && wall == 0 { (SECOND_NS, SECOND_NS) } else { (ahead, wall) };
     control.set(Word::Wall, control.get(Word::Wall) + wall);
     control.set(Word::Monotonic, control.get(Word::Monotonic) + ahead);
-    let unread = unread_in(control, Duration::from_millis(500)).await;
-    let seen = match unread {
+    comes(Duration::from_millis(500), async || unread(control).is_none()).await;
+    let seen = match unread(control) {
         None => Ok(format!("it has read them; it led {led} regions")),
         Some(which) => Err(format!("it has not read the clock of {which}; it led {led} regions")),
     };

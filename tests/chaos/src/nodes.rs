@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cluster::crib::{Cluster, Node};
 use parking_lot::Mutex;
-use verify::faults::Nodes;
+use verify::faults::{Nodes, in_peace};
 
 /// Nodes, and the runtime on which their ends are awaited.
 pub(crate) struct Processes {
@@ -50,12 +50,8 @@ impl Nodes for Processes {
     fn stop(&self, at: usize) -> Result<(), String> {
         let node = self.running(at)?;
         let status = self.runtime.block_on(node.stop());
-        if status.success() {
-            return Ok(());
-        }
-        let why = format!("it ended otherwise than in peace: {status}");
-        self.deaths.lock().push(format!("{}: {why}", node.address));
-        Err(why)
+        let died = |why: &String| self.deaths.lock().push(format!("{}: {why}", node.address));
+        in_peace(status).inspect_err(died)
     }
 
     fn start(&self, at: usize) -> Result<(), String> {

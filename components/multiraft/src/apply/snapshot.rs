@@ -70,16 +70,13 @@ impl Applier {
         let applied = machine.applied.index;
         let durable = machine.machine.persist(applied, batch);
         let durable = durable.min(applied);
-        let upto = if upto.index <= durable {
-            upto
-        } else if durable <= base.index {
-            return Ok(base);
-        } else {
-            entry_id(&**engine, group, durable)?
-        };
-        if upto.index <= base.index {
+        if upto.index.min(durable) <= base.index {
             return Ok(base);
         }
+        let upto = match upto.index <= durable {
+            true => upto,
+            false => entry_id(&**engine, group, durable)?,
+        };
         disk::drop_entries(batch, group, upto);
         Ok(upto)
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
-use verify::faults::Nodes;
+use verify::faults::{Nodes, in_peace};
 
 use crate::config::ApiVersion;
 use crate::demo::children::{Spec, command};
@@ -187,12 +187,7 @@ impl Nodes for Local {
     fn stop(&self, at: usize) -> Result<(), String> {
         self.nodes[at].signal(Signal::TERM)?;
         let status = self.nodes[at].ended()?;
-        if status.success() {
-            return Ok(());
-        }
-        let why = format!("it ended otherwise than in peace: {status}");
-        self.died(at, &why);
-        Err(why)
+        in_peace(status).inspect_err(|why| self.died(at, why))
     }
 
     fn start(&self, at: usize) -> Result<(), String> {
