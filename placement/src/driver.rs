@@ -11,6 +11,7 @@
 mod heard;
 mod lead;
 mod planning;
+mod seat_watch;
 mod seats;
 mod stores;
 mod timestamps;
@@ -38,7 +39,8 @@ use crate::tso::Oracle;
 use heard::Heard;
 pub(crate) use heard::{Said, summary, told};
 pub(crate) use lead::{Lead, Outbox};
-pub use seats::{changes, sitting};
+pub use seat_watch::SeatWatch;
+pub use seats::changes;
 pub(crate) use stores::StoreError;
 use timestamps::Ask;
 

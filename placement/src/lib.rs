@@ -67,7 +67,7 @@ mod wire;
 use types::GroupId;
 
 pub use config::{Config, first_regions};
-pub use driver::{Driver, Hearsay, Unavailable, changes, sitting};
+pub use driver::{Driver, Hearsay, SeatWatch, Unavailable, changes};
 pub use machine::{StateView, destroy_state, machines, open_state};
 pub use service::{Service, Services};
 

@@ -25,9 +25,10 @@
 //!   it is lost. A learner that was added is pending. `filled R`: none is any more, reported.
 //! - `transfer R S`, `split R KEY…`, `cancel ID WHY`, `drain S`: a person asks.
 //! - `explain R`, `explain_store S`: why it is so, in words. `running`: the operators.
-//! - `seats WANTED PEER… [leader=S] [behind=S] [joint=true]`: what is found out about placement's
-//!   own seats, step after step, each taken as soon as it is found; a learner that is invited
-//!   catches up.
+//! - `seats WANTED PEER… [leader=S] [behind=S/N] [unheard=S/N] [joint=true]`: what is
+//!   found out about placement's own seats, step after step, each taken as soon as it is found; a
+//!   learner that is invited catches up. For N seconds (0) the member there was behind, or not
+//!   heard.
 //!
 //! # Output
 //!

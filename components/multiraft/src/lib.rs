@@ -161,7 +161,7 @@ pub use message::{
 pub use observer::{Observer, Standing};
 pub use outcome::{GroupStatus, Outcome, Refusal};
 pub use pledges::Pledges;
-pub use raft::{Change, Seat};
+pub use raft::{Change, Member, Membership, Seat};
 pub use runtime::{
     Awaited, BOUNDS, Counts, Handle, Histogram, OnFatal, Parts, Pending, Store, Times,
 };

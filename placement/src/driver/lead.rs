@@ -14,8 +14,8 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tonic::Status;
 use types::{StoreId, Term, Time};
 
-use super::Heard;
 use super::heard::unreached;
+use super::{Heard, SeatWatch};
 use crate::clock::{Clock, wall_ms};
 use crate::config::Config;
 use crate::scheduler::seats::SeatFinding;
@@ -50,6 +50,8 @@ pub(crate) struct Lead {
     pub(super) ids: tokio::sync::Mutex<VecDeque<u64>>,
     /// What was found out about placement's own seats last.
     seats: Mutex<SeatFinding>,
+    /// What was seen of those who hold them. Locked alone.
+    pub(super) seat_watch: Mutex<SeatWatch>,
     pub(crate) events: broadcast::Sender<v1::Event>,
     over: watch::Sender<bool>,
 }
@@ -70,6 +72,7 @@ impl Lead {
             streams: Mutex::default(),
             ids: tokio::sync::Mutex::default(),
             seats: Mutex::new(SeatFinding::Fine),
+            seat_watch: Mutex::default(),
             events: broadcast::Sender::new(EVENTS_MAX),
             over: watch::Sender::new(false),
         };

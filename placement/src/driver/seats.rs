@@ -4,36 +4,17 @@
 //! every tick: status of the group ─► scheduler::seats ─► change or transfer on the own group
 //! ```
 //!
-//! Nothing is remembered from tick to tick. A step that is refused, since another is not committed
-//! yet or leadership has moved, is found again while it is still right.
+//! From tick to tick it is remembered how long members have been seen to be unwell, and no step. One
+//! that is refused, since another is not committed yet or leadership has moved, is found again while
+//! it is still right.
 
-use multiraft::{Change, GroupStatus, Outcome, Seat};
+use multiraft::{Change, Outcome, Seat};
 use tracing::{debug, info};
-use types::{Index, PeerId, PeerRole, RegionPeer, StoreId};
+use types::{Index, PeerId, StoreId};
 
 use super::{Driver, Lead, Unavailable};
 use crate::GROUP;
-use crate::scheduler::seats::{SeatFinding, SeatStep, Seats, Sitting};
-
-/// Entries by which a member may be behind and still counts as having caught up.
-const BEHIND_MAX: u64 = 64;
-
-/// The members of placement's group, as its leader knows them.
-#[must_use]
-pub fn sitting(status: &GroupStatus) -> Vec<Sitting> {
-    let is_current = |peer: PeerId| {
-        let matched = status.matched.iter().find(|(id, _)| *id == peer).map(|(_, at)| *at);
-        peer == status.peer
-            || matched
-                .is_some_and(|at| at >= status.base.index && at.0 + BEHIND_MAX >= status.commit.0)
-    };
-    let sitting = |id, store| {
-        let votes = status.membership.is_voter(id);
-        let role = if votes { PeerRole::Voter } else { PeerRole::Learner };
-        Sitting { peer: RegionPeer { id, store, role }, is_current: is_current(id) }
-    };
-    status.roster.iter().map(|(member, store)| sitting(member.id, store)).collect()
-}
+use crate::scheduler::seats::{SeatFinding, SeatStep, Seats};
 
 /// What a step asks of placement's group; a newcomer has the id `new`.
 #[must_use]
@@ -93,13 +74,18 @@ impl Driver {
         if !status.leads || status.term != lead.term {
             return Err(self.not_leader());
         }
-        let (members, stores, config) = (sitting(&status), lead.stores(), lead.config());
+        let (stores, config, now) = (lead.stores(), lead.config(), lead.clock.now());
+        let (members, avoided) = {
+            let mut watch = lead.seat_watch.lock();
+            (watch.look(now, &status), watch.avoided(now, config.fill_timeout))
+        };
         let found = with(&Seats {
             wanted: self.view.get().seats(),
             members: &members,
             is_joint: status.membership.is_joint(),
             leader: status.peer,
             stores: &stores,
+            avoided: &avoided,
             config: &config,
         });
         Ok((found, status.since))

@@ -7,21 +7,25 @@
 //! | fewer voters up than decide | nothing: nobody could carry it out |
 //! | a member that leads has to go | another that may lead is handed leadership first |
 //! | a learner whose store is not up any more, or that nobody needs | it goes |
+//! | a learner that is not heard, or is not filled in time | it goes, and another store is next |
 //! | a learner that is behind | it is given time |
 //! | a learner that has caught up | one joint change: it votes, and who has to go is out |
 //! | more voters than there are to be | the one that is missed least goes |
 //! | a voter that has to go, or too few | a learner on another store |
 //!
-//! A member has to go if its store is lost, was removed, or drains. What is found follows from the
-//! membership alone, so that a new leader of placement goes on where the old one stopped, and
-//! nobody needs to remember that a change is under way.
+//! A member has to go if its store is lost, was removed, or drains, and if it was not heard for as
+//! long as a store is lost after: its store may live, and its replica be damaged. What is found
+//! follows from the membership and from what the leader sees of it, so that a new leader of
+//! placement goes on where the old one stopped, and nobody needs to remember that a change is under
+//! way.
 //!
 //! Invariants: a step follows only when the one before it is committed (the core refuses others);
 //! at most one learner at a time; after each step a majority of the voters is on stores that are
 //! up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use types::{PeerId, PeerRole, RegionPeer, StoreId};
 
@@ -33,8 +37,23 @@ use super::{SchedulerConfig, StoreInfo, StoreState};
 pub struct Sitting {
     /// Who, where, and whether it votes.
     pub peer: RegionPeer,
-    /// Whether it has what is committed, but for a little.
-    pub is_current: bool,
+    /// For how long it has been seen to lack more than a little of what is committed; `None` if it
+    /// does not.
+    pub behind: Option<Duration>,
+    /// For how long the leader has been seen not to hear it; `None` if it does.
+    pub unheard: Option<Duration>,
+}
+
+impl Sitting {
+    /// A member of which nothing bad is known.
+    #[must_use]
+    pub fn well(peer: RegionPeer) -> Sitting {
+        Sitting { peer, behind: None, unheard: None }
+    }
+
+    fn is_unheard_for(&self, span: Duration) -> bool {
+        self.unheard.is_some_and(|unheard| unheard >= span)
+    }
 }
 
 /// All that the next step depends on.
@@ -50,6 +69,8 @@ pub struct Seats<'a> {
     pub leader: PeerId,
     /// The stores.
     pub stores: &'a BTreeMap<StoreId, StoreInfo>,
+    /// Those where a learner was given up lately: others are tried first.
+    pub avoided: &'a BTreeSet<StoreId>,
     /// When stores are lost, and where they are.
     pub config: &'a SchedulerConfig,
 }
@@ -141,7 +162,7 @@ impl Seats<'_> {
             None if voters < self.wanted => {
                 format!("placement has {voters} of {} members", self.wanted)
             }
-            None => return SeatFinding::Fine,
+            None => return self.unheard().unwrap_or(SeatFinding::Fine),
         };
         match self.place(bad.map(|(old, _)| old)) {
             Ok(store) => SeatFinding::Do { reason, step: SeatStep::Invite(store) },
@@ -171,15 +192,18 @@ impl Seats<'_> {
     }
 
     fn up(&self, members: impl Iterator<Item = Sitting>) -> usize {
-        members.filter(|of| of.peer.id == self.leader || self.is_up(of.peer.store)).count()
+        members.filter(|of| self.is_up(of)).count()
     }
 
     fn state(&self, store: StoreId) -> Option<StoreState> {
         self.stores.get(&store).map(|store| store.state)
     }
 
-    fn is_up(&self, store: StoreId) -> bool {
-        self.stores.get(&store).is_some_and(|store| store.is_alive(self.config))
+    fn is_up(&self, of: &Sitting) -> bool {
+        let store = self.stores.get(&of.peer.store);
+        of.peer.id == self.leader
+            || store.is_some_and(|store| store.is_alive(self.config))
+                && !of.is_unheard_for(self.config.silent_after)
     }
 
     /// The voter that has to go first, and why.
@@ -188,6 +212,9 @@ impl Seats<'_> {
             None => Some("its store is not known"),
             Some(store) if store.state == StoreState::Removed => Some("its store was removed"),
             Some(store) if store.is_lost(self.config) => Some("its store is lost"),
+            Some(_) if of.is_unheard_for(self.config.down_after) => {
+                Some("its replica there has not been heard for long")
+            }
             Some(_) => None,
         };
         let drains = |of: &Sitting| {
@@ -198,12 +225,28 @@ impl Seats<'_> {
         lost.or_else(|| self.voters().find_map(|of| Some((of.peer, drains(&of)?))))
     }
 
+    /// A voter that is not heard from a store that is: for a person to look at, before it is
+    /// replaced.
+    fn unheard(&self) -> Option<SeatFinding> {
+        let is_alive = |of: &Sitting| {
+            self.stores.get(&of.peer.store).is_some_and(|store| store.is_alive(self.config))
+        };
+        let silent_after = self.config.silent_after;
+        let of = self.voters().find(|of| is_alive(of) && of.is_unheard_for(silent_after))?;
+        let left = self.config.down_after.saturating_sub(of.unheard?).as_secs();
+        let seat = told(of.peer);
+        Some(SeatFinding::Stuck {
+            reason: format!("{seat} holds a seat of placement, and its replica there is not heard"),
+            why: format!("another takes its place in {left} s"),
+        })
+    }
+
     /// The member that leads in the leader's place.
     fn heir(&self) -> Option<RegionPeer> {
         let may_lead = |of: &Sitting| {
             let store = self.stores.get(&of.peer.store);
             of.peer.id != self.leader
-                && of.is_current
+                && (of.behind, of.unheard) == (None, None)
                 && store.is_some_and(StoreInfo::takes_leaders)
         };
         self.voters().find(may_lead).map(|of| of.peer)
@@ -229,10 +272,16 @@ impl Seats<'_> {
         if voters > self.wanted || (voters == self.wanted && bad.is_none()) {
             return dismissed("there are enough");
         }
-        if !of.is_current && self.is_apart(learner.store) {
+        if of.behind.is_some() && self.is_apart(learner.store) {
             return dismissed("the store that leads does not reach it");
         }
-        if !of.is_current {
+        if of.is_unheard_for(self.config.silent_after) {
+            return dismissed("it is not heard");
+        }
+        if of.behind.is_some_and(|behind| behind >= self.config.fill_timeout) {
+            return dismissed("it was not filled in time");
+        }
+        if of.behind.is_some() {
             return SeatFinding::Wait { reason, why: "it is being filled".to_owned() };
         }
         let leaves = bad.map(|(old, _)| old).filter(|_| voters == self.wanted);
@@ -251,7 +300,7 @@ impl Seats<'_> {
             let near: usize = (self.voters().filter(stays))
                 .map(|other| self.nearness(store, other.peer.store))
                 .sum();
-            (!self.is_up(store), drains, near, of.peer.id)
+            (!self.is_up(of), drains, near, of.peer.id)
         };
         let others = self.voters().filter(|of| of.peer.id != self.leader);
         match others.max_by_key(missed) {
@@ -271,9 +320,11 @@ impl Seats<'_> {
             stay.map(|of| self.nearness(of.peer.store, store.id)).sum()
         };
         let others = self.stores.values().filter(has_none);
-        let best = others
-            .filter(takes)
-            .min_by_key(|store| (nearness(store), store.filled_permille() / 100, store.id));
+        let cost = |store: &&StoreInfo| {
+            let is_avoided = self.avoided.contains(&store.id);
+            (is_avoided, nearness(store), store.filled_permille() / 100, store.id)
+        };
+        let best = others.filter(takes).min_by_key(cost);
         best.map(|store| store.id).ok_or_else(|| {
             "every store that is up and has room holds a seat already: add a store".to_owned()
         })

@@ -1,7 +1,10 @@
 //! Seats of placement's own group: findings, each carried out at once.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use placement::scheduler::seats::{SeatFinding, SeatStep, Seats, Sitting};
-use types::{PeerId, PeerRole, RegionPeer};
+use types::{PeerId, PeerRole, RegionPeer, StoreId};
 
 use super::arguments::{Args, Failure, peer, store};
 use super::runner::Runner;
@@ -13,7 +16,9 @@ impl Runner {
     pub(super) fn seats(&mut self, args: &mut Args<'_>) -> Result<(), Failure> {
         let wanted: usize = args.must()?.parse()?;
         let behind: Option<String> = args.key("behind")?;
-        let behind = behind.map(|on| store(&on)).transpose()?;
+        let behind = behind.map(|text| spell(&text)).transpose()?;
+        let unheard: Option<String> = args.key("unheard")?;
+        let unheard = unheard.map(|text| spell(&text)).transpose()?;
         let leader: Option<String> = args.key("leader")?;
         let is_joint = args.key("joint")?.unwrap_or(false);
         let peers = args.rest().iter().map(|text| peer(text)).collect::<Result<Vec<_>, _>>()?;
@@ -24,9 +29,17 @@ impl Runner {
             }
             None => peers.first().ok_or("nobody sits")?.id,
         };
-        let sitting = |&peer: &RegionPeer| Sitting { peer, is_current: Some(peer.store) != behind };
+        let of = |spell: Option<(StoreId, Duration)>, peer: &RegionPeer| {
+            spell.filter(|(on, _)| *on == peer.store).map(|(_, span)| span)
+        };
+        let sitting = |&peer: &RegionPeer| Sitting {
+            peer,
+            behind: of(behind, &peer),
+            unheard: of(unheard, &peer),
+        };
         let mut members: Vec<Sitting> = peers.iter().map(sitting).collect();
         let mut leader = leader;
+        let mut avoided = BTreeSet::new();
         for _ in 0..STEPS_MAX {
             let seats = Seats {
                 wanted,
@@ -34,15 +47,27 @@ impl Runner {
                 is_joint,
                 leader,
                 stores: &self.stores,
+                avoided: &avoided,
                 config: &self.config,
             };
             let finding = seats.next();
             self.told.push(finding.to_string());
             let SeatFinding::Do { step, .. } = finding else { return Ok(()) };
+            if let SeatStep::Dismiss(old) = step
+                && old.role == PeerRole::Learner
+            {
+                avoided.insert(old.store);
+            }
             take(&step, &mut members, &mut leader);
         }
         Err("the seats never come to rest".into())
     }
+}
+
+/// A store, and for how many seconds; from now on if that is left out.
+fn spell(text: &str) -> Result<(StoreId, Duration), Failure> {
+    let (on, seconds) = text.split_once('/').unwrap_or((text, "0"));
+    Ok((store(on)?, Duration::from_secs(seconds.parse()?)))
 }
 
 fn take(step: &SeatStep, members: &mut Vec<Sitting>, leader: &mut PeerId) {
@@ -51,7 +76,7 @@ fn take(step: &SeatStep, members: &mut Vec<Sitting>, leader: &mut PeerId) {
             let newest = members.iter().map(|of| of.peer.id.get()).max().unwrap_or(0);
             let id = PeerId::new(newest + 1).expect("not zero");
             let peer = RegionPeer { id, store: *store, role: PeerRole::Learner };
-            members.push(Sitting { peer, is_current: true });
+            members.push(Sitting::well(peer));
         }
         SeatStep::Seat { learner, leaves } => {
             members.retain(|of| Some(of.peer) != *leaves);

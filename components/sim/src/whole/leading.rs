@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use placement::SeatWatch;
 use placement::scheduler::{Cluster, Controller, Order, SchedulerConfig, StoreInfo, StoreState};
 use placement::state::{Life, State};
 use placement::table::{RegionReport, RegionTable, Reported};
@@ -44,6 +45,7 @@ pub(crate) struct Lead {
     pub ids: VecDeque<u64>,
     pub ids_are_asked: bool,
     pub waiting: VecDeque<IdsFor>,
+    pub(super) seat_watch: SeatWatch,
 }
 
 impl Lead {
@@ -60,6 +62,7 @@ impl Lead {
             ids: VecDeque::new(),
             ids_are_asked: false,
             waiting: VecDeque::new(),
+            seat_watch: SeatWatch::default(),
         };
         lead.look_at_stores(state, now);
         lead

@@ -3,6 +3,7 @@
 
 use multiraft::GroupStatus;
 use multiraft::shard::Event;
+use placement::SeatWatch;
 use placement::scheduler::seats::{SeatFinding, SeatStep, Seats};
 use placement::state::Life;
 use types::{PeerId, StoreId};
@@ -27,17 +28,20 @@ impl World<'_> {
 
     pub(super) fn look_at_seats(&mut self, at: usize, status: &GroupStatus) {
         let Some(agreed) = self.state(at) else { return };
+        let now = self.agenda.now();
         let Some(lead) = self.member(at).and_then(|member| member.lead.as_mut()) else { return };
         if !status.leads || status.term != lead.term {
             return;
         }
-        let members = placement::sitting(status);
+        let members = lead.seat_watch.look(now, status);
+        let avoided = lead.seat_watch.avoided(now, lead.config.fill_timeout);
         let found = Seats {
             wanted: agreed.seats(),
             members: &members,
             is_joint: status.membership.is_joint(),
             leader: status.peer,
             stores: &lead.stores,
+            avoided: &avoided,
             config: &lead.config,
         }
         .next();
@@ -77,11 +81,11 @@ pub(super) fn unseated(world: &mut World<'_>) -> Option<String> {
     let (Some(agreed), Some(status)) = (agreed, status) else {
         return Some("its leader does not tell".to_owned());
     };
-    let members = placement::sitting(&status);
+    let members = SeatWatch::default().look(world.agenda.now(), &status);
     let drains = |store| agreed.stores.get(&store).is_some_and(|of| of.life == Life::Draining);
     let is_well = members.len() == agreed.seats()
         && !status.membership.is_joint()
-        && members.iter().all(|of| of.is_current && !drains(of.peer.store));
+        && members.iter().all(|of| of.behind.is_none() && !drains(of.peer.store));
     if !is_well {
         return Some(format!("members {members:?}, of {}", agreed.seats()));
     }

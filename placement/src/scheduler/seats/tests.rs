@@ -14,6 +14,7 @@ struct World {
     members: Vec<Sitting>,
     leader: PeerId,
     stores: BTreeMap<StoreId, StoreInfo>,
+    avoided: BTreeSet<StoreId>,
     config: SchedulerConfig,
     next_peer: u64,
 }
@@ -33,15 +34,14 @@ fn info(id: u64) -> StoreInfo {
 impl World {
     /// So many stores that are up; the first ones hold the seats, and the first leads.
     fn new(stores: u64, seats: u64) -> World {
-        let sitting = |id| Sitting {
-            peer: RegionPeer { id: peer(id), store: store(id), role: PeerRole::Voter },
-            is_current: true,
-        };
+        let seat = |id| RegionPeer { id: peer(id), store: store(id), role: PeerRole::Voter };
+        let sitting = |id| Sitting::well(seat(id));
         World {
             wanted: usize::try_from(seats).expect("few"),
             members: (1..=seats).map(sitting).collect(),
             leader: peer(1),
             stores: (1..=stores).map(|id| (store(id), info(id))).collect(),
+            avoided: BTreeSet::new(),
             config: SchedulerConfig::default(),
             next_peer: 1_000,
         }
@@ -64,6 +64,7 @@ impl World {
             is_joint: false,
             leader: self.leader,
             stores: &self.stores,
+            avoided: &self.avoided,
             config: &self.config,
         }
     }
@@ -86,7 +87,8 @@ impl World {
                 let id = peer(self.next_peer);
                 self.next_peer += 1;
                 let peer = RegionPeer { id, store, role: PeerRole::Learner };
-                self.members.push(Sitting { peer, is_current: false });
+                let behind = Some(Duration::ZERO);
+                self.members.push(Sitting { behind, ..Sitting::well(peer) });
             }
             SeatStep::Seat { learner, leaves } => {
                 self.members.retain(|of| Some(of.peer) != leaves);
@@ -98,14 +100,14 @@ impl World {
         }
         if self.members.iter().all(|of| of.peer.id != self.leader) {
             // Whoever was left out asks another to campaign.
-            let up = |of: &&Sitting| self.seats().is_up(of.peer.store);
+            let up = |of: &&Sitting| self.seats().is_up(of);
             let next = self.seats().voters().find(|of| up(&of)).expect("a majority is up");
             self.leader = next.peer.id;
         }
     }
 
     fn fill(&mut self) {
-        self.members.iter_mut().for_each(|of| of.is_current = true);
+        self.members.iter_mut().for_each(|of| of.behind = None);
     }
 
     /// Where voters sit.
@@ -175,9 +177,9 @@ fn lost_store_goes_before_one_that_drains() {
 fn leader_that_has_to_go_hands_over_first_to_one_that_stays_and_has_everything() {
     let mut world = World::new(4, 3);
     world.set(1, StoreState::Draining);
-    world.members[1].is_current = false;
+    world.members[1].behind = Some(Duration::ZERO);
     assert_eq!(world.step(), SeatStep::HandOver(world.members[2].peer));
-    world.members[1].is_current = true;
+    world.members[1].behind = None;
     world.set(2, StoreState::Disconnected);
     assert_eq!(world.step(), SeatStep::HandOver(world.members[2].peer));
     world.settle();
@@ -213,6 +215,75 @@ fn learner_whose_store_goes_is_given_up_at_once_and_one_not_heard_of_yet_is_wait
     world.set(4, StoreState::Joining);
     world.fill();
     assert!(matches!(world.next(), SeatFinding::Wait { .. }));
+}
+
+fn almost(span: Duration) -> Duration {
+    span.saturating_sub(Duration::from_secs(1))
+}
+
+#[test]
+fn member_that_is_not_heard_for_long_is_replaced_though_its_store_is_up() {
+    let mut world = World::new(4, 3);
+    let down_after = world.config.down_after;
+    world.members[1].unheard = Some(almost(down_after));
+    let SeatFinding::Stuck { why, .. } = world.next() else { panic!("{}", world.next()) };
+    assert_eq!(why, "another takes its place in 1 s");
+    // Its store is silent, and of that placement speaks already.
+    let mut silent = world.clone();
+    silent.set(2, StoreState::Disconnected);
+    assert_eq!(silent.next(), SeatFinding::Fine);
+    world.members[1].unheard = Some(almost(world.config.silent_after));
+    assert_eq!(world.next(), SeatFinding::Fine, "it may be back at once");
+    world.members[1].unheard = Some(down_after);
+    let SeatFinding::Do { reason, .. } = world.next() else { panic!("nothing is done") };
+    assert!(reason.contains("has not been heard for long"), "{reason}");
+    world.settle();
+    assert_eq!(world.sit(), [1, 3, 4]);
+}
+
+#[test]
+fn member_that_is_not_heard_is_neither_heir_nor_counted_as_up() {
+    let mut world = World::new(4, 3);
+    world.set(1, StoreState::Draining);
+    world.members[1].unheard = Some(Duration::ZERO);
+    assert_eq!(world.step(), SeatStep::HandOver(world.members[2].peer));
+    world.members[1].unheard = Some(world.config.silent_after);
+    world.set(3, StoreState::Disconnected);
+    assert!(matches!(world.next(), SeatFinding::Stuck { .. }), "{}", world.next());
+    // Of too many, it is the one that is missed least.
+    let mut world = World::new(5, 5);
+    world.wanted = 3;
+    world.members[2].unheard = Some(world.config.silent_after);
+    assert_eq!(world.step(), SeatStep::Dismiss(world.members[2].peer));
+}
+
+#[test]
+fn learner_that_is_not_heard_or_not_filled_in_time_is_given_up_and_another_store_is_next() {
+    let mut world = World::new(5, 3);
+    world.set(2, StoreState::Down);
+    let step = world.step();
+    world.carry_out(&step);
+    let learner = world.members[3].peer;
+    let (silent, fill) = (world.config.silent_after, world.config.fill_timeout);
+    for (behind, unheard, is_given_up) in [
+        (Some(almost(fill)), Some(almost(silent)), false),
+        (Some(Duration::ZERO), Some(silent), true),
+        (None, Some(silent), true),
+        (Some(fill), None, true),
+    ] {
+        world.members[3] = Sitting { peer: learner, behind, unheard };
+        let found = world.next();
+        let step = SeatStep::Dismiss(learner);
+        let is_dismissed = matches!(&found, SeatFinding::Do { step: of, .. } if *of == step);
+        assert_eq!(is_dismissed, is_given_up, "{behind:?} {unheard:?}: {found}");
+        assert!(is_given_up || matches!(found, SeatFinding::Wait { .. }), "{found}");
+    }
+    world.carry_out(&SeatStep::Dismiss(learner));
+    world.avoided.insert(learner.store);
+    assert_eq!(world.step(), SeatStep::Invite(store(5)));
+    // There is no other: it is tried again.
+    world.set(5, StoreState::Down);
+    assert_eq!(world.step(), SeatStep::Invite(store(4)));
 }
 
 #[test]
@@ -301,23 +372,38 @@ fn state() -> impl Strategy<Value = StoreState> {
     ]
 }
 
+fn spell() -> impl Strategy<Value = Option<Duration>> {
+    let config = SchedulerConfig::default();
+    prop_oneof![Just(Duration::ZERO), Just(config.silent_after), Just(config.down_after)]
+        .prop_map(Some)
+}
+
 proptest! {
     #[test]
     fn each_step_leaves_a_majority_and_all_come_to_good_stores(
         stores in 1..8_u64,
         seats in prop_oneof![Just(1), Just(3), Just(5)],
-        events in proptest::collection::vec((0..8_u64, state(), any::<bool>()), 0..60),
+        events in proptest::collection::vec(
+            (0..8_u64, state(), any::<bool>(), prop_oneof![4 => Just(None), 1 => spell()]),
+            0..60,
+        ),
     ) {
         prop_assume!(seats <= stores);
         let mut world = World::new(stores, seats);
-        for (at, state, fills) in events {
+        for (at, state, fills, unheard) in events {
             let mut after = world.clone();
             after.set(at % stores + 1, state);
+            let leader = after.leader;
+            for of in &mut after.members {
+                if of.peer.store == store(at % stores + 1) && of.peer.id != leader {
+                    of.unheard = unheard;
+                }
+            }
             // Without a majority, or its leader, nobody asks what to do.
             let up = after.seats().up(after.seats().voters());
             let leads = after.members.iter().find(|of| of.peer.id == after.leader);
             let leader = leads.expect("a member leads").peer.store;
-            if !after.seats().is_up(leader) || up < after.seats().voters().count() / 2 + 1 {
+            if !after.stores[&leader].is_alive(&after.config) || up < after.seats().voters().count() / 2 + 1 {
                 continue;
             }
             world = after;
@@ -336,6 +422,7 @@ proptest! {
             prop_assert!(homes.len() == world.members.len(), "{step} {world:?}");
         }
         // Who was not heard of yet is, and who was silent comes back.
+        world.members.iter_mut().for_each(|of| of.unheard = None);
         for id in 1..=stores {
             if matches!(
                 world.stores[&store(id)].state,

@@ -15,6 +15,7 @@
 //! | `chaos` | all of it, at random |
 //! | `membership` | repair, drain, removal, rolling restart |
 //! | `raw` | raw requests on the wire: checksums, refusals, versions |
+//! | `damage` | replicas that cannot be read, on a store that is up |
 //! | `destroy` | a range is destroyed, store by store |
 //! | `metrics` | figures are those that the documents list, and move |
 //! | `tls` | certificates on all ports, strangers, renewal |
@@ -29,6 +30,7 @@ mod bench;
 mod birth;
 mod chaos;
 mod commands;
+mod damage;
 mod destroy;
 mod full;
 mod kill;

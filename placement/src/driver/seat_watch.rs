@@ -1,0 +1,171 @@
+//! What the leader of placement's group sees of its members, look by look: for how long each has
+//! been behind, and not heard.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use multiraft::GroupStatus;
+use types::{PeerId, PeerRole, RegionPeer, StoreId, Time};
+
+use crate::scheduler::seats::Sitting;
+
+/// Entries by which a member may be behind and still counts as having caught up.
+const BEHIND_MAX: u64 = 64;
+
+/// Of one leadership; it ends with it.
+#[derive(Debug, Default)]
+pub struct SeatWatch {
+    members: BTreeMap<PeerId, Seen>,
+    /// Where a learner was given up, and when that was seen.
+    given_up: BTreeMap<StoreId, Time>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    peer: RegionPeer,
+    behind_since: Option<Time>,
+    unheard_since: Option<Time>,
+}
+
+impl SeatWatch {
+    /// The members as they are now.
+    pub fn look(&mut self, now: Time, status: &GroupStatus) -> Vec<Sitting> {
+        let mut old = std::mem::take(&mut self.members);
+        for (member, store) in status.roster.iter() {
+            let id = member.id;
+            let last = old.remove(&id);
+            let since = |is_so: bool, since: fn(&Seen) -> Option<Time>| {
+                is_so.then(|| last.as_ref().and_then(since).unwrap_or(now))
+            };
+            let votes = status.membership.is_voter(id);
+            let role = if votes { PeerRole::Voter } else { PeerRole::Learner };
+            let seen = Seen {
+                peer: RegionPeer { id, store, role },
+                behind_since: since(is_behind(status, id), |last| last.behind_since),
+                unheard_since: since(status.unheard.contains(&id), |last| last.unheard_since),
+            };
+            self.members.insert(id, seen);
+        }
+        // A learner becomes a voter, or it is given up.
+        let gone = old.into_values().map(|seen| seen.peer);
+        let given_up = gone.filter(|peer| peer.role == PeerRole::Learner);
+        self.given_up.extend(given_up.map(|peer| (peer.store, now)));
+        let span = |since: Option<Time>| since.map(|since| now.since(since));
+        let sitting = |seen: &Seen| Sitting {
+            peer: seen.peer,
+            behind: span(seen.behind_since),
+            unheard: span(seen.unheard_since),
+        };
+        self.members.values().map(sitting).collect()
+    }
+
+    /// Stores where a learner was given up no longer ago than that.
+    pub fn avoided(&mut self, now: Time, span: Duration) -> BTreeSet<StoreId> {
+        self.given_up.retain(|_, at| now.since(*at) < span);
+        self.given_up.keys().copied().collect()
+    }
+}
+
+fn is_behind(status: &GroupStatus, peer: PeerId) -> bool {
+    let matched = status.matched.iter().find(|(id, _)| *id == peer).map(|(_, at)| *at);
+    peer != status.peer
+        && matched.is_none_or(|at| at < status.base.index || at.0 + BEHIND_MAX < status.commit.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use multiraft::{Member, Membership, Roster, Seat};
+    use types::{EntryId, Index, Term};
+
+    use super::*;
+
+    fn peer(id: u64) -> PeerId {
+        PeerId::new(id).expect("not zero")
+    }
+
+    fn store(id: u64) -> StoreId {
+        StoreId::new(id).expect("not zero")
+    }
+
+    fn at(seconds: u64) -> Time {
+        Time::ZERO.after(Duration::from_secs(seconds))
+    }
+
+    fn seconds(seconds: u64) -> Option<Duration> {
+        Some(Duration::from_secs(seconds))
+    }
+
+    /// Peer 11 leads; each lives on the store with its last digit, and has everything.
+    fn status(members: &[(u64, Seat)]) -> GroupStatus {
+        let membership: Vec<Member> =
+            members.iter().map(|&(id, seat)| Member::new(peer(id), seat)).collect();
+        let membership = Membership::new(&membership).expect("a membership");
+        let roster = Roster::new(membership.clone(), |id| StoreId::new(id.get() % 10));
+        GroupStatus {
+            group: crate::GROUP,
+            peer: peer(11),
+            term: Term(3),
+            leads: true,
+            leader: Some(peer(11)),
+            commit: Index(1_000),
+            applied: Index(1_000),
+            base: EntryId::new(Term(1), Index(1)),
+            last: EntryId::new(Term(3), Index(1_000)),
+            membership,
+            since: Index(1),
+            roster: roster.expect("all have a home"),
+            is_asleep: false,
+            matched: members.iter().map(|&(id, _)| (peer(id), Index(1_000))).collect(),
+            unheard: Vec::new(),
+            is_timed: false,
+        }
+    }
+
+    const BEGUN: [(u64, Seat); 3] = [(11, Seat::Voter), (12, Seat::Voter), (13, Seat::Learner)];
+
+    #[test]
+    fn spans_begin_when_it_is_seen_and_end_when_it_is_over() {
+        let (mut watch, mut status) = (SeatWatch::default(), status(&BEGUN));
+        let of = |id: u64, all: Vec<Sitting>| {
+            let sitting = all.into_iter().find(|of| of.peer.id == peer(id)).expect("a member");
+            (sitting.behind, sitting.unheard)
+        };
+        assert_eq!(of(13, watch.look(at(1), &status)), (None, None));
+        status.matched[2].1 = Index(1_000 - BEHIND_MAX - 1);
+        status.unheard = vec![peer(12)];
+        assert_eq!(of(13, watch.look(at(5), &status)), (seconds(0), None));
+        assert_eq!(of(13, watch.look(at(8), &status)), (seconds(3), None));
+        assert_eq!(of(12, watch.look(at(9), &status)), (None, seconds(4)));
+        status.matched[2].1 = Index(1_000 - BEHIND_MAX);
+        status.unheard.clear();
+        assert_eq!(of(13, watch.look(at(10), &status)), (None, None));
+        assert_eq!(of(12, watch.look(at(10), &status)), (None, None));
+        // Again; nobody knows how far it is; its log has to begin anew.
+        status.unheard = vec![peer(12)];
+        status.matched.pop();
+        assert_eq!(of(12, watch.look(at(20), &status)), (None, seconds(0)));
+        assert_eq!(of(13, watch.look(at(21), &status)), (seconds(1), None));
+        status.commit = Index(20);
+        status.base = EntryId::new(Term(1), Index(15));
+        status.matched = vec![(peer(13), Index(14)), (peer(12), Index(15))];
+        assert_eq!(of(13, watch.look(at(22), &status)), (seconds(2), None));
+        assert_eq!(of(12, watch.look(at(22), &status)).0, None);
+        assert_eq!(of(11, watch.look(at(22), &status)), (None, None), "it is the leader");
+    }
+
+    #[test]
+    fn stores_whose_learner_was_given_up_are_avoided_for_a_while() {
+        let (mut watch, span) = (SeatWatch::default(), Duration::from_secs(60));
+        watch.look(at(0), &status(&BEGUN));
+        // Of a voter that is out nothing bad is known.
+        watch.look(at(1), &status(&[(11, Seat::Voter)]));
+        assert_eq!(watch.avoided(at(60), span), BTreeSet::from([store(3)]));
+        assert_eq!(watch.avoided(at(61), span), BTreeSet::new());
+        // One that votes by then was not either.
+        let mut watch = SeatWatch::default();
+        watch.look(at(0), &status(&BEGUN));
+        watch.look(at(1), &status(&[(11, Seat::Voter), (13, Seat::Voter)]));
+        watch.look(at(2), &status(&[(11, Seat::Voter)]));
+        assert_eq!(watch.avoided(at(3), span), BTreeSet::new());
+    }
+}
