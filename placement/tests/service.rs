@@ -194,6 +194,63 @@ async fn cluster_of_one_is_born_and_answers_what_was_reported() {
     assert_eq!(refused.await.expect_err("another's").code(), Code::FailedPrecondition);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn region_that_is_asked_for_before_it_is_reported_is_waited_for() {
+    let nodes = start(1).await;
+    leader(&nodes).await;
+    let mut stores = PlacementClient::new(nodes[0].channel.clone());
+    let state = nodes[0].driver.view().get();
+    let region = state.cluster.as_ref().expect("born").regions.last().expect("a region").clone();
+    let (id, key) = (region.id.get(), region.range.start.to_vec());
+    let mut pd = PdClient::new(nodes[0].channel.clone());
+    let of = pdpb::GetRegionByIdRequest { header: header(), region_id: id, ..Default::default() };
+    let asked = Instant::now();
+    let answer = pd.get_region_by_id(of.clone()).await.expect("an answer").into_inner();
+    assert_eq!(answer.region, None);
+    assert!(asked.elapsed() >= Duration::from_millis(900), "nobody was given time to report it");
+    // Who is told that it is not there asks again: this machine may be slow.
+    let by_id = tokio::spawn({
+        let mut pd = pd.clone();
+        async move {
+            loop {
+                let answer = pd.get_region_by_id(of.clone()).await.expect("an answer");
+                if let Some(region) = answer.into_inner().region {
+                    return region.id;
+                }
+            }
+        }
+    });
+    let of =
+        pdpb::GetRegionRequest { header: header(), region_key: key.into(), ..Default::default() };
+    let by_key = tokio::spawn(async move {
+        loop {
+            let answer = pd.get_region(of.clone()).await.expect("an answer");
+            if let Some(region) = answer.into_inner().region {
+                return region.id;
+            }
+        }
+    });
+    let report = v1::RegionReport {
+        region: Some((&region).into()),
+        leader: Some(region.peers[0].into()),
+        term: 1,
+        ..Default::default()
+    };
+    let report = v1::ReportRequest {
+        cluster_id: CLUSTER,
+        store_id: 1,
+        regions: vec![report],
+        ..Default::default()
+    };
+    let (sender, reports) = tokio::sync::mpsc::channel(4);
+    let _orders = stores.report(ReceiverStream::new(reports)).await.expect("a stream");
+    sender.send(report).await.expect("it is taken");
+    for asked in [by_id, by_key] {
+        let found = tokio::time::timeout(PATIENCE, asked).await.expect("in time");
+        assert_eq!(found.expect("it ends"), id);
+    }
+}
+
 /// A heartbeat of a store that says it is there.
 fn heartbeat(store_id: u64, address: &str) -> v1::StoreHeartbeatRequest {
     let stats = Some(v1::StoreStats::default());
@@ -329,7 +386,12 @@ async fn node_without_a_seat_names_those_that_it_heard_of_and_refuses_the_rest()
     assert!(members().await.members.is_empty(), "nobody has said anything yet");
     driver.on_hearsay(Hearsay {
         leader: Some(id(1_004)),
-        members: vec![(id(1_004), "d:1".to_owned()), (id(2), "b:1".to_owned())],
+        members: vec![
+            (id(1_004), "d:1".to_owned()),
+            (id(2), "b:1".to_owned()),
+            // Two stores say that they are there: nobody knows where this one is.
+            (id(3), String::new()),
+        ],
     });
     let heard = members().await;
     let leader = heard.leader.expect("it was heard of");
