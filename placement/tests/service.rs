@@ -201,11 +201,11 @@ async fn region_that_is_asked_for_before_it_is_reported_is_waited_for() {
     let mut stores = PlacementClient::new(nodes[0].channel.clone());
     let state = nodes[0].driver.view().get();
     let region = state.cluster.as_ref().expect("born").regions.last().expect("a region").clone();
-    let (id, key) = (region.id.get(), region.range.start.to_vec());
+    let (id, key) = (region.id.get(), region.range.start.clone());
     let mut pd = PdClient::new(nodes[0].channel.clone());
     let of = pdpb::GetRegionByIdRequest { header: header(), region_id: id, ..Default::default() };
     let asked = Instant::now();
-    let answer = pd.get_region_by_id(of.clone()).await.expect("an answer").into_inner();
+    let answer = pd.get_region_by_id(of).await.expect("an answer").into_inner();
     assert_eq!(answer.region, None);
     assert!(asked.elapsed() >= Duration::from_millis(900), "nobody was given time to report it");
     // Who is told that it is not there asks again: this machine may be slow.
@@ -213,7 +213,7 @@ async fn region_that_is_asked_for_before_it_is_reported_is_waited_for() {
         let mut pd = pd.clone();
         async move {
             loop {
-                let answer = pd.get_region_by_id(of.clone()).await.expect("an answer");
+                let answer = pd.get_region_by_id(of).await.expect("an answer");
                 if let Some(region) = answer.into_inner().region {
                     return region.id;
                 }

@@ -5,9 +5,11 @@
 //! as done, so that ten planners' worth of moves to one empty store do not overshoot.
 //!
 //! A leader moves only if its source has more than the store that has least by the tolerance, and
-//! then to whichever follower has less: who has most and who has least may share no region, and
-//! leaders get from one to the other by stores between. Each such move lowers the sum of the
-//! squares of what stores lead, so they come to an end.
+//! then to a follower that has less than its share. If there has been none for long, whichever
+//! follower has less will do: who has most and who has least may share no region, and leaders get
+//! from one to the other by stores between. Not at once, as those would hand on what they get; and
+//! where replicas move to new stores, regions come up that have one there. Each move lowers the sum
+//! of the squares of what stores lead, so they come to an end.
 //!
 //! Which region moves is not left to chance: each store has a cursor that goes through its regions.
 //! Where to, neither: to the smallest store of all places that the region's other replicas allow.
@@ -32,7 +34,15 @@ pub(super) enum Move {
 #[derive(Debug, Default)]
 pub(super) struct Cursors {
     at: BTreeMap<(Origin, StoreId), GroupId>,
+    /// How many regions of each store were looked at since one of them had a follower on a store
+    /// that leads less than its share.
+    in_vain: BTreeMap<StoreId, u64>,
 }
+
+/// How often all regions that a store leads are looked at in vain before their leaders go to a
+/// store that has its share, and how many of them suffice.
+const ROUNDS_IN_VAIN: u64 = 2;
+const IN_VAIN_MAX: u64 = 2_048;
 
 /// What one run looks at, and whom it may not touch.
 pub(super) struct Round<'a> {
@@ -45,17 +55,18 @@ pub(super) struct Round<'a> {
 impl Cursors {
     pub(super) fn keep(&mut self, is_known: impl Fn(StoreId) -> bool) {
         self.at.retain(|(_, store), _| is_known(*store));
+        self.in_vain.retain(|store, _| is_known(*store));
     }
 
     /// The next regions of a store that fit and are free, at most `count` of as many as may be
-    /// looked at, once around; and moves on.
+    /// looked at, once around; and moves on. Says how many were looked at, too.
     fn sample<'a>(
         &mut self,
         round: &Round<'a>,
         (origin, store): (Origin, StoreId),
         count: usize,
         fits: impl Fn(&RegionEntry) -> bool,
-    ) -> Vec<&'a RegionEntry> {
+    ) -> (Vec<&'a RegionEntry>, u64) {
         let (table, config) = (round.cluster.table, round.cluster.config);
         let from = self.at.get(&(origin, store)).copied();
         let walk = |from| -> Box<dyn Iterator<Item = &'a RegionEntry>> {
@@ -67,8 +78,9 @@ impl Cursors {
         let around = from
             .into_iter()
             .flat_map(|first| walk(None).take_while(move |entry| entry.id() < first));
-        let mut found = Vec::new();
+        let (mut found, mut looked) = (Vec::new(), 0);
         for entry in walk(from).chain(around).take(config.samples) {
+            looked += 1;
             self.at.insert((origin, store), next(entry.id()));
             if fits(entry) && !(round.is_busy)(entry.id()) {
                 found.push(entry);
@@ -77,13 +89,18 @@ impl Cursors {
                 }
             }
         }
-        found
+        (found, looked)
     }
 }
 
 /// The id after this one.
 pub(super) fn next(id: GroupId) -> GroupId {
     GroupId::new(id.get().saturating_add(1)).unwrap_or(id)
+}
+
+/// How many leaders a store has if all that may have the same.
+fn leaders_each(cluster: &Cluster) -> u64 {
+    (cluster.table.len() as u64).div_ceil(takers(cluster, StoreInfo::wants_leaders).max(1))
 }
 
 /// How many leaders two stores may differ by: a share of the mean.
@@ -118,30 +135,41 @@ pub(super) fn balance_leader(
     cursors: &mut Cursors,
     ranking: &mut Ranking,
 ) -> Result<Move, String> {
-    let tolerance = ranking.tolerance;
+    let (tolerance, share) = (ranking.tolerance, leaders_each(round.cluster));
     let Some((least, smallest)) = ranking.least() else {
         return Err("no store takes leaders".to_owned());
     };
+    let mut goes_round = false;
     while let Some((most, source)) = ranking.source() {
         if most < least + 2 + tolerance {
             break;
         }
         let fits = |entry: &RegionEntry| round.cluster.is_healthy(entry);
         let tried = round.cluster.config.samples_tried;
-        let sampled = cursors.sample(round, (Origin::BalanceLeader, source), tried, fits);
+        let (sampled, looked) = cursors.sample(round, (Origin::BalanceLeader, source), tried, fits);
         let best = sampled.iter().filter_map(|entry| {
             let to = plan::heir(round.cluster, round.ledger, entry).ok()?;
             round.cluster.store(to.store).filter(|store| store.wants_leaders())?;
             Some((leaders_with(round.cluster, round.ledger, to.store), entry.id(), to))
         });
-        match best.min_by_key(|(count, id, _)| (*count, *id)) {
-            Some((count, region, to)) if most >= count + 2 => {
+        let best = best.min_by_key(|(count, id, _)| (*count, *id));
+        let in_vain = cursors.in_vain.entry(source).or_default();
+        match best {
+            Some((count, ..)) if count < share => *in_vain = 0,
+            _ => *in_vain = in_vain.saturating_add(looked),
+        }
+        let may_go_round = *in_vain >= ROUNDS_IN_VAIN.saturating_mul(most).min(IN_VAIN_MAX);
+        match best {
+            Some((count, region, to)) if most >= count + 2 && (count < share || may_go_round) => {
                 let (from, on) = (source.get(), to.store.get());
                 let reason = format!("store {from} leads {most} regions, store {on} {count}");
                 return Ok(Move::Leader { region, to, reason });
             }
             // Looked at once per tick: the next samples come with the next tick.
-            _ => ranking.spend(source),
+            _ => {
+                goes_round |= best.is_some_and(|(count, ..)| most >= count + 2);
+                ranking.spend(source);
+            }
         }
     }
     let difference = ranking.difference();
@@ -152,6 +180,10 @@ pub(super) fn balance_leader(
             smallest.get(),
             tolerance + 1
         )
+    } else if goes_round {
+        "no region looked at has a replica on a store with less than its share of leaders; others \
+         are tried after more were looked at"
+            .to_owned()
     } else {
         "no region looked at has a replica on a store with fewer leaders that may lead".to_owned()
     })
@@ -171,7 +203,7 @@ pub(super) fn balance_region(
         }
         let fits = |entry: &RegionEntry| cluster.is_healthy(entry);
         let tried = cluster.config.samples_tried;
-        let mut sampled = cursors.sample(round, (Origin::BalanceRegion, source), tried, fits);
+        let (mut sampled, _) = cursors.sample(round, (Origin::BalanceRegion, source), tried, fits);
         // Followers first: to move a leader's replica takes one step more.
         sampled.sort_by_key(|entry| entry.leader_store() == source);
         for entry in sampled {
@@ -268,7 +300,7 @@ pub(super) fn evict(
     let evicts = |store: &&StoreInfo| leaves(store) || store.is_full;
     for store in round.cluster.stores.values().filter(evicts) {
         let count = round.cluster.config.samples;
-        for entry in cursors.sample(round, (Origin::EvictLeader, store.id), count, |_| true) {
+        for entry in cursors.sample(round, (Origin::EvictLeader, store.id), count, |_| true).0 {
             if moves.len() >= limit {
                 return (moves, refusals);
             }

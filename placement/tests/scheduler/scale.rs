@@ -112,6 +112,7 @@ impl Scene {
              and {leaders} leaders, moved {moved:?}; {uneven:?}"
         );
         assert!(moved.replicas * 100 <= replicas * 105, "{what}: {replicas} needed, {moved:?}");
+        assert!(moved.leaders * 100 <= leaders * 140, "{what}: {leaders} needed, {moved:?}");
         assert!(moved.back == 0, "{what}: {moved:?}");
         assert!(uneven.score <= uneven.score_bound, "{what}: {uneven:?}");
         assert!(uneven.leaders <= uneven.leaders_bound, "{what}: {uneven:?}");
