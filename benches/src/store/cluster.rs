@@ -13,6 +13,7 @@ use storage::{Engine, Health, RocksEngine};
 use tempfile::TempDir;
 use types::{ClusterId, EntryId, GroupId, Index, PeerId, StoreId, Term};
 
+use super::led::Led;
 use super::machine::Values;
 
 /// Replicas of each group, one per store.
@@ -28,6 +29,7 @@ pub struct Cluster {
     network: LocalNetwork,
     nodes: Vec<Node>,
     groups: u64,
+    led: Led,
     dir: TempDir,
 }
 
@@ -65,8 +67,9 @@ impl Cluster {
     pub fn start(dir: &Path, config: Config, engine: storage::Config) -> Cluster {
         let dir = tempfile::tempdir_in(dir).expect("the disk takes files");
         let network = LocalNetwork::new();
+        let (nodes, led) = (Vec::new(), Led::default());
         let mut cluster =
-            Cluster { settings: (config, engine), network, nodes: Vec::new(), groups: 0, dir };
+            Cluster { settings: (config, engine), network, nodes, groups: 0, led, dir };
         for nth in 0..STORES {
             let engine = cluster.open_engine(nth);
             let node = cluster.open_store(nth, engine);
@@ -92,7 +95,7 @@ impl Cluster {
             engine: Arc::clone(&engine),
             machines: Arc::new(Values),
             transport: self.network.transport(store(nth)),
-            observer: None,
+            observer: Some(self.led.watcher(nth)),
             on_fatal: None,
         });
         let opened = store_opened.expect("the store opens");
@@ -128,6 +131,18 @@ impl Cluster {
                 self.handle(nth).create(group(number), beginning)
             })
             .collect()
+    }
+
+    /// Waits until each group is led, as far as stores that run tell by themselves.
+    ///
+    /// # Panics
+    /// If it does not come about.
+    pub fn wait_told_led(&self) {
+        let start = Instant::now();
+        while !self.led.has_all(self.groups) {
+            assert!(start.elapsed() < PATIENCE, "groups without leader");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Waits until each group is led from one of these stores; returns from which, by group.
@@ -203,6 +218,7 @@ impl Cluster {
         let node = self.nodes.pop().expect("it runs");
         self.network.leave(store(self.nodes.len()));
         node.store.stop();
+        self.led.forget(self.nodes.len());
     }
 
     /// Opens the last store again; how long its engine took, and the store.

@@ -11,6 +11,7 @@
 //! - `purge`     how much of the log is dropped before it reaches a table
 //! - `idle`      many groups that nobody asks anything
 //! - `restart`   opening a store
+//! - `led`       who leads, told by the stores
 //! - `cluster`   the three stores; `machine` their state machine; `load` the callers
 //! - `bare`      RocksDB without us
 //!
@@ -20,6 +21,7 @@ pub mod bare;
 pub mod cluster;
 pub mod groups;
 pub mod idle;
+pub mod led;
 pub mod load;
 pub mod log;
 pub mod machine;

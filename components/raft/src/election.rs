@@ -167,10 +167,15 @@ impl Peer {
         self.flags.set(Flags::DOUBT);
         self.flags.set(Flags::ACK_NOW);
         let answered_by = now.after(self.config.heartbeat_interval * 2);
+        let wait = self.wait_for_turn(leader);
+        self.election_at = answered_by.max(self.promised_until).after(wait);
+    }
+
+    /// How long to wait before campaigning in the place of this leader.
+    pub(crate) fn wait_for_turn(&mut self, leader: PeerId) -> Duration {
         let (turn, turns) = self.turn_after(leader);
         let span = self.config.campaign_spread / turns;
-        let wait = span * turn + self.rng.below(span);
-        self.election_at = answered_by.max(self.promised_until).after(wait);
+        span * turn + self.rng.below(span)
     }
 
     /// Who has lost the same leader takes turns: two that campaign at once would split the vote,

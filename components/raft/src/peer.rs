@@ -361,7 +361,7 @@ impl Peer {
     }
 
     /// The host's failure detector changed its mind about a store. A follower whose leader's store
-    /// is vouched for sits still; when that ends, all of them wake, spread over time.
+    /// is vouched for sits still; when that ends, all of them wake, spread over time, in turns.
     fn on_support(&mut self, now: Time, peer: PeerId, held: bool) -> Placed {
         if let Role::Leader(leader) = &mut self.role {
             if let Some(slot) = self.membership.slot(peer)
@@ -372,7 +372,7 @@ impl Peer {
             }
         } else if self.leader == Some(peer) {
             if !held && self.flags.has(Flags::SUPPORTED) {
-                let wait = self.rng.below(self.config.campaign_spread);
+                let wait = self.wait_for_turn(peer);
                 self.election_at = now.max(self.promised_until).after(wait);
             }
             self.flags.put(Flags::SUPPORTED, held);
