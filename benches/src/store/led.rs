@@ -1,5 +1,5 @@
-//! Who leads each group, as the stores tell it by themselves: whoever waits for leaders asks nobody,
-//! and takes no time from those that elect them.
+//! Who leads each group, as the stores tell it by themselves: whoever waits for leaders asks
+//! nobody, and takes no time from those that elect them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};

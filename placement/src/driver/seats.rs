@@ -4,9 +4,9 @@
 //! every tick: status of the group ─► scheduler::seats ─► change or transfer on the own group
 //! ```
 //!
-//! From tick to tick it is remembered how long members have been seen to be unwell, and no step. One
-//! that is refused, since another is not committed yet or leadership has moved, is found again while
-//! it is still right.
+//! From tick to tick it is remembered how long members have been seen to be unwell, and no step.
+//! One that is refused, since another is not committed yet or leadership has moved, is found again
+//! while it is still right.
 
 use multiraft::{Change, Outcome, Seat};
 use tracing::{debug, info};

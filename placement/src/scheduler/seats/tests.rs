@@ -403,7 +403,8 @@ proptest! {
             let up = after.seats().up(after.seats().voters());
             let leads = after.members.iter().find(|of| of.peer.id == after.leader);
             let leader = leads.expect("a member leads").peer.store;
-            if !after.stores[&leader].is_alive(&after.config) || up < after.seats().voters().count() / 2 + 1 {
+            let majority = after.seats().voters().count() / 2 + 1;
+            if !after.stores[&leader].is_alive(&after.config) || up < majority {
                 continue;
             }
             world = after;
