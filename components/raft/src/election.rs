@@ -51,6 +51,9 @@ pub(crate) struct Poll {
 /// others must not flood the network with questions.
 const ASK_AGAIN_PART: u32 = 5;
 
+/// Two to the 64th divided by the golden ratio: upper bits of a product with it depend on all bits.
+const SPREADS_BITS: u64 = 0x9e37_79b9_7f4a_7c15;
+
 impl Peer {
     /// Runs out the election timer, or beats the heart of a leader.
     pub(crate) fn on_timer(&mut self, now: Time, out: &mut Outbox) -> Result<Placed, Refused> {
@@ -186,7 +189,9 @@ impl Peer {
         let voters = || ids().filter(|&id| id != leader && self.membership.is_voter(id));
         let Some(place) = voters().position(|id| id == self.id) else { return (0, 1) };
         let turns = voters().count() as u64;
-        let first = (leader.get() ^ self.term.0) % turns;
+        // By more than the last bits: what a split makes has ids in a row.
+        let mixed = (leader.get() ^ self.term.0.rotate_left(32)).wrapping_mul(SPREADS_BITS);
+        let first = (mixed >> 32) % turns;
         let turn = (place as u64 + first) % turns;
         let few = |count: u64| u32::try_from(count).expect("a group has few members");
         (few(turn), few(turns))

@@ -48,8 +48,8 @@ pub(crate) struct Lead {
     pub(super) streams: Mutex<BTreeMap<StoreId, Outbox>>,
     /// Ids at hand. Held while more are asked for, so that they are asked for once.
     pub(super) ids: tokio::sync::Mutex<VecDeque<u64>>,
-    /// What was found out about placement's own seats last.
-    seats: Mutex<SeatFinding>,
+    /// What was found out about placement's own seats last, and of a member that is not heard.
+    seats: Mutex<(SeatFinding, Option<String>)>,
     /// What was seen of those who hold them. Locked alone.
     pub(super) seat_watch: Mutex<SeatWatch>,
     pub(crate) events: broadcast::Sender<v1::Event>,
@@ -71,7 +71,7 @@ impl Lead {
             expected: Mutex::default(),
             streams: Mutex::default(),
             ids: tokio::sync::Mutex::default(),
-            seats: Mutex::new(SeatFinding::Fine),
+            seats: Mutex::new((SeatFinding::Fine, None)),
             seat_watch: Mutex::default(),
             events: broadcast::Sender::new(EVENTS_MAX),
             over: watch::Sender::new(false),
@@ -110,13 +110,18 @@ impl Lead {
         self.table.read_recursive()
     }
 
-    pub(super) fn found_seats(&self, finding: &SeatFinding) {
-        self.seats.lock().clone_from(finding);
+    pub(super) fn found_seats(&self, finding: &SeatFinding, unheard: Option<String>) {
+        *self.seats.lock() = (finding.clone(), unheard);
     }
 
     /// What was found out about placement's own seats last.
     pub(crate) fn seats(&self) -> SeatFinding {
-        self.seats.lock().clone()
+        self.seats.lock().0.clone()
+    }
+
+    /// Of a member of placement that is not heard though its store is, in words.
+    pub(crate) fn unheard_member(&self) -> Option<String> {
+        self.seats.lock().1.clone()
     }
 
     /// The settings of planning. How many replicas regions are to have is what was decided last.

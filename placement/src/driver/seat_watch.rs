@@ -1,11 +1,10 @@
 //! What the leader of placement's group sees of its members, look by look: for how long each has
 //! been behind, and not heard.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use multiraft::GroupStatus;
-use types::{PeerId, PeerRole, RegionPeer, StoreId, Time};
+use types::{Index, PeerId, PeerRole, RegionPeer, StoreId, Time};
 
 use crate::scheduler::seats::Sitting;
 
@@ -16,7 +15,9 @@ const BEHIND_MAX: u64 = 64;
 #[derive(Debug, Default)]
 pub struct SeatWatch {
     members: BTreeMap<PeerId, Seen>,
-    /// Where a learner was given up, and when that was seen.
+    /// The slot of the membership that was seen last.
+    since: Index,
+    /// Where a learner was given up, and when last.
     given_up: BTreeMap<StoreId, Time>,
 }
 
@@ -30,6 +31,11 @@ struct Seen {
 impl SeatWatch {
     /// The members as they are now.
     pub fn look(&mut self, now: Time, status: &GroupStatus) -> Vec<Sitting> {
+        if status.since < self.since {
+            // Who looked later was quicker, and knows more of whoever has come since.
+            return SeatWatch::default().look(now, status);
+        }
+        self.since = status.since;
         let mut old = std::mem::take(&mut self.members);
         for (member, store) in status.roster.iter() {
             let id = member.id;
@@ -46,10 +52,6 @@ impl SeatWatch {
             };
             self.members.insert(id, seen);
         }
-        // A learner becomes a voter, or it is given up.
-        let gone = old.into_values().map(|seen| seen.peer);
-        let given_up = gone.filter(|peer| peer.role == PeerRole::Learner);
-        self.given_up.extend(given_up.map(|peer| (peer.store, now)));
         let span = |since: Option<Time>| since.map(|since| now.since(since));
         let sitting = |seen: &Seen| Sitting {
             peer: seen.peer,
@@ -59,10 +61,15 @@ impl SeatWatch {
         self.members.values().map(sitting).collect()
     }
 
-    /// Stores where a learner was given up no longer ago than that.
-    pub fn avoided(&mut self, now: Time, span: Duration) -> BTreeSet<StoreId> {
-        self.given_up.retain(|_, at| now.since(*at) < span);
-        self.given_up.keys().copied().collect()
+    /// A learner on this store is given up now.
+    pub fn gives_up(&mut self, now: Time, store: StoreId) {
+        self.given_up.insert(store, now);
+    }
+
+    /// Where learners were given up, and when last.
+    #[must_use]
+    pub fn given_up(&self) -> &BTreeMap<StoreId, Time> {
+        &self.given_up
     }
 }
 
@@ -74,6 +81,8 @@ fn is_behind(status: &GroupStatus, peer: PeerId) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use multiraft::{Member, Membership, Roster, Seat};
     use types::{EntryId, Index, Term};
 
@@ -81,10 +90,6 @@ mod tests {
 
     fn peer(id: u64) -> PeerId {
         PeerId::new(id).expect("not zero")
-    }
-
-    fn store(id: u64) -> StoreId {
-        StoreId::new(id).expect("not zero")
     }
 
     fn at(seconds: u64) -> Time {
@@ -154,18 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn stores_whose_learner_was_given_up_are_avoided_for_a_while() {
-        let (mut watch, span) = (SeatWatch::default(), Duration::from_secs(60));
-        watch.look(at(0), &status(&BEGUN));
-        // Of a voter that is out nothing bad is known.
-        watch.look(at(1), &status(&[(11, Seat::Voter)]));
-        assert_eq!(watch.avoided(at(60), span), BTreeSet::from([store(3)]));
-        assert_eq!(watch.avoided(at(61), span), BTreeSet::new());
-        // One that votes by then was not either.
-        let mut watch = SeatWatch::default();
-        watch.look(at(0), &status(&BEGUN));
-        watch.look(at(1), &status(&[(11, Seat::Voter), (13, Seat::Voter)]));
-        watch.look(at(2), &status(&[(11, Seat::Voter)]));
-        assert_eq!(watch.avoided(at(3), span), BTreeSet::new());
+    fn status_that_comes_late_ends_no_span() {
+        let (mut watch, mut status) = (SeatWatch::default(), status(&BEGUN));
+        status.since = Index(9);
+        status.unheard = vec![peer(13)];
+        watch.look(at(1), &status);
+        let mut late = self::status(&[(11, Seat::Voter), (12, Seat::Voter)]);
+        late.since = Index(8);
+        assert_eq!(watch.look(at(2), &late).len(), 2, "it is told what it asked for");
+        assert_eq!(watch.look(at(3), &status)[2].unheard, seconds(2));
     }
 }

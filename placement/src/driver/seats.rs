@@ -29,7 +29,7 @@ pub fn changes(step: &SeatStep, new: Option<PeerId>) -> Vec<(Change, Option<Stor
             let seat = (Change::Set(learner.id, Seat::Voter), Some(learner.store));
             std::iter::once(seat).chain(leaves).collect()
         }
-        SeatStep::Dismiss(old) => vec![(Change::Remove(old.id), None)],
+        SeatStep::Dismiss(old) | SeatStep::GiveUp(old) => vec![(Change::Remove(old.id), None)],
         SeatStep::HandOver(_) => Vec::new(),
     }
 }
@@ -37,12 +37,15 @@ pub fn changes(step: &SeatStep, new: Option<PeerId>) -> Vec<(Change, Option<Stor
 impl Driver {
     /// Looks who sits in placement's group, and does something about it if that is called for.
     pub(super) async fn keep_seats(&self, lead: &Lead) {
-        let (finding, since) = match self.look_at_seats(lead, next).await {
+        let ((finding, unheard), since) = match self.look_at_seats(lead, next).await {
             Ok(found) => found,
             Err(why) => return debug!(%why, "the seats of placement are not looked at"),
         };
-        lead.found_seats(&finding);
+        lead.found_seats(&finding, unheard);
         if let SeatFinding::Do { step, .. } = &finding {
+            if let SeatStep::GiveUp(learner) = step {
+                lead.seat_watch.lock().gives_up(lead.clock.now(), learner.store);
+            }
             match self.take_step(lead, since, step).await {
                 Ok(()) => {
                     info!("{finding}");
@@ -75,9 +78,9 @@ impl Driver {
             return Err(self.not_leader());
         }
         let (stores, config, now) = (lead.stores(), lead.config(), lead.clock.now());
-        let (members, avoided) = {
+        let (members, given_up) = {
             let mut watch = lead.seat_watch.lock();
-            (watch.look(now, &status), watch.avoided(now, config.fill_timeout))
+            (watch.look(now, &status), watch.given_up().clone())
         };
         let found = with(&Seats {
             wanted: self.view.get().seats(),
@@ -85,7 +88,7 @@ impl Driver {
             is_joint: status.membership.is_joint(),
             leader: status.peer,
             stores: &stores,
-            avoided: &avoided,
+            given_up: &given_up,
             config: &config,
         });
         Ok((found, status.since))
@@ -109,8 +112,8 @@ impl Driver {
     }
 }
 
-fn next(seats: &Seats<'_>) -> SeatFinding {
-    seats.next()
+fn next(seats: &Seats<'_>) -> (SeatFinding, Option<String>) {
+    (seats.next(), seats.unheard())
 }
 
 fn asked(outcome: Outcome) -> Result<(), Unavailable> {

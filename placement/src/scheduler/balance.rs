@@ -34,13 +34,13 @@ pub(super) enum Move {
 #[derive(Debug, Default)]
 pub(super) struct Cursors {
     at: BTreeMap<(Origin, StoreId), GroupId>,
-    /// How many regions of each store were looked at since one of them had a follower on a store
-    /// that leads less than its share.
+    /// How many regions of each store that could have given a leader were looked at since one of
+    /// them had a follower on a store that leads less than its share.
     in_vain: BTreeMap<StoreId, u64>,
 }
 
-/// How often all regions that a store leads are looked at in vain before their leaders go to a
-/// store that has its share, and how many of them suffice.
+/// How often all regions that a store leads are looked at in vain before a leader goes to a store
+/// that has its share; or how many, where it leads very many.
 const ROUNDS_IN_VAIN: u64 = 2;
 const IN_VAIN_MAX: u64 = 2_048;
 
@@ -59,14 +59,14 @@ impl Cursors {
     }
 
     /// The next regions of a store that fit and are free, at most `count` of as many as may be
-    /// looked at, once around; and moves on. Says how many were looked at, too.
+    /// looked at, once around; and moves on.
     fn sample<'a>(
         &mut self,
         round: &Round<'a>,
         (origin, store): (Origin, StoreId),
         count: usize,
         fits: impl Fn(&RegionEntry) -> bool,
-    ) -> (Vec<&'a RegionEntry>, u64) {
+    ) -> Vec<&'a RegionEntry> {
         let (table, config) = (round.cluster.table, round.cluster.config);
         let from = self.at.get(&(origin, store)).copied();
         let walk = |from| -> Box<dyn Iterator<Item = &'a RegionEntry>> {
@@ -78,9 +78,8 @@ impl Cursors {
         let around = from
             .into_iter()
             .flat_map(|first| walk(None).take_while(move |entry| entry.id() < first));
-        let (mut found, mut looked) = (Vec::new(), 0);
+        let mut found = Vec::new();
         for entry in walk(from).chain(around).take(config.samples) {
-            looked += 1;
             self.at.insert((origin, store), next(entry.id()));
             if fits(entry) && !(round.is_busy)(entry.id()) {
                 found.push(entry);
@@ -89,7 +88,7 @@ impl Cursors {
                 }
             }
         }
-        (found, looked)
+        found
     }
 }
 
@@ -139,14 +138,17 @@ pub(super) fn balance_leader(
     let Some((least, smallest)) = ranking.least() else {
         return Err("no store takes leaders".to_owned());
     };
-    let mut goes_round = false;
+    if ranking.difference() < 2 + tolerance {
+        cursors.in_vain.clear();
+    }
+    let mut may_later = false;
     while let Some((most, source)) = ranking.source() {
         if most < least + 2 + tolerance {
             break;
         }
         let fits = |entry: &RegionEntry| round.cluster.is_healthy(entry);
         let tried = round.cluster.config.samples_tried;
-        let (sampled, looked) = cursors.sample(round, (Origin::BalanceLeader, source), tried, fits);
+        let sampled = cursors.sample(round, (Origin::BalanceLeader, source), tried, fits);
         let best = sampled.iter().filter_map(|entry| {
             let to = plan::heir(round.cluster, round.ledger, entry).ok()?;
             round.cluster.store(to.store).filter(|store| store.wants_leaders())?;
@@ -156,7 +158,7 @@ pub(super) fn balance_leader(
         let in_vain = cursors.in_vain.entry(source).or_default();
         match best {
             Some((count, ..)) if count < share => *in_vain = 0,
-            _ => *in_vain = in_vain.saturating_add(looked),
+            _ => *in_vain = in_vain.saturating_add(sampled.len() as u64),
         }
         let may_go_round = *in_vain >= ROUNDS_IN_VAIN.saturating_mul(most).min(IN_VAIN_MAX);
         match best {
@@ -167,7 +169,7 @@ pub(super) fn balance_leader(
             }
             // Looked at once per tick: the next samples come with the next tick.
             _ => {
-                goes_round |= best.is_some_and(|(count, ..)| most >= count + 2);
+                may_later |= best.is_some_and(|(count, ..)| most >= count + 2);
                 ranking.spend(source);
             }
         }
@@ -180,7 +182,7 @@ pub(super) fn balance_leader(
             smallest.get(),
             tolerance + 1
         )
-    } else if goes_round {
+    } else if may_later {
         "no region looked at has a replica on a store with less than its share of leaders; others \
          are tried after more were looked at"
             .to_owned()
@@ -203,7 +205,7 @@ pub(super) fn balance_region(
         }
         let fits = |entry: &RegionEntry| cluster.is_healthy(entry);
         let tried = cluster.config.samples_tried;
-        let (mut sampled, _) = cursors.sample(round, (Origin::BalanceRegion, source), tried, fits);
+        let mut sampled = cursors.sample(round, (Origin::BalanceRegion, source), tried, fits);
         // Followers first: to move a leader's replica takes one step more.
         sampled.sort_by_key(|entry| entry.leader_store() == source);
         for entry in sampled {
@@ -300,7 +302,7 @@ pub(super) fn evict(
     let evicts = |store: &&StoreInfo| leaves(store) || store.is_full;
     for store in round.cluster.stores.values().filter(evicts) {
         let count = round.cluster.config.samples;
-        for entry in cursors.sample(round, (Origin::EvictLeader, store.id), count, |_| true).0 {
+        for entry in cursors.sample(round, (Origin::EvictLeader, store.id), count, |_| true) {
             if moves.len() >= limit {
                 return (moves, refusals);
             }

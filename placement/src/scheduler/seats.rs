@@ -23,11 +23,11 @@
 //! at most one learner at a time; after each step a majority of the voters is on stores that are
 //! up.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use types::{PeerId, PeerRole, RegionPeer, StoreId};
+use types::{PeerId, PeerRole, RegionPeer, StoreId, Time};
 
 use super::cluster::are_apart;
 use super::{SchedulerConfig, StoreInfo, StoreState};
@@ -69,8 +69,9 @@ pub struct Seats<'a> {
     pub leader: PeerId,
     /// The stores.
     pub stores: &'a BTreeMap<StoreId, StoreInfo>,
-    /// Those where a learner was given up lately: others are tried first.
-    pub avoided: &'a BTreeSet<StoreId>,
+    /// Those where a learner was given up, and when: others are tried first, then the one where
+    /// that is longest ago.
+    pub given_up: &'a BTreeMap<StoreId, Time>,
     /// When stores are lost, and where they are.
     pub config: &'a SchedulerConfig,
 }
@@ -89,6 +90,8 @@ pub enum SeatStep {
     },
     /// A member is out.
     Dismiss(RegionPeer),
+    /// A learner that is not heard, or not filled in time, is out.
+    GiveUp(RegionPeer),
     /// Another leads.
     HandOver(RegionPeer),
 }
@@ -162,7 +165,7 @@ impl Seats<'_> {
             None if voters < self.wanted => {
                 format!("placement has {voters} of {} members", self.wanted)
             }
-            None => return self.unheard().unwrap_or(SeatFinding::Fine),
+            None => return SeatFinding::Fine,
         };
         match self.place(bad.map(|(old, _)| old)) {
             Ok(store) => SeatFinding::Do { reason, step: SeatStep::Invite(store) },
@@ -181,6 +184,27 @@ impl Seats<'_> {
             return None;
         }
         self.place(Some(old)).err()
+    }
+
+    /// A voter that is not heard from a store that is, in words: for a person to look at, before it
+    /// is replaced and while it is.
+    #[must_use]
+    pub fn unheard(&self) -> Option<String> {
+        let is_alive = |of: &Sitting| {
+            self.stores.get(&of.peer.store).is_some_and(|store| store.is_alive(self.config))
+        };
+        let silent_after = self.config.silent_after;
+        let of = self.voters().find(|of| is_alive(of) && of.is_unheard_for(silent_after))?;
+        let left = self.config.down_after.saturating_sub(of.unheard?).as_secs();
+        let seat = told(of.peer);
+        let what = match self.place(Some(of.peer)) {
+            Ok(_) if left == 0 => "another takes its place".to_owned(),
+            Ok(_) => format!("another takes its place in {left} s"),
+            Err(why) => why,
+        };
+        Some(format!(
+            "{seat} holds a seat of placement, and its replica there is not heard: {what}"
+        ))
     }
 
     fn voters(&self) -> impl Iterator<Item = Sitting> + '_ {
@@ -225,22 +249,6 @@ impl Seats<'_> {
         lost.or_else(|| self.voters().find_map(|of| Some((of.peer, drains(&of)?))))
     }
 
-    /// A voter that is not heard from a store that is: for a person to look at, before it is
-    /// replaced.
-    fn unheard(&self) -> Option<SeatFinding> {
-        let is_alive = |of: &Sitting| {
-            self.stores.get(&of.peer.store).is_some_and(|store| store.is_alive(self.config))
-        };
-        let silent_after = self.config.silent_after;
-        let of = self.voters().find(|of| is_alive(of) && of.is_unheard_for(silent_after))?;
-        let left = self.config.down_after.saturating_sub(of.unheard?).as_secs();
-        let seat = told(of.peer);
-        Some(SeatFinding::Stuck {
-            reason: format!("{seat} holds a seat of placement, and its replica there is not heard"),
-            why: format!("another takes its place in {left} s"),
-        })
-    }
-
     /// The member that leads in the leader's place.
     fn heir(&self) -> Option<RegionPeer> {
         let may_lead = |of: &Sitting| {
@@ -275,11 +283,15 @@ impl Seats<'_> {
         if of.behind.is_some() && self.is_apart(learner.store) {
             return dismissed("the store that leads does not reach it");
         }
+        let given_up = |why: &str| SeatFinding::Do {
+            reason: format!("{reason}, but {why}"),
+            step: SeatStep::GiveUp(learner),
+        };
         if of.is_unheard_for(self.config.silent_after) {
-            return dismissed("it is not heard");
+            return given_up("it is not heard");
         }
         if of.behind.is_some_and(|behind| behind >= self.config.fill_timeout) {
-            return dismissed("it was not filled in time");
+            return given_up("it was not filled in time");
         }
         if of.behind.is_some() {
             return SeatFinding::Wait { reason, why: "it is being filled".to_owned() };
@@ -321,8 +333,8 @@ impl Seats<'_> {
         };
         let others = self.stores.values().filter(has_none);
         let cost = |store: &&StoreInfo| {
-            let is_avoided = self.avoided.contains(&store.id);
-            (is_avoided, nearness(store), store.filled_permille() / 100, store.id)
+            let given_up = self.given_up.get(&store.id);
+            (given_up, nearness(store), store.filled_permille() / 100, store.id)
         };
         let best = others.filter(takes).min_by_key(cost);
         best.map(|store| store.id).ok_or_else(|| {
@@ -358,7 +370,9 @@ impl fmt::Display for SeatStep {
             SeatStep::Seat { learner, leaves: Some(old) } => {
                 write!(f, "{} becomes a member in the place of {}", told(*learner), told(*old))
             }
-            SeatStep::Dismiss(old) => write!(f, "{} is no member any more", told(*old)),
+            SeatStep::Dismiss(old) | SeatStep::GiveUp(old) => {
+                write!(f, "{} is no member any more", told(*old))
+            }
             SeatStep::HandOver(heir) => write!(f, "{} is to lead", told(*heir)),
         }
     }

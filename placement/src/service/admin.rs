@@ -124,6 +124,7 @@ impl Admin for Service {
         if let seats @ SeatFinding::Stuck { .. } = lead.seats() {
             problems.push(seats.to_string());
         }
+        problems.extend(lead.unheard_member());
         let table = lead.table.read();
         let gone = |id: StoreId| {
             lead.stores().get(&id).is_none_or(|info| {

@@ -23,7 +23,7 @@ pub(crate) struct Runner {
     pub(super) told: Vec<String>,
     table: RegionTable,
     controller: Controller,
-    now: Time,
+    pub(super) now: Time,
     ids_left: u64,
     next_id: u64,
     /// The newest order for each region.

@@ -1,6 +1,6 @@
 //! Seats of placement's own group: findings, each carried out at once.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use placement::scheduler::seats::{SeatFinding, SeatStep, Seats, Sitting};
@@ -39,7 +39,7 @@ impl Runner {
         };
         let mut members: Vec<Sitting> = peers.iter().map(sitting).collect();
         let mut leader = leader;
-        let mut avoided = BTreeSet::new();
+        let mut given_up = BTreeMap::new();
         for _ in 0..STEPS_MAX {
             let seats = Seats {
                 wanted,
@@ -47,16 +47,15 @@ impl Runner {
                 is_joint,
                 leader,
                 stores: &self.stores,
-                avoided: &avoided,
+                given_up: &given_up,
                 config: &self.config,
             };
             let finding = seats.next();
             self.told.push(finding.to_string());
+            self.told.extend(seats.unheard());
             let SeatFinding::Do { step, .. } = finding else { return Ok(()) };
-            if let SeatStep::Dismiss(old) = step
-                && old.role == PeerRole::Learner
-            {
-                avoided.insert(old.store);
+            if let SeatStep::GiveUp(learner) = step {
+                given_up.insert(learner.store, self.now);
             }
             take(&step, &mut members, &mut leader);
         }
@@ -86,7 +85,7 @@ fn take(step: &SeatStep, members: &mut Vec<Sitting>, leader: &mut PeerId) {
                 *leader = learner.id;
             }
         }
-        SeatStep::Dismiss(old) => members.retain(|of| of.peer != *old),
+        SeatStep::Dismiss(old) | SeatStep::GiveUp(old) => members.retain(|of| of.peer != *old),
         SeatStep::HandOver(heir) => *leader = heir.id,
     }
 }

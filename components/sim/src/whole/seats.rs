@@ -34,18 +34,20 @@ impl World<'_> {
             return;
         }
         let members = lead.seat_watch.look(now, status);
-        let avoided = lead.seat_watch.avoided(now, lead.config.fill_timeout);
         let found = Seats {
             wanted: agreed.seats(),
             members: &members,
             is_joint: status.membership.is_joint(),
             leader: status.peer,
             stores: &lead.stores,
-            avoided: &avoided,
+            given_up: lead.seat_watch.given_up(),
             config: &lead.config,
         }
         .next();
         let SeatFinding::Do { step, .. } = &found else { return };
+        if let SeatStep::GiveUp(learner) = step {
+            lead.seat_watch.gives_up(now, learner.store);
+        }
         match *step {
             SeatStep::Invite(store) => {
                 let is_asked = |one: &IdsFor| matches!(one, IdsFor::Seat(_));
@@ -58,7 +60,9 @@ impl World<'_> {
                 self.tally.add(Kind::SeatHandedOver, 1);
                 self.ask(at, Asked::Nothing, |token| Event::Transfer { group, token, to });
             }
-            SeatStep::Seat { .. } | SeatStep::Dismiss(_) => self.change_seats(at, step, None),
+            SeatStep::Seat { .. } | SeatStep::Dismiss(_) | SeatStep::GiveUp(_) => {
+                self.change_seats(at, step, None);
+            }
         }
         self.say(|_| format!("seats: {found}"));
     }

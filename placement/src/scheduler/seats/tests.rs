@@ -14,7 +14,7 @@ struct World {
     members: Vec<Sitting>,
     leader: PeerId,
     stores: BTreeMap<StoreId, StoreInfo>,
-    avoided: BTreeSet<StoreId>,
+    given_up: BTreeMap<StoreId, Time>,
     config: SchedulerConfig,
     next_peer: u64,
 }
@@ -41,7 +41,7 @@ impl World {
             members: (1..=seats).map(sitting).collect(),
             leader: peer(1),
             stores: (1..=stores).map(|id| (store(id), info(id))).collect(),
-            avoided: BTreeSet::new(),
+            given_up: BTreeMap::new(),
             config: SchedulerConfig::default(),
             next_peer: 1_000,
         }
@@ -64,7 +64,7 @@ impl World {
             is_joint: false,
             leader: self.leader,
             stores: &self.stores,
-            avoided: &self.avoided,
+            given_up: &self.given_up,
             config: &self.config,
         }
     }
@@ -96,6 +96,11 @@ impl World {
                 seated.expect("it is there").peer.role = PeerRole::Voter;
             }
             SeatStep::Dismiss(old) => self.members.retain(|of| of.peer != old),
+            SeatStep::GiveUp(old) => {
+                self.members.retain(|of| of.peer != old);
+                let at = Time(self.given_up.values().map(|at| at.0 + 1).max().unwrap_or(1));
+                self.given_up.insert(old.store, at);
+            }
             SeatStep::HandOver(heir) => self.leader = heir.id,
         }
         if self.members.iter().all(|of| of.peer.id != self.leader) {
@@ -217,6 +222,49 @@ fn learner_whose_store_goes_is_given_up_at_once_and_one_not_heard_of_yet_is_wait
     assert!(matches!(world.next(), SeatFinding::Wait { .. }));
 }
 
+#[test]
+fn member_that_is_not_heard_is_told_of_until_it_is_replaced() {
+    let mut world = World::new(4, 3);
+    world.members[1].unheard = Some(almost(world.config.silent_after));
+    assert_eq!(world.seats().unheard(), None, "it may be back at once");
+    let told = |world: &World| world.seats().unheard().expect("it is told");
+    world.members[1].unheard = Some(almost(world.config.down_after));
+    let line = told(&world);
+    assert!(line.starts_with("store 2 ") && line.ends_with("takes its place in 1 s"), "{line}");
+    // There is no other place; its store is silent, of which placement speaks already.
+    let mut full = world.clone();
+    full.stores.remove(&store(4));
+    assert!(told(&full).ends_with("add a store"), "{}", told(&full));
+    let mut silent = world.clone();
+    silent.set(2, StoreState::Disconnected);
+    assert_eq!(silent.seats().unheard(), None);
+    world.members[1].unheard = Some(world.config.down_after);
+    let step = world.step();
+    world.carry_out(&step);
+    assert!(told(&world).contains("is not heard"), "{}", told(&world));
+    world.settle();
+    assert_eq!(world.seats().unheard(), None);
+}
+
+#[test]
+fn stores_where_no_learner_is_ever_filled_keep_nobody_from_others() {
+    let mut world = World::new(7, 3);
+    world.set(2, StoreState::Down);
+    let mut tried = Vec::new();
+    while tried.len() < 5 {
+        let step = world.step();
+        if let SeatStep::Invite(on) = step {
+            tried.push(on.get());
+        }
+        world.carry_out(&step);
+        let fill = world.config.fill_timeout;
+        for of in world.members.iter_mut().filter(|of| of.peer.role == PeerRole::Learner) {
+            of.behind = Some(fill);
+        }
+    }
+    assert_eq!(tried, [4, 5, 6, 7, 4], "all, and then the one that is longest ago");
+}
+
 fn almost(span: Duration) -> Duration {
     span.saturating_sub(Duration::from_secs(1))
 }
@@ -226,14 +274,7 @@ fn member_that_is_not_heard_for_long_is_replaced_though_its_store_is_up() {
     let mut world = World::new(4, 3);
     let down_after = world.config.down_after;
     world.members[1].unheard = Some(almost(down_after));
-    let SeatFinding::Stuck { why, .. } = world.next() else { panic!("{}", world.next()) };
-    assert_eq!(why, "another takes its place in 1 s");
-    // Its store is silent, and of that placement speaks already.
-    let mut silent = world.clone();
-    silent.set(2, StoreState::Disconnected);
-    assert_eq!(silent.next(), SeatFinding::Fine);
-    world.members[1].unheard = Some(almost(world.config.silent_after));
-    assert_eq!(world.next(), SeatFinding::Fine, "it may be back at once");
+    assert_eq!(world.next(), SeatFinding::Fine, "it may come back");
     world.members[1].unheard = Some(down_after);
     let SeatFinding::Do { reason, .. } = world.next() else { panic!("nothing is done") };
     assert!(reason.contains("has not been heard for long"), "{reason}");
@@ -273,13 +314,12 @@ fn learner_that_is_not_heard_or_not_filled_in_time_is_given_up_and_another_store
     ] {
         world.members[3] = Sitting { peer: learner, behind, unheard };
         let found = world.next();
-        let step = SeatStep::Dismiss(learner);
-        let is_dismissed = matches!(&found, SeatFinding::Do { step: of, .. } if *of == step);
-        assert_eq!(is_dismissed, is_given_up, "{behind:?} {unheard:?}: {found}");
+        let step = SeatStep::GiveUp(learner);
+        let gives_up = matches!(&found, SeatFinding::Do { step: of, .. } if *of == step);
+        assert_eq!(gives_up, is_given_up, "{behind:?} {unheard:?}: {found}");
         assert!(is_given_up || matches!(found, SeatFinding::Wait { .. }), "{found}");
     }
-    world.carry_out(&SeatStep::Dismiss(learner));
-    world.avoided.insert(learner.store);
+    world.carry_out(&SeatStep::GiveUp(learner));
     assert_eq!(world.step(), SeatStep::Invite(store(5)));
     // There is no other: it is tried again.
     world.set(5, StoreState::Down);
@@ -423,7 +463,10 @@ proptest! {
             prop_assert!(homes.len() == world.members.len(), "{step} {world:?}");
         }
         // Who was not heard of yet is, and who was silent comes back.
-        world.members.iter_mut().for_each(|of| of.unheard = None);
+        let down_after = world.config.down_after;
+        for of in world.members.iter_mut().filter(|of| of.unheard < Some(down_after)) {
+            of.unheard = None;
+        }
         for id in 1..=stores {
             if matches!(
                 world.stores[&store(id)].state,
@@ -438,5 +481,7 @@ proptest! {
         let sit = world.sit();
         prop_assert_eq!(sit.iter().filter(is_good).count(), world.wanted.min(good), "{:?}", world);
         prop_assert_eq!(sit.len(), world.wanted, "{:?}", world);
+        let is_heard = world.members.iter().all(|of| of.unheard.is_none());
+        prop_assert!(is_heard || good <= world.wanted, "{:?}", world);
     }
 }
