@@ -106,6 +106,17 @@ pub struct GroupStatus {
     pub is_timed: bool,
 }
 
+impl GroupStatus {
+    /// Whether a member lacks more than so many entries of what is committed, or entries that are
+    /// not in the log any more, as far as this leader knows.
+    #[must_use]
+    pub fn is_behind(&self, peer: PeerId, entries: u64) -> bool {
+        let matched = self.matched.iter().find(|(id, _)| *id == peer).map(|(_, at)| *at);
+        peer != self.peer
+            && matched.is_none_or(|at| at < self.base.index || at.0 + entries < self.commit.0)
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

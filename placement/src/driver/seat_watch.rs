@@ -47,7 +47,7 @@ impl SeatWatch {
             let role = if votes { PeerRole::Voter } else { PeerRole::Learner };
             let seen = Seen {
                 peer: RegionPeer { id, store, role },
-                behind_since: since(is_behind(status, id), |last| last.behind_since),
+                behind_since: since(status.is_behind(id, BEHIND_MAX), |last| last.behind_since),
                 unheard_since: since(status.unheard.contains(&id), |last| last.unheard_since),
             };
             self.members.insert(id, seen);
@@ -71,12 +71,6 @@ impl SeatWatch {
     pub fn given_up(&self) -> &BTreeMap<StoreId, Time> {
         &self.given_up
     }
-}
-
-fn is_behind(status: &GroupStatus, peer: PeerId) -> bool {
-    let matched = status.matched.iter().find(|(id, _)| *id == peer).map(|(_, at)| *at);
-    peer != status.peer
-        && matched.is_none_or(|at| at < status.base.index || at.0 + BEHIND_MAX < status.commit.0)
 }
 
 #[cfg(test)]

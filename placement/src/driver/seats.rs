@@ -78,17 +78,15 @@ impl Driver {
             return Err(self.not_leader());
         }
         let (stores, config, now) = (lead.stores(), lead.config(), lead.clock.now());
-        let (members, given_up) = {
-            let mut watch = lead.seat_watch.lock();
-            (watch.look(now, &status), watch.given_up().clone())
-        };
+        let mut watch = lead.seat_watch.lock();
+        let members = watch.look(now, &status);
         let found = with(&Seats {
             wanted: self.view.get().seats(),
             members: &members,
             is_joint: status.membership.is_joint(),
             leader: status.peer,
             stores: &stores,
-            given_up: &given_up,
+            given_up: watch.given_up(),
             config: &config,
         });
         Ok((found, status.since))

@@ -97,11 +97,6 @@ pub(super) fn next(id: GroupId) -> GroupId {
     GroupId::new(id.get().saturating_add(1)).unwrap_or(id)
 }
 
-/// How many leaders a store has if all that may have the same.
-fn leaders_each(cluster: &Cluster) -> u64 {
-    (cluster.table.len() as u64).div_ceil(takers(cluster, StoreInfo::wants_leaders).max(1))
-}
-
 /// How many leaders two stores may differ by: a share of the mean.
 pub(super) fn leader_tolerance(cluster: &Cluster) -> u64 {
     let leaders = cluster.table.len() as u64;
@@ -134,7 +129,7 @@ pub(super) fn balance_leader(
     cursors: &mut Cursors,
     ranking: &mut Ranking,
 ) -> Result<Move, String> {
-    let (tolerance, share) = (ranking.tolerance, leaders_each(round.cluster));
+    let (tolerance, share) = (ranking.tolerance, ranking.share_of(round.cluster.table.len()));
     let Some((least, smallest)) = ranking.least() else {
         return Err("no store takes leaders".to_owned());
     };

@@ -84,6 +84,11 @@ impl<'a> Ranking<'a> {
         first.zip(last).map_or(0, |((least, _), (most, _))| most - least)
     }
 
+    /// How many of so many leaders a store has if all have the same.
+    pub(super) fn share_of(&self, leaders: usize) -> u64 {
+        leaders.div_ceil(self.all.len().max(1)) as u64
+    }
+
     /// Of the stores that may still give, the one that has most.
     pub(super) fn source(&self) -> Option<(u64, StoreId)> {
         self.sources.last().copied()

@@ -183,13 +183,7 @@ fn report(
 ) -> Option<RegionReport> {
     let region = &state.region;
     let leader = region.peer(status.peer)?;
-    let is_pending = |peer: &&RegionPeer| {
-        let matched = status.matched.iter().find(|(id, _)| *id == peer.id);
-        peer.id != status.peer
-            && matched.is_none_or(|(_, at)| {
-                *at < status.base.index || at.0 + BEHIND_MAX < status.commit.0
-            })
-    };
+    let is_pending = |peer: &&RegionPeer| status.is_behind(peer.id, BEHIND_MAX);
     let pending_peers = region.peers.iter().filter(is_pending).copied().map(metapb::Peer::from);
     let down_peers = region.peers.iter().filter_map(|peer| {
         let span = now.duration_since(*unheard.get(&peer.id)?);

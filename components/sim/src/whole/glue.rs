@@ -250,13 +250,7 @@ impl World<'_> {
         let Some(state) = glue.regions.get(id).filter(|_| status.leads) else { return };
         let region = &state.region;
         let Some(leader) = region.peer(status.peer) else { return };
-        let is_pending = |peer: &&RegionPeer| {
-            let matched = status.matched.iter().find(|(id, _)| *id == peer.id);
-            peer.id != status.peer
-                && matched.is_none_or(|(_, at)| {
-                    *at < status.base.index || at.0 + BEHIND_MAX < status.commit.0
-                })
-        };
+        let is_pending = |peer: &&RegionPeer| status.is_behind(peer.id, BEHIND_MAX);
         let pending: Vec<PeerId> =
             region.peers.iter().filter(is_pending).map(|peer| peer.id).collect();
         let told = Told {
