@@ -151,15 +151,7 @@ async fn cluster_of_one_is_born_and_answers_what_was_reported() {
     let report = v1::ReportRequest {
         cluster_id: CLUSTER,
         store_id: 1,
-        regions: regions
-            .iter()
-            .map(|region| v1::RegionReport {
-                region: Some(region.into()),
-                leader: Some(region.peers[0].into()),
-                term: 1,
-                ..Default::default()
-            })
-            .collect(),
+        regions: regions.iter().map(report_of).collect(),
         is_whole: true,
         is_whole_end: true,
     };
@@ -208,46 +200,44 @@ async fn region_that_is_asked_for_before_it_is_reported_is_waited_for() {
     let answer = pd.get_region_by_id(of).await.expect("an answer").into_inner();
     assert_eq!(answer.region, None);
     assert!(asked.elapsed() >= Duration::from_millis(900), "nobody was given time to report it");
-    // Who is told that it is not there asks again: this machine may be slow.
-    let by_id = tokio::spawn({
-        let mut pd = pd.clone();
-        async move {
-            loop {
-                let answer = pd.get_region_by_id(of).await.expect("an answer");
-                if let Some(region) = answer.into_inner().region {
-                    return region.id;
-                }
-            }
-        }
-    });
-    let of =
-        pdpb::GetRegionRequest { header: header(), region_key: key.into(), ..Default::default() };
-    let by_key = tokio::spawn(async move {
-        loop {
-            let answer = pd.get_region(of.clone()).await.expect("an answer");
-            if let Some(region) = answer.into_inner().region {
-                return region.id;
-            }
-        }
-    });
-    let report = v1::RegionReport {
-        region: Some((&region).into()),
-        leader: Some(region.peers[0].into()),
-        term: 1,
-        ..Default::default()
-    };
     let report = v1::ReportRequest {
         cluster_id: CLUSTER,
         store_id: 1,
-        regions: vec![report],
+        regions: vec![report_of(&region)],
         ..Default::default()
     };
     let (sender, reports) = tokio::sync::mpsc::channel(4);
     let _orders = stores.report(ReceiverStream::new(reports)).await.expect("a stream");
-    sender.send(report).await.expect("it is taken");
-    for asked in [by_id, by_key] {
-        let found = tokio::time::timeout(PATIENCE, asked).await.expect("in time");
-        assert_eq!(found.expect("it ends"), id);
+    let mut other = pd.clone();
+    let key =
+        pdpb::GetRegionRequest { header: header(), region_key: key.into(), ..Default::default() };
+    let asked = async {
+        tokio::join!(
+            told(async || pd.get_region_by_id(of).await.expect("an answer").into_inner()),
+            told(async || other.get_region(key.clone()).await.expect("an answer").into_inner()),
+            async { sender.send(report).await.expect("it is taken") },
+        )
+    };
+    let found = tokio::time::timeout(PATIENCE, asked).await.expect("in time");
+    assert_eq!(found, (id, id, ()));
+}
+
+/// Which region it is. Who is told that there is none asks again: this machine may be slow.
+async fn told(mut ask: impl AsyncFnMut() -> pdpb::GetRegionResponse) -> u64 {
+    loop {
+        if let Some(region) = ask().await.region {
+            return region.id;
+        }
+    }
+}
+
+/// What its first peer, which leads, reports of a region.
+fn report_of(region: &types::Region) -> v1::RegionReport {
+    v1::RegionReport {
+        region: Some(region.into()),
+        leader: Some(region.peers[0].into()),
+        term: 1,
+        ..Default::default()
     }
 }
 

@@ -138,11 +138,8 @@ impl Cluster {
     /// # Panics
     /// If it does not come about.
     pub fn wait_told_led(&self) {
-        let start = Instant::now();
-        while !self.led.has_all(self.groups) {
-            assert!(start.elapsed() < PATIENCE, "groups without leader");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let groups = usize::try_from(self.groups).expect("few");
+        assert!(self.led.wait(groups, PATIENCE), "groups without leader");
     }
 
     /// Waits until each group is led from one of these stores; returns from which, by group.

@@ -1,74 +1,84 @@
 //! Who leads each group, as the stores tell it by themselves: whoever waits for leaders asks
 //! nobody, and takes no time from those that elect them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use multiraft::{Observer, Standing};
+use parking_lot::{Condvar, Mutex};
 use types::GroupId;
 
-use super::cluster::slot;
-
-/// Groups that can be watched.
-const GROUPS_MAX: usize = 200_000;
-/// No store.
-const NOBODY: u8 = u8::MAX;
-
-/// Of all groups, which store leads.
-#[derive(Clone)]
+/// Of all groups that are led, by which store.
+#[derive(Clone, Default)]
 pub struct Led {
-    by: Arc<[AtomicU8]>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    told: Mutex<Told>,
+    /// As many are led as somebody waits for.
+    enough: Condvar,
+}
+
+#[derive(Default)]
+struct Told {
+    by: HashMap<GroupId, usize>,
+    wanted: usize,
 }
 
 /// What one store tells.
 struct Watcher {
     led: Led,
-    nth: u8,
-}
-
-impl Default for Led {
-    /// Nobody leads anything yet.
-    fn default() -> Led {
-        Led { by: (0..GROUPS_MAX).map(|_| AtomicU8::new(NOBODY)).collect() }
-    }
+    nth: usize,
 }
 
 impl Led {
     /// For the store of this place.
     pub fn watcher(&self, nth: usize) -> Arc<dyn Observer> {
-        Arc::new(Watcher { led: self.clone(), nth: u8::try_from(nth).expect("few stores") })
+        Arc::new(Watcher { led: self.clone(), nth })
     }
 
     /// A store is gone, and with it all that it led.
     pub fn forget(&self, nth: usize) {
-        let gone = u8::try_from(nth).expect("few stores");
-        self.by.iter().for_each(|by| leaves(by, gone));
+        self.shared.told.lock().by.retain(|_, by| *by != nth);
     }
 
-    /// Whether each of the first groups is led, as far as was told.
-    pub fn has_all(&self, groups: u64) -> bool {
-        let first = &self.by[..usize::try_from(groups).expect("few")];
-        first.iter().all(|by| by.load(Ordering::Relaxed) != NOBODY)
+    /// Waits until so many groups are led, and no longer than that; whether they are.
+    pub fn wait(&self, groups: usize, patience: Duration) -> bool {
+        let mut told = self.shared.told.lock();
+        told.wanted = groups;
+        let is_less = |told: &mut Told| told.by.len() < told.wanted;
+        !self.shared.enough.wait_while_for(&mut told, is_less, patience).timed_out()
     }
 }
 
-fn leaves(by: &AtomicU8, nth: u8) {
-    // Another that leads by now stays.
-    let _ = by.compare_exchange(nth, NOBODY, Ordering::Relaxed, Ordering::Relaxed);
+impl Watcher {
+    /// Another that leads by now stays.
+    fn leaves(&self, group: GroupId) {
+        let mut told = self.led.shared.told.lock();
+        if told.by.get(&group) == Some(&self.nth) {
+            told.by.remove(&group);
+        }
+    }
 }
 
 impl Observer for Watcher {
     fn standing(&self, group: GroupId, standing: Standing) {
-        let by = &self.led.by[slot(group.get())];
-        if standing.leads() {
-            by.store(self.nth, Ordering::Relaxed);
-        } else {
-            leaves(by, self.nth);
+        if !standing.leads() {
+            return self.leaves(group);
+        }
+        let mut told = self.led.shared.told.lock();
+        told.by.insert(group, self.nth);
+        // Not with each of many: whoever waits would be woken for nothing.
+        if told.by.len() == told.wanted {
+            self.led.shared.enough.notify_all();
         }
     }
 
     fn gone(&self, group: GroupId) {
-        leaves(&self.led.by[slot(group.get())], self.nth);
+        self.leaves(group);
     }
 }
 
@@ -87,21 +97,28 @@ mod tests {
             let peer = PeerId::new(1).expect("not zero");
             of.standing(group, Standing { peer, term: Term(1), leader: leads.then_some(peer) });
         };
-        assert!(!led.has_all(1) && led.has_all(0));
+        let has = |groups| led.wait(groups, Duration::ZERO);
+        assert!(!has(1) && has(0));
         tells(&one, true);
-        assert!(led.has_all(1) && !led.has_all(2));
+        assert!(has(1) && !has(2));
         tells(&one, false);
-        assert!(!led.has_all(1));
+        assert!(!has(1));
         tells(&one, true);
         tells(&two, true);
         // Late news of the old one.
         tells(&one, false);
         led.forget(0);
-        assert!(led.has_all(1));
+        assert!(has(1));
         led.forget(1);
-        assert!(!led.has_all(1));
+        assert!(!has(1));
         tells(&two, true);
         two.gone(group);
-        assert!(!led.has_all(1));
+        assert!(!has(1));
+        let waits = std::thread::spawn({
+            let led = led.clone();
+            move || led.wait(1, Duration::from_secs(60))
+        });
+        tells(&one, true);
+        assert!(waits.join().expect("it ends"));
     }
 }

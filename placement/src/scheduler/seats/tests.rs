@@ -111,6 +111,12 @@ impl World {
         }
     }
 
+    /// Takes the next step.
+    fn go(&mut self) {
+        let step = self.step();
+        self.carry_out(&step);
+    }
+
     fn fill(&mut self) {
         self.members.iter_mut().for_each(|of| of.behind = None);
     }
@@ -152,14 +158,12 @@ fn seat_of_a_lost_or_draining_store_moves_by_way_of_a_learner() {
         let mut world = World::new(4, 3);
         world.set(2, state);
         assert_eq!(world.step(), SeatStep::Invite(store(4)));
-        let step = world.step();
-        world.carry_out(&step);
+        world.go();
         assert!(matches!(world.next(), SeatFinding::Wait { .. }), "it is being filled");
         world.fill();
         let (learner, old) = (world.members[3].peer, world.members[1].peer);
         assert_eq!(world.step(), SeatStep::Seat { learner, leaves: Some(old) });
-        let step = world.step();
-        world.carry_out(&step);
+        world.go();
         assert_eq!((world.next(), world.sit()), (SeatFinding::Fine, vec![1, 3, 4]));
     }
 }
@@ -205,8 +209,7 @@ fn learner_whose_store_goes_is_given_up_at_once_and_one_not_heard_of_yet_is_wait
     for state in [StoreState::Disconnected, StoreState::Down, StoreState::Draining] {
         let mut world = World::new(5, 3);
         world.set(2, StoreState::Down);
-        let step = world.step();
-        world.carry_out(&step);
+        world.go();
         world.set(4, state);
         let learner = world.members[3].peer;
         assert_eq!(world.step(), SeatStep::Dismiss(learner));
@@ -215,8 +218,7 @@ fn learner_whose_store_goes_is_given_up_at_once_and_one_not_heard_of_yet_is_wait
     }
     let mut world = World::new(5, 3);
     world.set(2, StoreState::Down);
-    let step = world.step();
-    world.carry_out(&step);
+    world.go();
     world.set(4, StoreState::Joining);
     world.fill();
     assert!(matches!(world.next(), SeatFinding::Wait { .. }));
@@ -239,8 +241,7 @@ fn member_that_is_not_heard_is_told_of_until_it_is_replaced() {
     silent.set(2, StoreState::Disconnected);
     assert_eq!(silent.seats().unheard(), None);
     world.members[1].unheard = Some(world.config.down_after);
-    let step = world.step();
-    world.carry_out(&step);
+    world.go();
     assert!(told(&world).contains("is not heard"), "{}", told(&world));
     world.settle();
     assert_eq!(world.seats().unheard(), None);
@@ -302,8 +303,7 @@ fn member_that_is_not_heard_is_neither_heir_nor_counted_as_up() {
 fn learner_that_is_not_heard_or_not_filled_in_time_is_given_up_and_another_store_is_next() {
     let mut world = World::new(5, 3);
     world.set(2, StoreState::Down);
-    let step = world.step();
-    world.carry_out(&step);
+    world.go();
     let learner = world.members[3].peer;
     let (silent, fill) = (world.config.silent_after, world.config.fill_timeout);
     for (behind, unheard, is_given_up) in [
@@ -330,8 +330,7 @@ fn learner_that_is_not_heard_or_not_filled_in_time_is_given_up_and_another_store
 fn learner_that_nobody_needs_any_more_goes() {
     let mut world = World::new(4, 3);
     world.set(2, StoreState::Draining);
-    let step = world.step();
-    world.carry_out(&step);
+    world.go();
     world.set(2, StoreState::Up);
     assert_eq!(world.step(), SeatStep::Dismiss(world.members[3].peer));
 }

@@ -17,14 +17,14 @@ pub struct Said {
     pub err: String,
 }
 
-/// Runs a command to its end, with its input open if it is a pipe: a node whose input ends takes
-/// that for the end of its parent, and may stop by that before it has said what is wrong. One that
-/// starts against all expectation is ended by it after a minute.
+/// Runs a command to its end, with its input open: a node whose input ends takes that for the end
+/// of its parent, and may stop by that before it has said what is wrong. One that starts against
+/// all expectation is ended by it after a minute.
 ///
 /// # Panics
 /// If it cannot be started.
 pub async fn say(mut command: Command) -> Said {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program is built");
     let input = child.stdin.take();
     let mut run = tokio::task::spawn_blocking(move || child.wait_with_output());
@@ -49,7 +49,7 @@ mod tests {
     #[tokio::test]
     async fn input_is_open_while_a_command_runs() {
         let mut command = Command::new("timeout");
-        command.args(["0.3", "cat"]).stdin(Stdio::piped());
+        command.args(["0.3", "cat"]);
         assert_eq!(say(command).await.code, Some(124), "its input has ended");
     }
 }

@@ -1,7 +1,7 @@
 //! What a person types, against a cluster that is well, and one that is not: answers, exit codes,
 //! and what is said to do next.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use cluster::crib::{Cluster, Said, say, store_of};
 
@@ -12,7 +12,6 @@ pub(crate) async fn crib(cluster: &Cluster, args: &[&str]) -> Said {
     let mut command = Command::new(&cluster.options.program);
     let endpoints = cluster.endpoints().join(",");
     command.args(args).args(["--endpoints", &endpoints, "--color", "never"]);
-    command.stdin(Stdio::null());
     say(command).await
 }
 

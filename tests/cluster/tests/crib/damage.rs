@@ -6,7 +6,7 @@ use std::time::Duration;
 use cluster::crib::{Load, Node, regions, store_of, until};
 use storage::{Batch, Cf, Durability, Engine as _, RocksEngine};
 
-use crate::{options, with_regions};
+use crate::{options, with_a_fourth};
 
 /// Makes what a node that does not run has of a group unreadable.
 fn damage(node: &Node, group: u64) {
@@ -25,10 +25,7 @@ fn damage(node: &Node, group: u64) {
 async fn replicas_that_cannot_be_read_are_replaced_though_their_store_is_up() {
     let mut options = options("damage");
     options.down_after = Duration::from_secs(20);
-    let (cluster, client) = with_regions(options).await;
-    let joined = cluster.add_joining();
-    joined.start();
-    cluster.wait_healthy().await;
+    let (cluster, client, _) = with_a_fourth(options).await;
     let status = client.admin().status().await.expect("a status");
     let mut node = cluster.node(0);
     if store_of(&client, &node.address).await.id == status.placement_leader {

@@ -45,9 +45,10 @@ mod spread;
 mod tls;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use client::Client;
-use cluster::crib::{Cluster, Options, regions, until};
+use cluster::crib::{Cluster, Node, Options, regions, until};
 
 /// The program under test.
 const CRIB: &str = env!("CARGO_BIN_EXE_crib-whole");
@@ -80,6 +81,15 @@ async fn with_regions(options: Options) -> (Cluster, Client) {
     .await;
     cluster.wait_healthy().await;
     (cluster, client)
+}
+
+/// The same, and a fourth store that has joined it.
+async fn with_a_fourth(options: Options) -> (Cluster, Client, Arc<Node>) {
+    let (cluster, client) = with_regions(options).await;
+    let joined = cluster.add_joining();
+    joined.start();
+    cluster.wait_healthy().await;
+    (cluster, client, joined)
 }
 
 /// How many regions with keys of users each store leads.

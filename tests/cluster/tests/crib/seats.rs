@@ -8,7 +8,7 @@ use cluster::crib::{Cluster, Load, Node, store_of, until};
 use proto::crib::placement::v1::{PlacementSeat, StoreState};
 
 use crate::commands::{crib, ends};
-use crate::{options, with_regions};
+use crate::{options, with_a_fourth};
 
 /// Stores that hold seats of placement, and the one that leads.
 async fn seats(client: &Client) -> (Vec<u64>, u64) {
@@ -49,10 +49,7 @@ async fn sends_on(cluster: &Cluster, node: &Node) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leader_of_placement_is_drained_and_removed_and_then_another_member_dies() {
-    let (cluster, client) = with_regions(options("seats")).await;
-    let joined = cluster.add_joining();
-    joined.start();
-    cluster.wait_healthy().await;
+    let (cluster, client, joined) = with_a_fourth(options("seats")).await;
     let (first, leader) = seats(&client).await;
     assert_eq!(first.len(), 3);
     let led = async |node: &Node| store_of(&client, &node.address).await.id == leader;
@@ -97,10 +94,7 @@ async fn leader_of_placement_is_drained_and_removed_and_then_another_member_dies
 async fn member_that_is_down_for_long_is_replaced_and_takes_no_part_when_it_returns() {
     let mut options = options("seats repair");
     options.down_after = Duration::from_secs(5);
-    let (cluster, client) = with_regions(options).await;
-    let joined = cluster.add_joining();
-    joined.start();
-    cluster.wait_healthy().await;
+    let (cluster, client, joined) = with_a_fourth(options).await;
     let newcomer = store_of(&client, &joined.address).await.id;
     let lost = cluster.node(1);
     let id = store_of(&client, &lost.address).await.id;

@@ -2,7 +2,7 @@
 //! they are renewed while the cluster goes on.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 
 use cluster::crib::{Cluster, Files, Load, Said, Signer, say, until};
@@ -17,7 +17,6 @@ async fn crib(cluster: &Cluster, args: &[&str], flags: &[String]) -> Said {
     let mut command = Command::new(&cluster.options.program);
     let endpoints = cluster.endpoints().join(",");
     command.args(args).args(flags).args(["--endpoints", &endpoints, "--color", "never"]);
-    command.stdin(Stdio::null());
     say(command).await
 }
 
@@ -134,14 +133,10 @@ async fn signer_is_replaced_in_three_steps_under_load_and_then_the_old_one_is_a_
     let endpoints = ["--endpoints".to_owned(), cluster.node(0).address.clone()];
     left.trust(&[&new]);
     let mut command = Command::new(&cluster.options.program);
-    command
-        .args(["status", "--color", "never"])
-        .args(&endpoints)
-        .args(left.flags())
-        .stdin(Stdio::null());
+    command.args(["status", "--color", "never"]).args(&endpoints).args(left.flags());
     refused(&say(command).await, &["received fatal alert"]);
     let mut command = Command::new(&cluster.options.program);
-    command.args(["status"]).args(&endpoints).args(clients.flags()).stdin(Stdio::null());
+    command.args(["status"]).args(&endpoints).args(clients.flags());
     let said = say(command).await;
     assert_eq!(said.code, Some(0), "{said:?}");
     cluster.assert_all_run();
