@@ -127,7 +127,7 @@ fn parallel(
     threads: usize,
     work: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
-    block_on(Builder::new_multi_thread().worker_threads(threads), work)
+    block_on(&mut ::load::runtime(threads), work)
 }
 
 fn block_on(

@@ -68,7 +68,7 @@ pub use fill::{fill, is_filled};
 pub use html::{escaped, page};
 pub use keys::{Keys, RECORDS_MAX};
 pub use pace::Pace;
-pub use run::{Measured, Plan, Second, Watch, Wellness, default_threads, run};
+pub use run::{Measured, Plan, Second, Watch, Wellness, default_threads, run, runtime};
 pub use schedule::PER_SECOND_MAX;
 pub use summary::Summary;
 pub use tally::{Failures, Tally, quantile_us};

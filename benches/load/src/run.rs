@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
@@ -110,6 +110,21 @@ pub struct Second {
 #[must_use]
 pub fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
+}
+
+/// The runtime for so many threads of callers.
+///
+/// One thread has a runtime that takes turns by order of arrival. Where there are several, whoever
+/// is woken runs next: a connection writes each request by itself, although others are ready, which
+/// cost a caller 6 µs more for each, and a server 10 to 25.
+#[must_use]
+pub fn runtime(threads: usize) -> Builder {
+    let mut builder = match threads {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    builder.worker_threads(threads).enable_all();
+    builder
 }
 
 /// What came of it.

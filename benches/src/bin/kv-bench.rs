@@ -12,7 +12,6 @@ use benches::cluster::{BENCHES, Bench, Settings};
 use benches::meters::{load_average, machine};
 use benches::table;
 use mimalloc::MiMalloc;
-use tokio::runtime::Builder;
 
 /// That of `crib`, whose callers these are. Both sides have it.
 #[global_allocator]
@@ -84,8 +83,10 @@ fn options(mut args: impl Iterator<Item = String>) -> Option<Options> {
 
 fn run(options: &Options) -> Result<(), String> {
     let settings = &options.settings;
-    let runtime = Builder::new_multi_thread().worker_threads(options.threads).enable_all().build();
-    let runtime = runtime.map_err(|error| error.to_string())?;
+    let runtime = load::runtime(options.threads).build().map_err(|error| error.to_string())?;
+    let callers = runtime.handle().clone();
+    // Whoever waits for callers is not one of them; they run to the end of the process.
+    std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
     std::fs::create_dir_all(&settings.dir)
         .map_err(|error| format!("no directory {}: {error}", settings.dir.display()))?;
     let machine = machine(&settings.dir);
@@ -102,7 +103,7 @@ fn run(options: &Options) -> Result<(), String> {
             println!("{}", row.text());
             rows.push(row);
         };
-        wrong = (bench.run)(settings, runtime.handle(), &mut show)
+        wrong = (bench.run)(settings, &callers, &mut show)
             .map_err(|why| format!("{}: invalid, no figure: {why}", bench.name));
         println!("{:58} {:.1}", format!("load average after {}", bench.name), load_average());
         if wrong.is_err() {

@@ -23,7 +23,7 @@ use crate::options::Options;
 use crate::stream::CommandStream;
 
 /// Operations under way on each lane, from which on another is opened.
-const BUSY_COUNT: usize = 64;
+const BUSY_COUNT: usize = 32;
 
 /// A connection.
 pub(crate) struct Lane {

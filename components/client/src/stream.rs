@@ -6,8 +6,9 @@
 //!     └── pending ◄── reader: takes answers by number ◄══
 //! ```
 //!
-//! A bundle is whatever has come together while the one before it was written: alone, a command
-//! goes at once; under load they share a message, and its costs.
+//! A bundle is whatever has come together while the one before it was written, and while all who
+//! were ready on the runtime had a turn: alone, a command goes at once; under load they share a
+//! message, and its costs.
 //!
 //! When the stream ends, whatever was bundled is of unknown fate, and whatever still waited was not
 //! sent. The stream is not repaired: a new one is opened by whoever needs it next.
@@ -89,7 +90,7 @@ impl CommandStream {
         let (queue, queued) = mpsc::channel(pending_max);
         let shared =
             Arc::new(Shared { slots: Semaphore::new(pending_max), state: Mutex::default() });
-        let outgoing = Outgoing { shared: Arc::clone(&shared), queued };
+        let outgoing = Outgoing { shared: Arc::clone(&shared), queued, first: None };
         tokio::spawn(run(client, outgoing, Arc::clone(&shared)));
         CommandStream { shared, queue, numbers: AtomicU64::new(1) }
     }
@@ -168,6 +169,8 @@ impl Shared {
 struct Outgoing {
     shared: Arc<Shared>,
     queued: mpsc::Receiver<Queued>,
+    /// The first of the next bundle, while others that are ready have their turn.
+    first: Option<Queued>,
 }
 
 impl Outgoing {
@@ -200,8 +203,16 @@ impl Stream for Outgoing {
         let mut bundle = BatchCommandsRequest::default();
         let mut bytes = 0;
         while bundle.requests.is_empty() {
-            let Some(queued) = ready!(this.queued.poll_recv(ctx)) else { return Poll::Ready(None) };
-            bytes += this.add(&mut bundle, queued);
+            if let Some(first) = this.first.take() {
+                bytes += this.add(&mut bundle, first);
+                continue;
+            }
+            let Some(first) = ready!(this.queued.poll_recv(ctx)) else { return Poll::Ready(None) };
+            // A runtime may run whoever is woken next, before others that are ready: each command
+            // would go alone. Who wakes itself comes behind them all.
+            this.first = Some(first);
+            ctx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         while bundle.requests.len() < BUNDLE_COUNT_MAX && bytes < BUNDLE_BYTES_MAX {
             let Ok(queued) = this.queued.try_recv() else { break };
@@ -214,7 +225,7 @@ impl Stream for Outgoing {
 impl Drop for Outgoing {
     fn drop(&mut self) {
         self.queued.close();
-        while let Ok(queued) = self.queued.try_recv() {
+        while let Some(queued) = self.first.take().or_else(|| self.queued.try_recv().ok()) {
             let _gone = queued.answer.send(Err(self.shared.ending(Lost::Unsent)));
         }
     }
@@ -253,5 +264,55 @@ async fn read(mut answers: tonic::Streaming<BatchCommandsResponse>, shared: &Sha
             Err(status) if status.code() == Code::Unimplemented => return Ended::Unserved,
             Err(status) => return Ended::Broken(describe(&status)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::kvrpcpb::RawGetRequest;
+    use tokio_stream::StreamExt as _;
+
+    use super::*;
+
+    fn outgoing() -> (mpsc::Sender<Queued>, Outgoing) {
+        let (queue, queued) = mpsc::channel(8);
+        let shared = Arc::new(Shared { slots: Semaphore::new(8), state: Mutex::default() });
+        (queue, Outgoing { shared, queued, first: None })
+    }
+
+    /// A command, and where its answer comes.
+    fn command(number: u64) -> (Queued, oneshot::Receiver<Result<Answer, Lost>>) {
+        let (answer, answered) = oneshot::channel();
+        (Queued { number, command: Cmd::RawGet(RawGetRequest::default()), answer }, answered)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn who_is_ready_shares_a_message_also_where_the_woken_run_next() {
+        let (queue, mut outgoing) = outgoing();
+        let (queued, _answers): (Vec<_>, Vec<_>) = (1..=4).map(command).unzip();
+        let bundled = tokio::spawn(async move { (outgoing.next().await, outgoing) });
+        let callers = tokio::spawn(async move {
+            // The only thread is here until all of them are ready; then the first wakes the stream.
+            for queued in queued {
+                let queue = queue.clone();
+                tokio::spawn(async move { queue.send(queued).await });
+            }
+        });
+        callers.await.expect("it ended");
+        let (bundle, _outgoing) = bundled.await.expect("it ended");
+        let mut numbers = bundle.expect("a message").request_ids;
+        numbers.sort_unstable();
+        assert_eq!(numbers, [1, 2, 3, 4]);
+    }
+
+    #[tokio::test]
+    async fn first_of_a_bundle_that_is_never_sent_is_told_so() {
+        let (queue, mut outgoing) = outgoing();
+        let (queued, answered) = command(1);
+        queue.send(queued).await.expect("it is open");
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(Pin::new(&mut outgoing).poll_next(&mut context).is_pending());
+        drop(outgoing);
+        assert!(matches!(answered.await, Ok(Err(Lost::Unsent(_)))));
     }
 }
