@@ -19,6 +19,7 @@
 //! - `peer`       crates.io `raft` 0.7, three variants
 //! - `store`      a whole store beside RocksDB (feature `multiraft`)
 //! - `cluster`    a whole cluster beside etcd (feature `kv`)
+//! - `floor`      the thinnest path that a put can take (feature `floor`)
 //! - `planner`    placement with many regions (feature `placement`)
 //! - `model`      what more machines would bring, in virtual time (feature `kv`)
 //! - `table`, `meters`  of the last four: results, and what the system says
@@ -32,6 +33,8 @@
 pub mod cluster;
 pub mod contender;
 pub mod counts;
+#[cfg(feature = "floor")]
+pub mod floor;
 pub mod measure;
 pub mod memory;
 #[cfg(any(feature = "kv", feature = "multiraft", feature = "placement"))]

@@ -72,7 +72,7 @@ pub use run::{Measured, Plan, Second, Watch, Wellness, default_threads, run, run
 pub use schedule::PER_SECOND_MAX;
 pub use summary::Summary;
 pub use tally::{Failures, Tally, quantile_us};
-pub use target::{Done, Failed, Result, Target};
+pub use target::{Callee, Done, Failed, Result, Target};
 pub use values::Values;
 pub use verdict::{Errors, reasons};
 pub use words::grouped;

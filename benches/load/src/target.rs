@@ -3,6 +3,9 @@
 //! A call has ended when its caller knows the outcome. That a key is absent which was written
 //! before is a failure: no bench asks for anything else.
 
+use std::pin::Pin;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use client::{Client, Error, ScanOptions};
 use types::KeyRange;
@@ -16,9 +19,22 @@ pub enum Target {
     Crib(Client),
     /// The peer, over connections that callers share.
     Etcd(Etcd),
+    /// Something that takes puts, and nothing else.
+    Callee(Arc<dyn Callee>),
     /// None: what the tests of this crate call.
     #[cfg(test)]
-    Fake(std::sync::Arc<crate::fake::Fake>),
+    Fake(Arc<crate::fake::Fake>),
+}
+
+/// What a bench brings along to be measured by the same callers.
+pub trait Callee: Send + Sync {
+    /// Sets a key.
+    fn put(
+        &self,
+        caller: usize,
+        key: Bytes,
+        value: Bytes,
+    ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + '_>>;
 }
 
 /// An operation that failed, after whatever the client did about it.
@@ -49,6 +65,7 @@ impl Target {
         match self {
             Target::Crib(_) => "crib",
             Target::Etcd(_) => "etcd",
+            Target::Callee(_) => "callee",
             #[cfg(test)]
             Target::Fake(_) => "fake",
         }
@@ -62,6 +79,7 @@ impl Target {
         match self {
             Target::Crib(client) => Ok(client.put(key, value).await?),
             Target::Etcd(etcd) => etcd.put(caller, key, value).await,
+            Target::Callee(callee) => callee.put(caller, key, value).await,
             #[cfg(test)]
             Target::Fake(fake) => fake.put(key, value).await,
         }
@@ -75,6 +93,12 @@ impl Target {
         match self {
             Target::Crib(client) => Ok(client.batch_put(pairs).await?),
             Target::Etcd(etcd) => etcd.put_all(caller, pairs).await,
+            Target::Callee(callee) => {
+                for (key, value) in pairs {
+                    callee.put(caller, key, value).await?;
+                }
+                Ok(())
+            }
             #[cfg(test)]
             Target::Fake(fake) => {
                 for (key, value) in pairs {
@@ -102,6 +126,7 @@ impl Target {
         match self {
             Target::Crib(client) => Ok(client.get(key).await?),
             Target::Etcd(etcd) => etcd.get(caller, key).await,
+            Target::Callee(_) => Err(Failed::unserved()),
             #[cfg(test)]
             Target::Fake(fake) => fake.get(key).await,
         }
@@ -121,6 +146,7 @@ impl Target {
                 client.scan(&range, options).collect().await?.len()
             }
             Target::Etcd(etcd) => etcd.scan(caller, range, keys).await?,
+            Target::Callee(_) => return Err(Failed::unserved()),
             #[cfg(test)]
             Target::Fake(fake) => fake.scan(range, keys).await?,
         };
@@ -138,6 +164,7 @@ impl Target {
                 client.compare_and_swap(key, Some(found), value).await?.is_swapped
             }
             Target::Etcd(etcd) => etcd.swap(caller, key, found, value).await?,
+            Target::Callee(_) => return Err(Failed::unserved()),
             #[cfg(test)]
             Target::Fake(fake) => fake.swap(key, found, value).await?,
         };
@@ -152,6 +179,7 @@ impl Target {
         match self {
             Target::Crib(client) => Ok(client.count(&range).await?),
             Target::Etcd(etcd) => etcd.count(range).await,
+            Target::Callee(_) => Err(Failed::unserved()),
             #[cfg(test)]
             Target::Fake(fake) => fake.count(range).await,
         }
@@ -159,6 +187,11 @@ impl Target {
 }
 
 impl Failed {
+    /// What is measured takes puts alone.
+    fn unserved() -> Failed {
+        Failed { kind: "refused", why: "it takes puts, and nothing else".to_owned() }
+    }
+
     /// What was to be there is not.
     fn absent(why: &str) -> Failed {
         Failed { kind: "absent", why: why.to_owned() }

@@ -1,6 +1,6 @@
 //! `kv-bench [NAME…] [--quick] [--only PATTERN] [--json FILE] [--dir DIR] [--regions N]
-//! [--crib FILE] [--etcd FILE] [--under COMMAND] [--plot FILE] [--threads N]`: a whole cluster,
-//! beside etcd.
+//! [--crib FILE] [--etcd FILE] [--floor FILE] [--under COMMAND] [--plot FILE] [--threads N]`: a
+//! whole cluster, beside etcd.
 //!
 //! Prints a line about the machine, then rows as soon as they are known. Ends with 1, and without
 //! the row, where a cluster was not well or a call failed; the file then says that it is invalid.
@@ -19,7 +19,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 const USAGE: &str = "usage: kv-bench [rates|split|transfer|kill|scale]... [--quick] \
                      [--only PATTERN] [--json FILE] [--dir DIR] [--regions N] [--crib FILE] \
-                     [--etcd FILE] [--under COMMAND] [--plot FILE] [--threads N]";
+                     [--etcd FILE] [--floor FILE] [--under COMMAND] [--plot FILE] [--threads N]";
 
 struct Options {
     settings: Settings,
@@ -51,6 +51,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Option<Options> {
         // Both are built into one directory.
         crib: std::env::current_exe().ok()?.with_file_name("crib"),
         etcd: None,
+        floor: None,
         under: Vec::new(),
         regions: 1,
         plot: None,
@@ -66,6 +67,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Option<Options> {
             "--dir" => options.settings.dir = PathBuf::from(args.next()?),
             "--crib" => options.settings.crib = PathBuf::from(args.next()?),
             "--etcd" => options.settings.etcd = Some(PathBuf::from(args.next()?)),
+            "--floor" => options.settings.floor = Some(PathBuf::from(args.next()?)),
             "--regions" => options.settings.regions = args.next()?.parse().ok()?,
             "--plot" => options.settings.plot = Some(PathBuf::from(args.next()?)),
             "--under" => {

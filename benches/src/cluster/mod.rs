@@ -13,13 +13,15 @@
 //! - `scale`     thousands of regions beside ten, a fourth store, and a model of more of them
 //! - `turn`      the callers, for a while: those of `crib bench`, in crate `load`
 //! - `watch`     few callers that notice what happens
-//! - `crib`      our cluster; `etcd` the other; `nodes` their processes
+//! - `crib`      our cluster; `etcd` the other; `floor` less than any can do with; `nodes` their
+//!   processes
 //!
 //! Not here: machines apart from each other, networks that lose messages, transactions.
 
 pub mod crib;
 pub mod etcd;
 pub mod events;
+pub mod floor;
 pub mod nodes;
 pub mod rates;
 pub mod scale;
@@ -48,6 +50,8 @@ pub struct Settings {
     pub crib: PathBuf,
     /// The peer's; without it the comparison is absent.
     pub etcd: Option<PathBuf>,
+    /// The binary of the thinnest path; without it puts have no such bound.
+    pub floor: Option<PathBuf>,
     /// Words before the command of every node, as of a program that sets its priority.
     pub under: Vec<String>,
     /// Regions that the keys of `rates` lie in.

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 
 use super::crib::Crib;
 use super::etcd::Etcd;
+use super::floor::{Floor, Way};
 use super::turn::{self, Turn};
 use super::{Result, Settings};
 use crate::report::Better;
@@ -60,8 +61,11 @@ struct World<'a> {
     plan: Plan,
     crib: Crib<'a>,
     etcd: Option<Etcd>,
+    floor: Option<Floor>,
     ours: Vec<(&'static str, Target)>,
     peers: Vec<Target>,
+    /// In the order of `ours`.
+    floors: Vec<Target>,
 }
 
 /// Runs it.
@@ -83,28 +87,46 @@ pub fn run(settings: &Settings, runtime: &Handle, show: &mut dyn FnMut(Row)) -> 
     let dir = tempfile::tempdir_in(&settings.dir).map_err(|error| error.to_string())?;
     let mut world = World::start(settings, runtime, dir.path())?;
     for (workload, clients, name) in cases {
+        let takes_floor = workload == Workload::put();
         let mut ours: Vec<Vec<Figures>> = vec![Vec::new(); world.ours.len()];
+        let mut floors: Vec<Vec<Figures>> = vec![Vec::new(); world.floors.len()];
         let mut peer = Vec::new();
         for turn in 0..world.plan.turns {
             let turn = world.plan.turn(&workload, clients, turn);
             for (nth, of) in ours.iter_mut().enumerate() {
                 of.push(world.turn_of_ours(runtime, nth, &turn)?);
             }
+            for (nth, of) in floors.iter_mut().enumerate().filter(|_| takes_floor) {
+                of.push(world.turn_of_floor(runtime, nth, &turn)?);
+            }
             peer.extend(world.turn_of_peer(runtime, &turn)?);
         }
-        for ((mode, _), turns) in world.ours.iter().zip(&ours) {
-            for (column, unit, better, of) in COLUMNS {
-                show(Row {
-                    name: format!("{name}/{mode}/{column}"),
-                    unit,
-                    better,
-                    ours: turns.iter().map(of).collect(),
-                    peer: peer.iter().map(of).collect(),
-                });
+        for (nth, (mode, _)) in world.ours.iter().enumerate() {
+            rows(&format!("{name}/{mode}"), &ours[nth], &peer).for_each(&mut *show);
+            if let Some(floor) = floors.get(nth).filter(|floor| !floor.is_empty()) {
+                rows(&format!("{name}/{mode}/thinnest"), floor, &peer).for_each(&mut *show);
+                rows(&format!("{name}/{mode}/beside-thinnest"), &ours[nth], floor)
+                    .for_each(&mut *show);
             }
         }
     }
     Ok(())
+}
+
+/// What is shown of one contender beside another.
+fn rows<'a>(
+    name: &str,
+    ours: &'a [Figures],
+    peer: &'a [Figures],
+) -> impl Iterator<Item = Row> + 'a {
+    let name = name.to_owned();
+    COLUMNS.into_iter().map(move |(column, unit, better, of)| Row {
+        name: format!("{name}/{column}"),
+        unit,
+        better,
+        ours: ours.iter().map(of).collect(),
+        peer: peer.iter().map(of).collect(),
+    })
 }
 
 impl<'a> World<'a> {
@@ -123,7 +145,17 @@ impl<'a> World<'a> {
             ("batched", Target::Crib(batched)),
         ];
         turn::fill(runtime, &ours[1].1, keys)?;
-        let mut world = World { plan, crib, etcd: None, ours, peers: Vec::new() };
+        let (etcd, floor) = (None, None);
+        let (peers, floors) = (Vec::new(), Vec::new());
+        let mut world = World { plan, crib, etcd, floor, ours, peers, floors };
+        if let Some(binary) = &settings.floor {
+            let floor = Floor::start(settings, binary, &dir.join("floor"))?;
+            for way in [Way::Unary, Way::Batched] {
+                world.floors.push(floor.client(runtime, way)?);
+            }
+            turn::fill(runtime, &world.floors[1], keys)?;
+            world.floor = Some(floor);
+        }
         if let Some(binary) = &settings.etcd {
             let etcd = Etcd::start(settings, binary, &dir.join("etcd"), runtime)?;
             world.peers.push(Target::Etcd(etcd.spread(runtime)?));
@@ -139,6 +171,14 @@ impl<'a> World<'a> {
         let measured = turn::run(runtime, target, turn, &self.crib.nodes);
         let measured = measured.map_err(|why| format!("crib, {mode}: {why}"))?;
         self.crib.check_well()?;
+        Ok(Figures::new(&measured))
+    }
+
+    fn turn_of_floor(&mut self, runtime: &Handle, nth: usize, turn: &Turn) -> Result<Figures> {
+        let floor = self.floor.as_mut().expect("whoever is asked was started");
+        let measured = turn::run(runtime, &self.floors[nth], turn, &floor.nodes);
+        let measured = measured.map_err(|why| format!("the thinnest path: {why}"))?;
+        floor.check_well()?;
         Ok(Figures::new(&measured))
     }
 

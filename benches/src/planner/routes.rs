@@ -1,5 +1,9 @@
 //! Questions about routes, without reports and beside them, turn by turn.
 //!
+//! Reports are work for the machine, and so is making them. How much of what a question waits is
+//! that, and not the table and its locks, a third span of each turn tells: as many reports, by as
+//! many stores, to another placement in this process, which nobody asks.
+//!
 //! Asked in two ways: by a call of the service in a thread of its own, which shares nothing with
 //! reports but memory and locks; and over gRPC on the thread that serves reports too, as clients
 //! do.
@@ -47,44 +51,43 @@ enum Asked {
 type Latencies = Vec<Vec<f64>>;
 
 pub(super) fn run(settings: &Settings) -> Vec<Row> {
-    let placement = Placement::start();
-    let connect = || {
-        let url = format!("http://{}", placement.address);
-        Endpoint::from_shared(url).expect("a URL").connect_lazy()
-    };
-    let (dial, reporting) = (Arc::new(Dial::default()), runtime());
-    let reporter = reporting.block_on(Reporter::start(settings, connect));
-    let told = Arc::clone(&dial);
-    std::thread::spawn(move || reporting.block_on(reporter.run(told)));
+    let (placement, dial) = reported(settings);
+    let (_other, elsewhere) = reported(settings);
 
     let asking = runtime();
-    let client = asking.block_on(async { PdClient::new(connect()) });
+    let client = asking.block_on(async { PdClient::new(connect(&placement)) });
     let mut askers = [Asked::Called(placement.service.clone()), Asked::Rpc(client)];
     wait_until_known(&asking, settings, &mut askers[1]);
 
     let kinds = ["call/get", "call/scan", "grpc/get", "grpc/scan"];
-    let (mut quiet, mut busy): (Vec<Latencies>, Vec<Latencies>) = (Vec::new(), Vec::new());
+    let [mut quiet, mut busy, mut beside]: [Vec<Latencies>; 3] = Default::default();
     let (mut rates, mut costs) = (Vec::new(), Vec::new());
     for _ in 0..settings.turns {
         let cpu = |asking: &Runtime| asking.block_on(placement.serving_cpu());
-        let mut half = |per_second: u64| {
-            dial.per_second.store(per_second, Ordering::Relaxed);
-            // What was on its way of the other half does not count.
+        let mut span = |dials: [(&Dial, u64); 2], counted: &Dial| {
+            for (dial, per_second) in dials {
+                dial.per_second.store(per_second, Ordering::Relaxed);
+            }
+            // What was on its way of the span before does not count.
             std::thread::sleep(Duration::from_millis(300));
             let (used, count, begun) =
-                (cpu(&asking), dial.told.load(Ordering::Relaxed), Instant::now());
+                (cpu(&asking), counted.told.load(Ordering::Relaxed), Instant::now());
             let latencies = measure(&asking, settings, &mut askers);
-            let told = dial.told.load(Ordering::Relaxed) - count;
+            let told = counted.told.load(Ordering::Relaxed) - count;
             ((cpu(&asking) - used).as_secs_f64(), told as f64, begun.elapsed(), latencies)
         };
-        let (used_quiet, _, span_quiet, latencies) = half(0);
+        let wanted = settings.reports_per_second;
+        let (used_quiet, _, span_quiet, latencies) = span([(&dial, 0), (&elsewhere, 0)], &dial);
         quiet.push(latencies);
-        let (used, told, span, latencies) = half(settings.reports_per_second);
+        let (used, told, took, latencies) = span([(&dial, wanted), (&elsewhere, 0)], &dial);
         busy.push(latencies);
-        let (rate, wanted) = (told / span.as_secs_f64(), settings.reports_per_second as f64);
-        assert!(rate >= 0.9 * wanted, "invalid: {rate:.0} reports a second, and not {wanted:.0}");
+        let rate = taken(told, took, wanted);
+        let (_, other, other_took, latencies) =
+            span([(&dial, 0), (&elsewhere, wanted)], &elsewhere);
+        beside.push(latencies);
+        taken(other, other_took, wanted);
         rates.push(rate);
-        let idle = used_quiet * span.as_secs_f64() / span_quiet.as_secs_f64();
+        let idle = used_quiet * took.as_secs_f64() / span_quiet.as_secs_f64();
         costs.push((used - idle) * 1e6 / told);
     }
     let mut rows = vec![
@@ -96,16 +99,36 @@ pub(super) fn run(settings: &Settings) -> Vec<Row> {
             let of = |turns: &[Latencies]| -> Vec<f64> {
                 turns.iter().map(|turn| quantile(&turn[kind], per_mille)).collect()
             };
-            rows.push(Row {
-                name: format!("routes/{name}/{quantile_name}"),
-                unit: "us",
-                better: Better::Lower,
-                ours: of(&busy),
-                peer: of(&quiet),
-            });
+            let row =
+                |name, peer| Row { name, unit: "us", better: Better::Lower, ours: of(&busy), peer };
+            let name = format!("routes/{name}/{quantile_name}");
+            rows.push(row(format!("{name}/elsewhere"), of(&beside)));
+            rows.push(row(name, of(&quiet)));
         }
     }
     rows
+}
+
+/// A placement to which stores report, as fast as the dial says.
+fn reported(settings: &Settings) -> (Placement, Arc<Dial>) {
+    let placement = Placement::start();
+    let (dial, reporting) = (Arc::new(Dial::default()), runtime());
+    let reporter = reporting.block_on(Reporter::start(settings, || connect(&placement)));
+    let told = Arc::clone(&dial);
+    std::thread::spawn(move || reporting.block_on(reporter.run(told)));
+    (placement, dial)
+}
+
+fn connect(placement: &Placement) -> Channel {
+    let url = format!("http://{}", placement.address);
+    Endpoint::from_shared(url).expect("a URL").connect_lazy()
+}
+
+/// Reports a second, which must be about as many as were wanted.
+fn taken(told: f64, took: Duration, wanted: u64) -> f64 {
+    let (rate, wanted) = (told / took.as_secs_f64(), wanted as f64);
+    assert!(rate >= 0.9 * wanted, "invalid: {rate:.0} reports a second, and not {wanted:.0}");
+    rate
 }
 
 fn alone(name: &str, unit: &'static str, better: Better, ours: Vec<f64>) -> Row {
