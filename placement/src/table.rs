@@ -15,6 +15,7 @@
 //! table.
 
 mod entry;
+mod figure;
 mod index;
 mod order;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use std::ops::Bound;
 use types::{GroupId, KeyRange, Time};
 
 pub use entry::{Change, RegionEntry, RegionReport, Reported, Stale};
+pub use figure::Figure;
 use index::Index;
 pub use index::StoreTally;
 
@@ -47,17 +49,30 @@ impl RegionTable {
         RegionTable::default()
     }
 
+    /// Takes in a report that says nothing new but figures, which is by far the most frequent, and
+    /// returns whether it is one. Others may read meanwhile, and see each figure as it was or is;
+    /// but only one at a time may tell.
+    #[must_use]
+    pub fn retell(&self, now: Time, report: &RegionReport) -> bool {
+        let Some(known) = self.by_id(report.region.id).filter(|known| known.is_as(report)) else {
+            return false;
+        };
+        self.index.reweigh(known, report.bytes.get());
+        known.retell(now, report);
+        true
+    }
+
     /// Takes in what a leader says about its region at `now`.
     pub fn report(&mut self, now: Time, report: RegionReport) -> Reported {
         if let Err(stale) = self.admit(&report) {
             return Reported::Stale(stale);
         }
-        let entry = RegionEntry { report, at: now };
+        let entry = RegionEntry::new(report, now);
         if let Some(known) = self.regions.get_mut(&entry.id())
             && known.region().range == entry.region().range
         {
             let changes = known.changes(&entry);
-            // By far the most frequent case is a heartbeat with new figures: no set is touched.
+            // With nothing new but figures no set is touched.
             if !changes.is_empty() || !known.weighs_as(&entry) {
                 self.index.retally(known, &entry);
             }
@@ -224,7 +239,7 @@ impl RegionTable {
     /// Bytes of all regions, each counted once.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.index.bytes
+        self.index.bytes.get()
     }
 
     /// How many regions have fewer voters than `replicas`.

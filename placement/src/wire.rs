@@ -29,10 +29,10 @@ pub(crate) fn report_from(report: &v1::RegionReport) -> Option<RegionReport> {
         term: Term(report.term),
         down: down.collect(),
         pending: pending.filter_map(|peer| PeerId::new(peer.id)).collect(),
-        bytes: report.approximate_bytes.min(REGION_BYTES_MAX),
-        keys: report.approximate_keys,
-        written_per_second: report.written_bytes_per_second,
-        read_per_second: report.read_bytes_per_second,
+        bytes: report.approximate_bytes.min(REGION_BYTES_MAX).into(),
+        keys: report.approximate_keys.into(),
+        written_per_second: report.written_bytes_per_second.into(),
+        read_per_second: report.read_bytes_per_second.into(),
     })
 }
 
@@ -49,10 +49,10 @@ pub(crate) fn report_to(entry: &RegionEntry) -> v1::RegionReport {
         term: report.term.0,
         down_peers: down.collect(),
         pending_peers: pending(entry),
-        approximate_bytes: report.bytes,
-        approximate_keys: report.keys,
-        written_bytes_per_second: report.written_per_second,
-        read_bytes_per_second: report.read_per_second,
+        approximate_bytes: report.bytes.get(),
+        approximate_keys: report.keys.get(),
+        written_bytes_per_second: report.written_per_second.get(),
+        read_bytes_per_second: report.read_per_second.get(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cpu_time::ThreadTime;
 use placement::scheduler::{Cluster, Controller, SchedulerConfig, StoreInfo, StoreState};
-use placement::table::{RegionReport, RegionTable};
+use placement::table::{Figure, RegionReport, RegionTable};
 use types::{StoreId, Term, Time};
 
 use super::Settings;
@@ -119,9 +119,9 @@ fn report(settings: &Settings, stores: &[StoreId], (at, figure): (u64, u64)) -> 
         term: Term(1),
         down: Vec::new(),
         pending: Vec::new(),
-        bytes: (64 << 20) + figure,
-        keys: figure,
-        written_per_second: figure,
-        read_per_second: figure,
+        bytes: Figure::from((64 << 20) + figure),
+        keys: Figure::from(figure),
+        written_per_second: Figure::from(figure),
+        read_per_second: Figure::from(figure),
     }
 }

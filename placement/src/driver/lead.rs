@@ -1,14 +1,15 @@
 //! One leadership: what was observed since it began. It ends with it.
 //!
-//! Locks are taken in this order: `controller`, `table`, `heard`, `stores`, `config`, `expected`,
-//! `streams`.
+//! Locks are taken in this order: `controller`, `telling`, `table`, `heard`, `stores`, `config`,
+//! `expected`, `streams`.
 //! Each is held for a bounded batch of work, and never across an await, so that questions about
 //! routes do not wait behind heartbeats.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Deref;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use proto::crib::placement::v1;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tonic::Status;
@@ -37,6 +38,8 @@ pub(crate) struct Lead {
     pub(crate) clock: Clock,
     pub(crate) since: Time,
     pub(crate) table: RwLock<RegionTable>,
+    /// Held by whoever tells the table anything, and by who needs it to stand still meanwhile.
+    pub(super) telling: Mutex<()>,
     /// Regions of the table have changed.
     pub(super) news: Notify,
     pub(super) controller: Mutex<Controller>,
@@ -56,6 +59,20 @@ pub(crate) struct Lead {
     over: watch::Sender<bool>,
 }
 
+/// The table, to which nothing is told while this is held.
+pub(crate) struct Still<'a> {
+    table: RwLockReadGuard<'a, RegionTable>,
+    _telling: MutexGuard<'a, ()>,
+}
+
+impl Deref for Still<'_> {
+    type Target = RegionTable;
+
+    fn deref(&self) -> &RegionTable {
+        &self.table
+    }
+}
+
 impl Lead {
     pub(super) fn new(config: &Config, state: &State, term: Term, clock: Clock) -> Lead {
         let lead = Lead {
@@ -64,6 +81,7 @@ impl Lead {
             clock,
             since: clock.now(),
             table: RwLock::default(),
+            telling: Mutex::default(),
             news: Notify::new(),
             controller: Mutex::new(Controller::new()),
             stores: RwLock::default(),
@@ -103,11 +121,16 @@ impl Lead {
 
     /// The table, for a question about routes: short, and asked often.
     ///
-    /// A plan reads the table for milliseconds, and a report that waits for its end would hold up
-    /// whoever asks next. So questions pass a report that waits; they are too short to keep it
-    /// waiting. What they do wait for is the report of a few regions.
+    /// It does not wait for a plan, nor for a report that does, nor for reports of figures, which
+    /// are told while it reads. What it waits for is the report of a few regions that have changed.
     pub(crate) fn routes(&self) -> RwLockReadGuard<'_, RegionTable> {
         self.table.read_recursive()
+    }
+
+    /// The table, for what compares its figures: nothing is told meanwhile.
+    pub(crate) fn still(&self) -> Still<'_> {
+        let telling = self.telling.lock();
+        Still { table: self.table.read_recursive(), _telling: telling }
     }
 
     pub(super) fn found_seats(&self, finding: &SeatFinding, unheard: Option<String>) {
@@ -331,6 +354,37 @@ mod tests {
             drop(plan);
             assert_eq!(asks.join().expect("it is answered"), 1);
             assert!(is_answered, "the question waited behind the report");
+        });
+    }
+
+    #[test]
+    fn figures_are_told_while_somebody_asks_and_not_while_somebody_plans() {
+        let lead = lead();
+        let known = report(1, (b"", b""), (1, 1), 1);
+        lead.table.write().report(Time::ZERO, known.clone());
+        let told = crate::table::RegionReport { bytes: 99.into(), ..known };
+        let bytes = || lead.routes().bytes();
+        std::thread::scope(|scope| {
+            let plan = lead.still();
+            let question = lead.routes();
+            let tells = scope.spawn(|| {
+                let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+                std::pin::pin!(lead.report([told])).poll(&mut context).is_pending()
+            });
+            // Whoever is not to be let past waits for the plan, which is seen to by its lock.
+            let deadline = std::time::Instant::now() + Duration::from_millis(50);
+            while !tells.is_finished() && std::time::Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+            assert_eq!((tells.is_finished(), plan.bytes()), (false, 1));
+            drop(plan);
+            let deadline = std::time::Instant::now() + Duration::from_secs(20);
+            while bytes() == 1 && std::time::Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+            assert_eq!((question.bytes(), bytes()), (99, 99), "it waited behind the question");
+            drop(question);
+            let _turns = tells.join().expect("it ends");
         });
     }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use proto::crib::placement::v1;
 use tonic::Status;
-use types::{GroupId, PeerId, StoreId};
+use types::{GroupId, PeerId, StoreId, Time};
 
 use super::{Driver, Lead, Outbox, Unavailable};
 use crate::scheduler::{Cluster, Controller, DrainPlan, Order, Tally, drain_check};
@@ -97,20 +97,21 @@ impl Lead {
     fn report_some(&self, reports: impl Iterator<Item = RegionReport>) {
         let mut touched = Vec::new();
         // What is not asked of the table is done before it is locked.
-        let reports: Vec<RegionReport> = reports.collect();
+        let mut reports: Vec<RegionReport> = reports.collect();
         {
-            let mut table = self.table.write();
-            for report in reports {
-                let region = report.region.id;
-                let (leader, range) = (report.leader.store, report.region.range.clone());
-                match table.report(self.clock.now(), report) {
-                    Reported::Stale(why) => tracing::debug!(%region, ?why, "stale report"),
-                    Reported::Taken { changes, removed } => {
-                        self.tell_of(region, leader, &range, &changes);
-                        touched.push(region);
-                        touched.extend(removed);
-                    }
-                }
+            let _telling = self.telling.lock();
+            let now = self.clock.now();
+            // Nearly all say nothing but figures: for those, nobody who asks has to wait.
+            {
+                let table = self.routes();
+                reports.retain(|report| {
+                    let is_told = table.retell(now, report);
+                    touched.extend(is_told.then_some(report.region.id));
+                    !is_told
+                });
+            }
+            if !reports.is_empty() {
+                self.report_news(now, reports, &mut touched);
             }
         }
         self.news.notify_waiters();
@@ -118,6 +119,23 @@ impl Lead {
             touched.iter().filter_map(|&region| controller.on_report(cluster, region)).collect()
         });
         self.send(&orders);
+    }
+
+    /// Reports that change what is answered to others.
+    fn report_news(&self, now: Time, reports: Vec<RegionReport>, touched: &mut Vec<GroupId>) {
+        let mut table = self.table.write();
+        for report in reports {
+            let region = report.region.id;
+            let (leader, range) = (report.leader.store, report.region.range.clone());
+            match table.report(now, report) {
+                Reported::Stale(why) => tracing::debug!(%region, ?why, "stale report"),
+                Reported::Taken { changes, removed } => {
+                    self.tell_of(region, leader, &range, &changes);
+                    touched.push(region);
+                    touched.extend(removed);
+                }
+            }
+        }
     }
 
     fn tell_of(
@@ -169,7 +187,7 @@ impl Lead {
     ) -> T {
         let mut controller = self.controller.lock();
         let (stores, config) = (self.stores(), self.config());
-        let table = self.table.read();
+        let table = self.still();
         with(&mut controller, &self.cluster(&table, &stores, &config))
     }
 

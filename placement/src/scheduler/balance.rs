@@ -253,10 +253,10 @@ fn target(
         stay.iter().map(|other| other.nearness(store, cluster.config)).sum()
     };
     let here = crowding(source);
-    let bytes = i64::try_from(entry.report.bytes).unwrap_or(i64::MAX);
+    let bytes = i64::try_from(entry.report.bytes.get()).unwrap_or(i64::MAX);
     let left = score_with(cluster, ledger, source, (-1, bytes.saturating_neg()));
     // At least this much more a target would have: nearly all stores are told apart by it.
-    let weight = entry.report.bytes.saturating_add(cluster.config.region_weight);
+    let weight = entry.report.bytes.get().saturating_add(cluster.config.region_weight);
     let added = ranking.tolerance.saturating_add(weight);
     let is_better = |&&(_, to): &&(u64, StoreId)| {
         cluster.store(to).is_some_and(|store| {

@@ -310,7 +310,7 @@ impl Controller {
                 if filling.0 != peer.id {
                     *filling = (peer.id, now);
                 }
-                let most = Step::AddLearner(peer).timeout(entry.report.bytes, config);
+                let most = Step::AddLearner(peer).timeout(entry.report.bytes.get(), config);
                 let is_over = now.since(filling.1) >= most;
                 if is_over {
                     self.unfilled.insert(region, peer.store);

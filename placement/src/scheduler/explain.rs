@@ -79,7 +79,7 @@ impl Controller {
             lines.push(format!("{age} ago {origin} ({reason}) ended: {}", ended.outcome));
         }
         self.schedulers_said(cluster, &mut lines);
-        lines.push(format!("its last report came {} ago", ago(cluster.now, entry.at)));
+        lines.push(format!("its last report came {} ago", ago(cluster.now, entry.at())));
         lines
     }
 

@@ -118,7 +118,7 @@ pub(super) fn leaders_with(cluster: &Cluster, ledger: &Ledger, store: StoreId) -
 /// What an operator will still change, given what its region is now.
 pub(super) fn effects(operator: &Operator, entry: &RegionEntry) -> Vec<(StoreId, Effect)> {
     let mut effects: BTreeMap<StoreId, Effect> = BTreeMap::new();
-    let bytes = i64::try_from(entry.report.bytes).unwrap_or(i64::MAX);
+    let bytes = i64::try_from(entry.report.bytes.get()).unwrap_or(i64::MAX);
     let mut members = entry.peers().to_vec();
     let mut leader = entry.leader_store();
     for step in operator.steps.iter().skip(operator.at) {

@@ -111,7 +111,7 @@ pub(super) fn target(
             false
         }
     };
-    let bytes = i64::try_from(entry.report.bytes).unwrap_or(i64::MAX);
+    let bytes = i64::try_from(entry.report.bytes.get()).unwrap_or(i64::MAX);
     cluster
         .stores
         .values()

@@ -162,7 +162,7 @@ impl Running {
             self.end(cluster, region, Outcome::Cancelled(why));
             return None;
         }
-        if is_over(operator, entry.report.bytes, cluster) {
+        if is_over(operator, entry.report.bytes.get(), cluster) {
             let step = step.to_string();
             self.end(cluster, region, Outcome::TimedOut(step));
             return None;

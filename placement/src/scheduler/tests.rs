@@ -9,7 +9,7 @@ use types::{Epoch, GroupId, KeyRange, PeerId, PeerRole, Region, RegionPeer, Stor
 use super::{
     Cluster, Finding, Ledger, Overdue, Places, SchedulerConfig, StoreInfo, StoreState, check, score,
 };
-use crate::table::{RegionEntry, RegionReport, RegionTable};
+use crate::table::{Figure, RegionEntry, RegionReport, RegionTable};
 
 fn peer(id: u64, store: u64) -> RegionPeer {
     let id = PeerId::new(id).expect("not zero");
@@ -44,12 +44,12 @@ fn region(peers: Vec<RegionPeer>, pending: Vec<PeerId>) -> RegionEntry {
         term: Term(1),
         down: Vec::new(),
         pending,
-        bytes: 1 << 26,
-        keys: 1,
-        written_per_second: 0,
-        read_per_second: 0,
+        bytes: Figure::from(1 << 26),
+        keys: Figure::from(1),
+        written_per_second: Figure::default(),
+        read_per_second: Figure::default(),
     };
-    RegionEntry { report, at: Time::ZERO }
+    RegionEntry::new(report, Time::ZERO)
 }
 
 proptest! {

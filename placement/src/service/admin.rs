@@ -36,7 +36,7 @@ fn region_id(id: u64) -> Result<GroupId, Status> {
 
 fn stores(driver: &Driver, lead: &Lead, with_removed: bool) -> Vec<v1::Store> {
     let state = driver.view.get();
-    let (infos, table, heard) = (lead.stores(), lead.table.read(), lead.heard.read());
+    let (infos, table, heard) = (lead.stores(), lead.still(), lead.heard.read());
     let wanted = state.stores.iter().filter(|(_, of)| with_removed || of.life != Life::Removed);
     let store = |(&id, of): (&StoreId, &crate::state::Store)| {
         let info = infos.get(&id);
@@ -125,7 +125,7 @@ impl Admin for Service {
             problems.push(seats.to_string());
         }
         problems.extend(lead.unheard_member());
-        let table = lead.table.read();
+        let table = lead.still();
         let gone = |id: StoreId| {
             lead.stores().get(&id).is_none_or(|info| {
                 matches!(info.state, StoreState::Disconnected | StoreState::Down)
@@ -187,7 +187,7 @@ impl Admin for Service {
     ) -> Answered<v1::ListRegionsResponse> {
         let of = request.get_ref();
         let lead = self.lead(of.cluster_id)?;
-        let table = lead.table.read();
+        let table = lead.still();
         let regions = if let Some(id) = GroupId::new(of.region_id) {
             table.by_id(id).into_iter().map(wire::report_to).collect()
         } else {

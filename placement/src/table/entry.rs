@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use types::{Epoch, GroupId, PeerId, PeerRole, Region, RegionPeer, StoreId, Term, Time};
 
+use super::Figure;
+
 /// What the leader of a region says about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegionReport {
@@ -19,13 +21,13 @@ pub struct RegionReport {
     /// Peers that are behind so far that they do not count.
     pub pending: Vec<PeerId>,
     /// About how many bytes one replica takes.
-    pub bytes: u64,
+    pub bytes: Figure,
     /// About how many keys there are.
-    pub keys: u64,
+    pub keys: Figure,
     /// Bytes written per second.
-    pub written_per_second: u64,
+    pub written_per_second: Figure,
     /// Bytes read per second.
-    pub read_per_second: u64,
+    pub read_per_second: Figure,
 }
 
 /// A region in the table: the newest report, and when it came.
@@ -33,8 +35,8 @@ pub struct RegionReport {
 pub struct RegionEntry {
     /// The newest report.
     pub report: RegionReport,
-    /// When it came.
-    pub at: Time,
+    /// When it came, in nanoseconds: see [`RegionEntry::at`].
+    at: Figure,
 }
 
 /// What became of a report.
@@ -103,6 +105,41 @@ pub enum Stale {
 }
 
 impl RegionEntry {
+    /// A region of which this was reported at this time.
+    #[must_use]
+    pub fn new(report: RegionReport, at: Time) -> RegionEntry {
+        RegionEntry { report, at: at.0.into() }
+    }
+
+    /// When the newest report came.
+    #[must_use]
+    pub fn at(&self) -> Time {
+        Time(self.at.get())
+    }
+
+    /// Whether a report says the same but for its figures.
+    pub(super) fn is_as(&self, report: &RegionReport) -> bool {
+        let known = &self.report;
+        known.term == report.term
+            && known.leader == report.leader
+            && known.region == report.region
+            && known.down == report.down
+            && known.pending == report.pending
+    }
+
+    /// Takes over the figures of such a report.
+    pub(super) fn retell(&self, at: Time, report: &RegionReport) {
+        let known = &self.report;
+        let figures = [
+            (&known.bytes, &report.bytes),
+            (&known.keys, &report.keys),
+            (&known.written_per_second, &report.written_per_second),
+            (&known.read_per_second, &report.read_per_second),
+        ];
+        figures.into_iter().for_each(|(known, told)| known.set(told.get()));
+        self.at.set(at.0);
+    }
+
     /// The region's id.
     #[must_use]
     pub fn id(&self) -> GroupId {

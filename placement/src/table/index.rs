@@ -8,7 +8,7 @@ use std::ops::Bound;
 
 use types::{GroupId, PeerRole, StoreId};
 
-use super::{RegionEntry, RegionTable};
+use super::{Figure, RegionEntry, RegionTable};
 
 /// What the regions on a store add up to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct StoreTally {
 struct StoreIndex {
     regions: BTreeSet<GroupId>,
     leaders: BTreeSet<GroupId>,
-    bytes: u64,
+    bytes: Figure,
     pending: u64,
 }
 
@@ -39,17 +39,17 @@ pub(super) struct Index {
     pub(super) troubled: BTreeSet<GroupId>,
     /// How many regions have so many voters.
     pub(super) voters: BTreeMap<usize, usize>,
-    pub(super) bytes: u64,
+    pub(super) bytes: Figure,
 }
 
 impl Index {
     pub(super) fn tally(&mut self, entry: &RegionEntry) {
-        let (id, bytes) = (entry.id(), entry.report.bytes);
+        let (id, bytes) = (entry.id(), entry.report.bytes.get());
         for peer in entry.peers() {
             let store = self.stores.entry(peer.store).or_default();
             // Two peers of a region on one store are a mistake, and still one region of that store.
             if store.regions.insert(id) {
-                store.bytes = store.bytes.saturating_add(bytes);
+                store.bytes.shift(0, bytes);
             }
             store.pending += u64::from(entry.is_pending(peer.id));
         }
@@ -58,15 +58,15 @@ impl Index {
             self.troubled.insert(id);
         }
         *self.voters.entry(voters(entry)).or_default() += 1;
-        self.bytes = self.bytes.saturating_add(bytes);
+        self.bytes.shift(0, bytes);
     }
 
     pub(super) fn untally(&mut self, entry: &RegionEntry) {
-        let (id, bytes) = (entry.id(), entry.report.bytes);
+        let (id, bytes) = (entry.id(), entry.report.bytes.get());
         for peer in entry.peers() {
             let Some(store) = self.stores.get_mut(&peer.store) else { continue };
             if store.regions.remove(&id) {
-                store.bytes = store.bytes.saturating_sub(bytes);
+                store.bytes.shift(bytes, 0);
             }
             store.leaders.remove(&id);
             store.pending -= u64::from(entry.is_pending(peer.id));
@@ -78,7 +78,7 @@ impl Index {
         if let Some(count) = self.voters.get_mut(&voters(entry)) {
             *count = count.saturating_sub(1);
         }
-        self.bytes = self.bytes.saturating_sub(bytes);
+        self.bytes.shift(bytes, 0);
     }
 
     /// The same region, told anew: what is as it was in a set is not looked for there. To take a
@@ -93,7 +93,7 @@ impl Index {
         let (id, leader, next) = (new.id(), old.leader_store(), new.leader_store());
         for peer in old.peers() {
             let Some(store) = self.stores.get_mut(&peer.store) else { continue };
-            store.bytes = store.bytes.saturating_sub(old.report.bytes);
+            store.bytes.shift(old.report.bytes.get(), 0);
             store.pending -= u64::from(old.is_pending(peer.id));
             if peer.store == leader && leader != next {
                 store.leaders.remove(&id);
@@ -107,7 +107,7 @@ impl Index {
         }
         for peer in new.peers() {
             let store = self.stores.entry(peer.store).or_default();
-            store.bytes = store.bytes.saturating_add(new.report.bytes);
+            store.bytes.shift(0, new.report.bytes.get());
             store.pending += u64::from(new.is_pending(peer.id));
             if peer.store == next && leader != next {
                 store.leaders.insert(id);
@@ -127,8 +127,22 @@ impl Index {
             }
             *self.voters.entry(voters(new)).or_default() += 1;
         }
-        self.bytes = self.bytes.saturating_sub(old.report.bytes);
-        self.bytes = self.bytes.saturating_add(new.report.bytes);
+        self.bytes.shift(old.report.bytes.get(), new.report.bytes.get());
+    }
+
+    /// The bytes of a region are others, and nothing else is.
+    pub(super) fn reweigh(&self, entry: &RegionEntry, bytes: u64) {
+        let old = entry.report.bytes.get();
+        let peers = entry.peers();
+        for (at, peer) in peers.iter().enumerate() {
+            // Two peers of a region on one store count once.
+            if !peers[..at].iter().any(|other| other.store == peer.store)
+                && let Some(store) = self.stores.get(&peer.store)
+            {
+                store.bytes.shift(old, bytes);
+            }
+        }
+        self.bytes.shift(old, bytes);
     }
 }
 
@@ -199,7 +213,7 @@ impl StoreIndex {
         StoreTally {
             regions: self.regions.len() as u64,
             leaders: self.leaders.len() as u64,
-            bytes: self.bytes,
+            bytes: self.bytes.get(),
             pending: self.pending,
         }
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use placement::scheduler::{
     Cluster, Controller, Order, OrderStep, SchedulerConfig, StoreInfo, StoreState,
 };
-use placement::table::{RegionReport, RegionTable, Reported};
+use placement::table::{Figure, RegionReport, RegionTable, Reported};
 use types::{Epoch, GroupId, KeyRange, PeerId, PeerRole, Region, RegionPeer, StoreId, Term, Time};
 
 use crate::scheduler::judge::Judge;
@@ -260,10 +260,10 @@ impl World {
             term: Term(truth.term),
             down: truth.region.peers.iter().filter_map(silent).collect(),
             pending: truth.filling.keys().copied().collect(),
-            bytes: truth.bytes,
-            keys: 1000,
-            written_per_second: 0,
-            read_per_second: 0,
+            bytes: Figure::from(truth.bytes),
+            keys: Figure::from(1000),
+            written_per_second: Figure::default(),
+            read_per_second: Figure::default(),
         };
         let reported = self.table.report(now, report);
         assert!(matches!(reported, Reported::Taken { .. }), "the truth is refused: {reported:?}");

@@ -8,7 +8,7 @@ use goldenscript::Command;
 use placement::scheduler::{
     Cluster, Controller, Order, OrderStep, SchedulerConfig, StoreInfo, StoreState, drain_check,
 };
-use placement::table::{RegionReport, RegionTable, Reported};
+use placement::table::{Figure, RegionReport, RegionTable, Reported};
 use types::{Epoch, GroupId, KeyRange, PeerId, PeerRole, Region, RegionPeer, StoreId, Term, Time};
 
 use super::arguments::{Args, Failure, group, peer, peer_id, show};
@@ -174,10 +174,10 @@ impl Runner {
             term: Term(term),
             down,
             pending: pending?,
-            bytes: mib << 20,
-            keys: 1,
-            written_per_second: 0,
-            read_per_second: 0,
+            bytes: Figure::from(mib << 20),
+            keys: Figure::from(1),
+            written_per_second: Figure::default(),
+            read_per_second: Figure::default(),
         });
         Ok(())
     }
@@ -204,10 +204,10 @@ impl Runner {
                 term: Term(1),
                 down: Vec::new(),
                 pending: Vec::new(),
-                bytes: 64 << 20,
-                keys: 1,
-                written_per_second: 0,
-                read_per_second: 0,
+                bytes: Figure::from(64 << 20),
+                keys: Figure::from(1),
+                written_per_second: Figure::default(),
+                read_per_second: Figure::default(),
             });
         }
         Ok(())

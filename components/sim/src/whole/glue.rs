@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use multiraft::shard::{Beginning, Event};
 use multiraft::{GroupStatus, Outcome, Refusal, Roster, Standing};
-use placement::table::RegionReport;
+use placement::table::{Figure, RegionReport};
 use types::{EntryId, GroupId, Index, PeerId, Region, RegionPeer, StoreId, Term};
 
 use super::host::{Stream, Told};
@@ -268,10 +268,10 @@ impl World<'_> {
             term: status.term,
             down: Vec::new(),
             pending,
-            bytes: told.bytes,
-            keys: state.load.keys().unwrap_or(0),
-            written_per_second: 0,
-            read_per_second: 0,
+            bytes: Figure::from(told.bytes),
+            keys: Figure::from(state.load.keys().unwrap_or(0)),
+            written_per_second: Figure::default(),
+            read_per_second: Figure::default(),
         };
         glue.reports.insert(id, report);
         glue.changed.insert(id);
