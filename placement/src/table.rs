@@ -11,8 +11,8 @@
 //!
 //! Invariant: tallies of stores are those of the regions (`check`).
 //!
-//! Figures may be told while others read (`retell`, `docs/decisions/0018`); whoever compares them sees
-//! to it that nobody tells meanwhile.
+//! Figures may be told while others read (`retell`, `docs/decisions/0018`); whoever compares them
+//! sees to it that nobody tells meanwhile.
 //!
 //! Not here: anything that outlives the process. A new leader of placement begins with an empty
 //! table.
