@@ -1,5 +1,6 @@
-//! `floor follow ADDRESS DIR` and `floor lead ADDRESS DIR FOLLOWER FOLLOWER`: the processes of the
-//! thinnest path that a put can take. Started by `kv-bench floor`; ends with its parent.
+//! `floor follow WAITS ADDRESS DIR` and `floor lead WAITS ADDRESS DIR FOLLOWER FOLLOWER`: the
+//! processes of the thinnest path that a put can take. Each connects to `WAITS` when it listens.
+//! Started by `kv-bench --floor`; ends with its parent.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -19,12 +20,15 @@ fn main() -> ExitCode {
     });
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["follow", address, dir] => floor::follow(address, Path::new(dir)),
-        ["lead", address, dir, one, other] => {
-            floor::lead(address, Path::new(dir), &[one.to_owned(), other.to_owned()]);
+        ["follow", waits, address, dir] => floor::follow(waits, address, Path::new(dir)),
+        ["lead", waits, address, dir, one, other] => {
+            floor::lead(waits, address, Path::new(dir), [one, other]);
         }
         _ => {
-            eprintln!("usage: floor follow ADDRESS DIR | floor lead ADDRESS DIR FOLLOWER FOLLOWER");
+            eprintln!(
+                "usage: floor follow WAITS ADDRESS DIR | \
+                 floor lead WAITS ADDRESS DIR FOLLOWER FOLLOWER"
+            );
             return ExitCode::from(2);
         }
     }

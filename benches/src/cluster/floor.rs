@@ -5,6 +5,7 @@
 //! same messages; it finds no regions, tries nothing again and sets no time-outs. What a put costs
 //! here is a bound for ours.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,8 +19,10 @@ use proto::tikvpb::BatchCommandsRequest;
 use proto::tikvpb::batch_commands_request::Request;
 use proto::tikvpb::batch_commands_request::request::Cmd;
 use proto::tikvpb::tikv_client::TikvClient;
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
@@ -30,9 +33,8 @@ use super::{Result, Settings};
 /// Callers of a connection, and connections that there are: as our client has them.
 const SHARE: usize = 32;
 const CONNECTIONS: usize = 4;
-/// Between two attempts to connect while it starts, and how many there are.
-const AGAIN: Duration = Duration::from_millis(50);
-const ATTEMPTS: usize = 400;
+/// How long each process may take until it listens.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Puts of a connection that wait for a message, at most.
 const WAITING_MAX: usize = 1_024;
 
@@ -72,16 +74,30 @@ impl Floor {
     ///
     /// # Errors
     /// If it does not start.
-    pub fn start(settings: &Settings, binary: &Path, dir: &Path) -> Result<Floor> {
+    pub fn start(
+        settings: &Settings,
+        binary: &Path,
+        dir: &Path,
+        runtime: &Handle,
+    ) -> Result<Floor> {
         std::fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
         let addresses = nodes::free_addresses(3)?;
         let [one, other, leader] = &addresses[..] else { unreachable!("three were asked for") };
-        let start = |name: &str, role: &str, at: &str, followers: &[&String]| {
-            let data = dir.join(name).display().to_string();
-            let mut command = vec![binary.display().to_string(), role.to_owned(), at.to_owned()];
-            command.push(data);
-            command.extend(followers.iter().map(|&at| at.clone()));
-            Node::start(&settings.under, &command, dir.join(format!("{name}.log")))
+        let cannot = |error: std::io::Error| format!("cannot wait for a process: {error}");
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).map_err(cannot)?;
+        let waits = listener.local_addr().map_err(cannot)?.to_string();
+        let start = |name: &str, role: &str, at: &str, followers: &[&str]| {
+            let (binary, data) = (binary.display().to_string(), dir.join(name));
+            let data = data.display().to_string();
+            let mut command = vec![binary.as_str(), role, &waits, at, &data];
+            command.extend(followers);
+            let command: Vec<String> = command.into_iter().map(str::to_owned).collect();
+            let log = dir.join(format!("{name}.log"));
+            let mut node = Node::start(&settings.under, &command, log)?;
+            let listens = runtime.block_on(async { timeout(PATIENCE, listener.accept()).await });
+            nodes::check_alive(std::slice::from_mut(&mut node))?;
+            listens.map_err(|_late| format!("{name} does not listen"))?.map_err(cannot)?;
+            Ok::<Node, String>(node)
         };
         let nodes = vec![
             start("follower1", "follow", one, &[])?,
@@ -116,15 +132,7 @@ async fn connect(address: String, way: Way) -> Result<Client> {
     let endpoint = endpoint.tcp_nodelay(true);
     let mut lanes = Vec::new();
     for _ in 0..CONNECTIONS {
-        let mut attempts = 0;
-        let channel = loop {
-            match endpoint.connect().await {
-                Ok(channel) => break channel,
-                Err(error) if attempts == ATTEMPTS => return Err(error.to_string()),
-                Err(_) => tokio::time::sleep(AGAIN).await,
-            }
-            attempts += 1;
-        };
+        let channel = endpoint.connect().await.map_err(|error| error.to_string())?;
         let client = TikvClient::new(channel);
         lanes.push(match way {
             Way::Unary => Lane::Calls(client),
@@ -145,7 +153,7 @@ async fn stream(
     let (queue, mut queued) = mpsc::channel::<Queued>(WAITING_MAX);
     let (messages, outgoing) = mpsc::channel(1);
     let mut answers = client.batch_commands(ReceiverStream::new(outgoing)).await?.into_inner();
-    let waiting = Arc::new(Mutex::new(std::collections::HashMap::new()));
+    let waiting = Arc::new(Mutex::new(HashMap::new()));
     let asked = Arc::clone(&waiting);
     tokio::spawn(async move {
         let mut number = 0;

@@ -149,7 +149,7 @@ impl<'a> World<'a> {
         let (peers, floors) = (Vec::new(), Vec::new());
         let mut world = World { plan, crib, etcd, floor, ours, peers, floors };
         if let Some(binary) = &settings.floor {
-            let floor = Floor::start(settings, binary, &dir.join("floor"))?;
+            let floor = Floor::start(settings, binary, &dir.join("floor"), runtime)?;
             for way in [Way::Unary, Way::Batched] {
                 world.floors.push(floor.client(runtime, way)?);
             }

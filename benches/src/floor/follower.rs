@@ -11,14 +11,15 @@ use super::disk::Disk;
 /// Bytes that are read at once: many frames.
 const READ_BYTES: usize = 1 << 20;
 
-/// Follows whoever connects first, until it is gone.
+/// Follows whoever connects first, until it is gone; tells who `waits` when it listens.
 ///
 /// # Panics
 /// If the network or the disk fails.
-pub fn follow(address: &str, dir: &Path) {
+pub fn follow(waits: &str, address: &str, dir: &Path) {
     let disk = Disk::open(dir);
-    let (stream, _leader) =
-        TcpListener::bind(address).and_then(|at| at.accept()).expect("a leader");
+    let listener = TcpListener::bind(address).expect("an address");
+    super::listens(waits);
+    let (stream, _leader) = listener.accept().expect("a leader");
     stream.set_nodelay(true).expect("a socket");
     let mut acks = stream.try_clone().expect("a socket");
     let mut frames = BufReader::with_capacity(READ_BYTES, stream);

@@ -7,15 +7,12 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use storage::{Batch, Cf};
 
 use super::disk::Disk;
 use super::service::{self, Answer, Put};
 
-/// Between two attempts to reach a follower.
-const AGAIN: Duration = Duration::from_millis(20);
 /// Of three, with the leader.
 const QUORUM: usize = 2;
 
@@ -33,13 +30,13 @@ struct Frame {
     answers: Vec<Answer>,
 }
 
-/// Leads two followers, for ever.
+/// Leads two followers that listen, for ever; tells who `waits` when it listens itself.
 ///
 /// # Panics
 /// If the network or the disk fails.
-pub fn lead(address: &str, dir: &Path, followers: &[String; 2]) {
+pub fn lead(waits: &str, address: &str, dir: &Path, followers: [&str; 2]) {
     let (disk, durable) = (Disk::open(dir), Arc::new(Durable::default()));
-    let streams: Vec<TcpStream> = followers.iter().map(|at| reach(at)).collect();
+    let streams: Vec<TcpStream> = followers.map(reach).into();
     for (nth, stream) in streams.iter().enumerate() {
         let (acks, durable) = (stream.try_clone().expect("a socket"), Arc::clone(&durable));
         thread::spawn(move || durable.hear(nth, acks));
@@ -49,17 +46,13 @@ pub fn lead(address: &str, dir: &Path, followers: &[String; 2]) {
     let (log, own) = (disk.clone(), Arc::clone(&durable));
     thread::spawn(move || write(&log, &own, streams, &waiting, &frames));
     thread::spawn(move || apply(&disk, &durable, &logged));
-    service::serve(address, puts);
+    service::serve(waits, address, puts);
 }
 
 fn reach(address: &str) -> TcpStream {
-    loop {
-        if let Ok(stream) = TcpStream::connect(address) {
-            stream.set_nodelay(true).expect("a socket");
-            return stream;
-        }
-        thread::sleep(AGAIN);
-    }
+    let stream = TcpStream::connect(address).expect("a follower");
+    stream.set_nodelay(true).expect("a socket");
+    stream
 }
 
 impl Durable {

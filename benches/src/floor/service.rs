@@ -19,6 +19,7 @@ use tonic::body::Body;
 use tonic::codegen::{BoxFuture, BoxStream, Service, http};
 use tonic::server::{Grpc, NamedService, StreamingService, UnaryService};
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
@@ -37,12 +38,16 @@ pub(super) enum Answer {
     Command(u64, mpsc::UnboundedSender<Vec<u64>>),
 }
 
-/// Serves until the process ends.
-pub(super) fn serve(address: &str, puts: Sender<Vec<Put>>) {
+/// Serves until the process ends; tells who `waits` when it listens.
+pub(super) fn serve(waits: &str, address: &str, puts: Sender<Vec<Put>>) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let server = Server::builder().tcp_nodelay(true).add_service(Floor(puts));
-    let served = server.serve(address.parse().expect("an address"));
-    panic!("serving ended by itself: {:?}", runtime.block_on(served));
+    let ended = runtime.block_on(async {
+        let incoming = TcpIncoming::bind(address.parse().expect("an address")).expect("a port");
+        super::listens(waits);
+        let incoming = incoming.with_nodelay(Some(true));
+        Server::builder().add_service(Floor(puts)).serve_with_incoming(incoming).await
+    });
+    panic!("serving ended by itself: {ended:?}");
 }
 
 /// Answers those whose puts are applied; commands of one stream together.
