@@ -67,6 +67,9 @@ impl RegionTable {
 
     /// Takes in what a leader says about its region at `now`.
     pub fn report(&mut self, now: Time, report: RegionReport) -> Reported {
+        if self.retell(now, &report) {
+            return Reported::Taken { changes: Vec::new(), removed: Vec::new() };
+        }
         if let Err(stale) = self.admit(&report) {
             return Reported::Stale(stale);
         }
@@ -75,10 +78,7 @@ impl RegionTable {
             && known.region().range == entry.region().range
         {
             let changes = known.changes(&entry);
-            // With nothing new but figures no set is touched.
-            if !changes.is_empty() || !known.weighs_as(&entry) {
-                self.index.retally(known, &entry);
-            }
+            self.index.retally(known, &entry);
             *known = entry;
             return Reported::Taken { changes, removed: Vec::new() };
         }

@@ -200,25 +200,27 @@ impl Stream for Outgoing {
 
     fn poll_next(self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        let mut bundle = BatchCommandsRequest::default();
-        let mut bytes = 0;
-        while bundle.requests.is_empty() {
-            if let Some(first) = this.first.take() {
-                bytes += this.add(&mut bundle, first);
-                continue;
+        loop {
+            let Some(first) = this.first.take() else {
+                this.first = ready!(this.queued.poll_recv(ctx));
+                if this.first.is_none() {
+                    return Poll::Ready(None);
+                }
+                // A runtime may run whoever is woken next, before others that are ready: each
+                // command would go alone. Who wakes itself comes behind them all.
+                ctx.waker().wake_by_ref();
+                return Poll::Pending;
+            };
+            let mut bundle = BatchCommandsRequest::default();
+            let mut bytes = this.add(&mut bundle, first);
+            while bundle.requests.len() < BUNDLE_COUNT_MAX && bytes < BUNDLE_BYTES_MAX {
+                let Ok(queued) = this.queued.try_recv() else { break };
+                bytes += this.add(&mut bundle, queued);
             }
-            let Some(first) = ready!(this.queued.poll_recv(ctx)) else { return Poll::Ready(None) };
-            // A runtime may run whoever is woken next, before others that are ready: each command
-            // would go alone. Who wakes itself comes behind them all.
-            this.first = Some(first);
-            ctx.waker().wake_by_ref();
-            return Poll::Pending;
+            if !bundle.requests.is_empty() {
+                return Poll::Ready(Some(bundle));
+            }
         }
-        while bundle.requests.len() < BUNDLE_COUNT_MAX && bytes < BUNDLE_BYTES_MAX {
-            let Ok(queued) = this.queued.try_recv() else { break };
-            bytes += this.add(&mut bundle, queued);
-        }
-        Poll::Ready(Some(bundle))
     }
 }
 

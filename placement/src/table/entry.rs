@@ -218,14 +218,6 @@ impl RegionEntry {
         .filter_map(|(change, is_so)| is_so.then_some(change))
         .collect()
     }
-
-    /// Whether tallies are the same with a newer report that has the same members, leader and
-    /// range.
-    pub(super) fn weighs_as(&self, newer: &RegionEntry) -> bool {
-        self.report.bytes == newer.report.bytes
-            && self.report.pending == newer.report.pending
-            && self.is_troubled() == newer.is_troubled()
-    }
 }
 
 impl fmt::Display for Stale {
