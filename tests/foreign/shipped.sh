@@ -3,7 +3,7 @@
 #
 #   tests/foreign/shipped.sh [NAME]     the tests whose names begin so; the default is raw_
 #
-# CRIB_BIN names the program; without it, `cargo build -p server` makes one. The tests are copied
+# TESTED_CRIB names the program; without it, `cargo build -p server` makes one. The tests are copied
 # out of cargo's registry into the target directory and built there. One thing is changed in the
 # copy: the HTTP client that the tests count regions with is built without TLS, since they use none.
 #
@@ -20,7 +20,7 @@ http_base=${HTTP_BASE:-17810}
 target=${CARGO_TARGET_DIR:-$PWD/target}
 work="$target/shipped"
 
-program=${CRIB_BIN:-}
+program=${TESTED_CRIB:-}
 if [ -z "$program" ]; then
     cargo build -p server --bin crib
     program="$target/debug/crib"

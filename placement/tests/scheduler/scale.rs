@@ -3,7 +3,7 @@
 //! Stores lie in five zones, each of ten racks; one in six has a small disk, which is three
 //! quarters full with its even share. Regions report all the while, each every twenty minutes, and
 //! their sizes differ. `./x sim placement` runs it with 1,000 stores and 1,000,000 regions; without
-//! `CRIB_STORES` and `CRIB_REGIONS` it is a sixteenth and a hundredth of that.
+//! `CRIB_STORES` and `CRIB_REGIONS` it is a tenth and a twentieth of that.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -163,7 +163,7 @@ fn difference(of: Vec<u64>) -> u64 {
 
 #[test]
 fn big_world_comes_to_rest_after_whatever_happens() {
-    let (stores, regions) = (size("CRIB_STORES", 60), size("CRIB_REGIONS", 10_000));
+    let (stores, regions) = (size("CRIB_STORES", 100), size("CRIB_REGIONS", 50_000));
     let few = stores / 50;
     let begun = Instant::now();
     let mut scene = Scene::new(stores, regions);

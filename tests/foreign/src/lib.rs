@@ -3,10 +3,13 @@
 //!
 //! The nodes are `crib`, the program. This crate links nothing of it:
 //!
-//! | `CRIB_BIN` | the program |
+//! | `TESTED_CRIB` | the program |
 //! |---|---|
 //! | a path | that file; nothing is built |
 //! | not set | what `cargo build -p server` makes, with the settings of this workspace |
+//!
+//! Not a name that begins with `CRIB_`: those are settings, and a node refuses one that it does not
+//! know.
 //!
 //! What is here starts nodes and tells them what to do; the tests in `tests/clients` bring the
 //! clients. What needs an interpreter, a compiler or a package that cannot be had is left out, and

@@ -6,13 +6,13 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-/// The path of `crib`; builds it the first time, unless `CRIB_BIN` names one.
+/// The path of `crib`; builds it the first time, unless `TESTED_CRIB` names one.
 ///
 /// # Panics
 /// If it does not compile.
 pub fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| match std::env::var_os("CRIB_BIN") {
+    PROGRAM.get_or_init(|| match std::env::var_os("TESTED_CRIB") {
         Some(path) => PathBuf::from(path),
         None => build(),
     })

@@ -17,8 +17,9 @@ use super::proxy::Proxies;
 
 /// How long anything may take. Far above what it takes: a machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(180);
-/// Clusters that run at a time, whatever number of tests does.
-static ROOM: Semaphore = Semaphore::const_new(2);
+/// Clusters that run at a time, whatever number of tests does. They wait more than they compute, so
+/// two cores have time for them.
+static ROOM: Semaphore = Semaphore::const_new(4);
 
 /// A cluster that runs.
 pub struct Cluster {
