@@ -66,6 +66,13 @@ impl Denied {
         }
     }
 
+    /// For answers of which some clients read the text alone: to them, a region error without one
+    /// is success.
+    pub(super) fn said_in_both(self) -> (Option<errorpb::Error>, String) {
+        let why = self.to_string();
+        (self.said().0, why)
+    }
+
     /// For answers that have no field but that of a region error. What makes no sense is told as
     /// what is too large, of size 0: no client asks that again.
     pub(super) fn final_error(self) -> errorpb::Error {
@@ -157,6 +164,15 @@ mod tests {
         assert!(said.is_none() && why.starts_with("CRIB-E2012: "), "{why}");
         let (said, why) = Denied::from(RegionError::StaleCommand).said_once();
         assert!(said.is_some_and(|said| said.stale_command.is_some()) && why.is_empty());
+    }
+
+    #[test]
+    fn refusal_for_clients_that_read_one_field_is_in_both() {
+        let (said, why) = Denied::from(RegionError::StaleCommand).said_in_both();
+        assert!(said.is_some_and(|said| said.stale_command.is_some()));
+        assert_eq!(why, RegionError::StaleCommand.to_string());
+        let (said, why) = Denied::Bad("CRIB-E2001: no".to_owned()).said_in_both();
+        assert_eq!((said, why.as_str()), (None, "CRIB-E2001: no"));
     }
 
     #[test]

@@ -383,7 +383,7 @@ impl Raw {
         let mut destroyed = futures_util::stream::iter(parts).buffer_unordered(DESTROYED_AT_ONCE);
         while let Some(done) = destroyed.next().await {
             if let Err(denied) = done {
-                let (region_error, error) = denied.said();
+                let (region_error, error) = denied.said_in_both();
                 return UnsafeDestroyRangeResponse { region_error, error };
             }
         }
