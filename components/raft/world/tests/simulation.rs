@@ -8,9 +8,20 @@ const SEEDS: u64 = 2_000;
 /// One seed in so many is run twice.
 const TWICE: usize = 100;
 
+/// A seed that runs. Names itself also where it is the core that panics.
+struct Running(u64);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("seed {0} fails; again with: ./x sim --seed {0}", self.0);
+        }
+    }
+}
+
 fn run(seed: u64) -> Report {
-    sim::run(seed, None)
-        .unwrap_or_else(|failure| panic!("{failure}\nagain: ./x sim --seed {}", failure.seed))
+    let _running = Running(seed);
+    sim::run(seed, None).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 #[test]
