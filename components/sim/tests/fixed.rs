@@ -3,14 +3,15 @@
 //! One run in a hundred is done twice, and is the same. What fails names its seed, and how to run
 //! it again.
 
-use std::process::Command;
+mod runner;
+
+use runner::sim;
 
 /// Seeds of each kind of world.
 const SEEDS: &str = "0..300";
 
 fn all_hold(world: &str) {
-    let mut sim = Command::new(env!("CARGO_BIN_EXE_sim"));
-    let run = sim.args([world, "--seeds", SEEDS, "--every-site"]).output().expect("sim starts");
+    let run = sim(&format!("{world} --seeds {SEEDS} --every-site"));
     let (out, err) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
     println!("{out}");
     assert!(run.status.success(), "{}\n{out}{err}", run.status);

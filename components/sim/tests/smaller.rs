@@ -1,11 +1,8 @@
 //! A run that fails is made smaller by the runner, and what it prints replays the same failure.
 
-use std::process::{Command, Output};
+mod runner;
 
-fn sim(arguments: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
-    command.args(arguments.split_whitespace()).output().expect("the runner starts")
-}
+use runner::sim;
 
 /// What a run says in one line: steps and checker of its failure.
 fn failure(arguments: &str) -> (u64, String) {

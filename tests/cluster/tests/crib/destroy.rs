@@ -42,6 +42,12 @@ async fn range_is_destroyed_when_each_store_has_deleted_what_it_leads() {
         for store in &stores {
             let answer = destroy(store, "ledger/", "ledger0").await;
             assert_eq!(answer.region_error.is_some(), !answer.error.is_empty(), "{answer:?}");
+            if let Some(why) = &answer.region_error {
+                let has_moved = why.not_leader.is_some()
+                    || why.stale_command.is_some()
+                    || why.undetermined_result.is_some();
+                assert!(has_moved, "refused for another reason: {answer:?}");
+            }
             left.push(count("ledger/", "ledger0").await);
         }
         (left.last() == Some(&0)).then_some(())
